@@ -1,0 +1,45 @@
+"""The errors that hft raises for users. A message says where, what was found, what is expected, what to do."""
+
+from __future__ import annotations
+
+
+class HftError(Exception):
+    """Base of every error that is shown to a user as one message, without a traceback."""
+
+    exit_status: int = 1
+
+
+class ConfigError(HftError):
+    """The request was wrong: a key, a value, an option. Names the config key."""
+
+    exit_status = 2
+
+
+class DataError(HftError):
+    """The input data cannot be used. Names the file and the line where there is one."""
+
+    exit_status = 2
+
+
+class ModelError(HftError):
+    """A model cannot be loaded or is not what was declared. Names the folder or the file."""
+
+    exit_status = 2
+
+
+class RunNotFoundError(HftError):
+    """No run answers to the given folder or id."""
+
+    exit_status = 2
+
+
+class TrainingError(HftError):
+    """The training was tried and did not succeed (a loss that is not a number, a device out of memory)."""
+
+
+class StorageError(HftError):
+    """Something could not be written (a full disk, a folder that is not writable). Nothing half-written stays."""
+
+
+class ReproductionError(HftError):
+    """A run was repeated and does not hold."""

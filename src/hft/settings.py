@@ -1,0 +1,108 @@
+"""What a search may vary (FineTuningParams) and what it holds fixed (FineTuningSettings).
+
+Both are validated here and nowhere else: a config, a tracked run or a dictionary becomes typed values at this
+border, and every unknown name is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Ratio = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class FineTuningParams(BaseModel):
+    """Hyperparameters of one run: everything that a search may vary.
+
+    Args:
+        num_fixed_layers: layers that do not move, counted from the input; with 1 or more the input embeddings
+            are fixed as well. 0 trains everything.
+        query_lr: learning rate of the query tower. Ignored when the towers are shared.
+        items_lr: learning rate of the items tower, and of a shared tower.
+        query_weight_decay: decoupled weight decay of the query tower. Ignored when the towers are shared.
+        items_weight_decay: decoupled weight decay of the items tower, and of a shared tower.
+        margin: by how much a positive's rank should beat a negative's, in units of the ranker. InfoNCE ignores it.
+        not_irrelevant_only: train on sessions that are not irrelevant, and on no other.
+        negative_downsampling: share of a session's shown negatives that is kept, redrawn each epoch; rounded up,
+            so that at least one stays.
+        min_abs_difference_threshold: pairs whose ranks differ by less than this are left out of the loss.
+        max_abs_difference_threshold: pairs whose ranks differ by more than this are left out; None keeps all.
+        examples_order: curriculum over the epochs, codes as in hft.training.pairs.ExamplesType. The epochs are
+            divided evenly among the codes, in order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_fixed_layers: Annotated[int, Field(ge=0)] = 0
+    query_lr: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
+    items_lr: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
+    query_weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    items_weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    margin: Annotated[float, Field(ge=0.0)] = 0.02
+    not_irrelevant_only: bool = True
+    negative_downsampling: Ratio = 1.0
+    min_abs_difference_threshold: Annotated[float, Field(ge=0.0)] = 0.0
+    max_abs_difference_threshold: Annotated[float, Field(gt=0.0)] | None = None
+    examples_order: Annotated[list[Annotated[int, Field(ge=1, le=11)]], Field(min_length=1)] = [11]
+
+    @model_validator(mode="after")
+    def _thresholds_leave_room(self) -> FineTuningParams:
+        upper = self.max_abs_difference_threshold
+        if upper is not None and upper <= self.min_abs_difference_threshold:
+            raise ValueError(
+                f"max_abs_difference_threshold ({upper}) must exceed "
+                f"min_abs_difference_threshold ({self.min_abs_difference_threshold}), or no pair is left"
+            )
+        return self
+
+
+class SettingsScalars(BaseModel):
+    """The scalars of FineTuningSettings, as they stand under `settings:` in a config.
+
+    Args:
+        num_epochs: passes over the training sessions.
+        batch_size: sessions an optimizer step (before gradient accumulation).
+        step_size: optimizer steps between two decays of `scheduler=step_lr`; other schedulers ignore it.
+        gamma: factor of each decay of `scheduler=step_lr`; other schedulers ignore it.
+        test_each_n_inputs: validate each time that so many training sessions were seen: a whole number is a
+            count, a fraction up to 1.0 a share of the epoch. Rounded to whole batches.
+        is_similarity: whether a higher rank is a better one; None asks the ranker.
+        negatives: where negatives come from: results shown with the positive and not picked (`shown`), results
+            of the other sessions of the batch (`in_batch`), or `both`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_epochs: Annotated[int, Field(ge=1)] = 1
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    step_size: Annotated[int, Field(ge=1)] = 100
+    gamma: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    test_each_n_inputs: Annotated[int, Field(ge=1)] | Ratio = 1.0
+    is_similarity: bool | None = None
+    negatives: Literal["shown", "in_batch", "both"] = "in_batch"
+
+
+class FineTuningSettings(SettingsScalars):
+    """What a search holds fixed. Joined in Python from the `settings` node and the top-level groups.
+
+    Args:
+        loss_func: `loss(FineTuningFeatures) -> scalar`, from the group `loss`.
+        metric_calculators: the metrics to compute, from the group `metrics`.
+        ranker: gives the rank of (query, item), from the group `ranker`.
+        confidence_calculator: how far each event is to be believed, from the group `confidence`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    loss_func: Any
+    metric_calculators: tuple[Any, ...]
+    ranker: Any
+    confidence_calculator: Any
+
+    @property
+    def rank_sign(self) -> float:
+        """+1.0 where a higher rank is better (a similarity), -1.0 where a lower one is (a distance)."""
+        is_similarity = self.ranker.is_similarity if self.is_similarity is None else self.is_similarity
+        return 1.0 if is_similarity else -1.0
