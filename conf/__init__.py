@@ -1,0 +1,1 @@
+"""The packaged Hydra groups: the declarative surface of hft. See train.yaml."""
