@@ -1,0 +1,30 @@
+"""Pair health: how many pairs of a batch no longer teach anything, and why."""
+
+from __future__ import annotations
+
+import torch
+
+from hft.losses.base import FineTuningLoss
+from hft.losses.features import FineTuningFeatures
+
+# A pair counts as dead below this share of the largest slope that its loss can have.
+DEAD_BELOW = 0.01
+
+
+@torch.no_grad()
+def pair_health(loss: FineTuningLoss, features: FineTuningFeatures) -> dict[str, float]:
+    """Shares of pairs with next to no gradient, in 0..1 of all pairs.
+
+    Returns:
+        `dead_wrong_share`: mis-ordered pairs (difference below 0) that the loss has given up;
+        `dead_satisfied_share`: rightly ordered pairs (difference 0 or more) that need no more.
+        Empty where there is no pair: a share of nothing is absent, not 0.
+    """
+    if len(features) == 0:
+        return {}
+    dead = loss.gradient_weight(features) < DEAD_BELOW
+    wrong = features.difference < 0
+    return {
+        "dead_wrong_share": float((dead & wrong).double().mean()),
+        "dead_satisfied_share": float((dead & ~wrong).double().mean()),
+    }
