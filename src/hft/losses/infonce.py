@@ -16,7 +16,7 @@ class InfoNCELoss(FineTuningLoss):
     """Mean over positives of log(1 + sum over its negatives of exp(t*(r_neg - r_pos) / temperature)).
 
     This is the cross entropy of picking the positive among itself and its negatives. t is +1 for a similarity
-    and -1 for a distance. The mean is weighted: each positive weighs as its confidence, and the sum is divided
+    and -1 for a distance. The mean is weighted: each positive weighs as its confidence, the sum is divided
     by the sum of the weights, so the scale of the confidences does not change the step. Confidences of
     negatives have no effect. A positive without a pair (all its negatives masked) has nothing to be told from
     and is left out.
