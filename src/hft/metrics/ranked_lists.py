@@ -108,15 +108,15 @@ def rank_matrix(
             f"top_rows ({len(rows)} queries), offsets ({len(bounds) - 1} queries, to {bounds[-1]}), "
             f"judged ({len(flat_judged)}) and grades ({len(flat_grades)}) do not fit"
         )
-    query_of, flat_judged, flat_grades = _once_each(query_of_results(bounds), flat_judged, flat_grades)
+    query_of, rows_judged, gains = _once_each(query_of_results(bounds), flat_judged, flat_grades)
     if pool is not None:
-        inside = np.isin(flat_judged, np.asarray(pool))
-        query_of, flat_judged, flat_grades = query_of[inside], flat_judged[inside], flat_grades[inside]
+        inside = np.isin(rows_judged, np.asarray(pool))
+        query_of, rows_judged, gains = query_of[inside], rows_judged[inside], gains[inside]
     bounds = np.searchsorted(query_of, np.arange(len(bounds))).astype(np.int64)
     return RankedLists(
-        gains=_look_up(rows, query_of, flat_judged, flat_grades),
-        ideal_gains=_ideal(flat_grades, query_of, bounds),
-        num_relevant=_count_relevant(flat_grades, query_of, len(rows)),
+        gains=_look_up(rows, query_of, rows_judged, gains),
+        ideal_gains=_ideal(gains, query_of, bounds),
+        num_relevant=_count_relevant(gains, query_of, len(rows)),
     )
 
 
