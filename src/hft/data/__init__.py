@@ -1,0 +1,36 @@
+"""Sources of sessions, the core types, splits, the click simulator and confidences. NumPy and Arrow only."""
+
+from __future__ import annotations
+
+from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
+from hft.data.items import ITEMS_SCHEMA, ItemsSet
+from hft.data.near_duplicates import query_key, query_keys
+from hft.data.prepare import prepare_ranking_data
+from hft.data.quarantine import Quarantine
+from hft.data.ranking_data import RankingData
+from hft.data.report import PreparationReport, SplitCounts
+from hft.data.source import Impressions, SessionSource, SourceData, Splitter
+from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
+
+__all__ = [
+    "INPUTS_SCHEMA",
+    "ITEMS_SCHEMA",
+    "FineTuningInput",
+    "FineTuningInputs",
+    "GivenSplitter",
+    "GroupSplitter",
+    "Impressions",
+    "ItemsSet",
+    "Labels",
+    "PreparationReport",
+    "Quarantine",
+    "QuerySplitter",
+    "RankingData",
+    "SessionSource",
+    "SourceData",
+    "SplitCounts",
+    "Splitter",
+    "prepare_ranking_data",
+    "query_key",
+    "query_keys",
+]

@@ -1,0 +1,179 @@
+"""From a source to RankingData: read, split, hold out, show, leave out what nothing can be learned from."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hft.data.batches import select_batch
+from hft.data.held_out import item_owners, leaks_into_train
+from hft.data.pools import evaluation_pools
+from hft.data.quarantine import Quarantine
+from hft.data.ranking_data import Candidates, RankingData
+from hft.data.report import PreparationReport, SplitCounts
+from hft.data.splitters import SPLITS, TRAIN
+from hft.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hft.data.inputs import FineTuningInputs
+    from hft.data.source import SessionSource, SourceData, Splitter
+
+
+def prepare_ranking_data(
+    source: SessionSource,
+    splitter: Splitter,
+    *,
+    candidates: Candidates,
+    batch_id: str | int | None = None,
+    max_quarantined_share: float = 0.01,
+    quarantine_path: Path | str | None = None,
+    no_event_is_irrelevant: bool = False,
+    limit_sessions: int | None = None,
+    limit_items: int | None = None,
+    validation_pool: int = 1000,
+    seed: int = 0,
+    required_splits: Sequence[str] = SPLITS,
+) -> RankingData:
+    """Read a source and make it ready for training and evaluation.
+
+    Sessions without an event teach nothing: they leave train, and leave evaluation too unless their
+    relevance is known. A train session whose query (by its near-duplicate key) is held out leaves train.
+
+    Args:
+        source: where sessions and items come from.
+        splitter: what is held out.
+        candidates: what evaluation ranks: `shown` lists, or a pool of the `corpus`.
+        batch_id: take only the sessions of this batch of clickstream; None takes all.
+        max_quarantined_share: share of a file's lines that may be malformed, 0..1.
+        quarantine_path: where malformed lines are kept; None only counts them.
+        no_event_is_irrelevant: flag sessions without an event as irrelevant.
+        limit_sessions: keep at most so many sessions a split, by a seeded draw; None keeps all.
+        limit_items: keep at most so many items in the pools that evaluation ranks; relevant ones always stay.
+        validation_pool: items that validation ranks for each query (where candidates is `corpus`).
+        seed: of the draws above.
+        required_splits: splits that must not end up empty.
+
+    Raises:
+        DataError: nothing usable, too many malformed lines, an unknown batch, or a required split is empty.
+        StorageError: the quarantine file cannot be written.
+    """
+    started = time.perf_counter()
+    with Quarantine(quarantine_path, max_quarantined_share) as quarantine:
+        data = source.read(quarantine)
+    dropped: Counter[str] = Counter(data.dropped)
+    inputs = data.inputs if batch_id is None else select_batch(data.inputs, str(batch_id))
+    inputs = _with_irrelevant(inputs, no_event_is_irrelevant)
+    _require_evidence(inputs, data)
+    assigned = splitter.assign(inputs, data.items)
+    leaking = leaks_into_train(inputs, assigned)
+    dropped["train sessions whose query is held out"] += int(leaking.sum())
+    owners = item_owners(inputs, assigned)
+    splits = []
+    for number, name in enumerate(SPLITS):
+        rows = np.flatnonzero((assigned == number) & ~leaking)
+        rng = np.random.default_rng([seed, number])
+        part = _complete(inputs.select(rows), number, data, owners, limit_sessions, rng, dropped)
+        if len(part) == 0 and name in required_splits:
+            raise DataError(_empty_split_message(name, np.bincount(assigned, minlength=3), splitter))
+        splits.append(part)
+    train, validation, test = splits
+    pools = {}
+    if candidates == "corpus":
+        pools = evaluation_pools(validation, test, owners, validation_pool, limit_items, seed)
+    report = PreparationReport(
+        items=len(data.items),
+        read=dict(quarantine.read),
+        quarantined={file: count for file, count in quarantine.left_out.items() if count},
+        reasons=dict(quarantine.reasons),
+        dropped={reason: count for reason, count in dropped.items() if count},
+        splits={
+            name: _count(part, None if name not in pools else len(pools[name]))
+            for name, part in zip(SPLITS, splits, strict=True)
+        },
+        notes=data.notes,
+        quarantine_file=None if quarantine.written is None else str(quarantine.written),
+        seconds=time.perf_counter() - started,
+    )
+    return RankingData(data.items, train, validation, test, candidates, pools, report)
+
+
+def _with_irrelevant(inputs: FineTuningInputs, no_event_is_irrelevant: bool) -> FineTuningInputs:
+    """Irrelevant sessions lose their events; by option a session without an event is irrelevant."""
+    flagged = inputs.is_irrelevant
+    if no_event_is_irrelevant:
+        flagged = flagged | (~inputs.has_event & ~inputs.is_judged)
+    events = np.where(np.repeat(flagged, np.diff(inputs.offsets)), np.float32(0), inputs.flat_events)
+    return inputs.with_events(events.astype(np.float32)).replace(is_irrelevant=flagged)
+
+
+def _require_evidence(inputs: FineTuningInputs, data: SourceData) -> None:
+    if len(inputs) == 0:
+        raise DataError("data.source: no session is left. See what was left out: " + _reasons(data))
+    if not inputs.has_event.any() and not (inputs.flat_grades > 0).any():
+        raise DataError(
+            f"data.source: none of the {len(inputs)} sessions has an event, so there is nothing to learn "
+            f"from. Expected at least one result that somebody picked. Check that the events are read "
+            f"(for session files: data.source.fields.events)."
+        )
+
+
+def _reasons(data: SourceData) -> str:
+    return (
+        "; ".join(f"{count} {reason}" for reason, count in data.dropped.items() if count)
+        or "nothing was read"
+    )
+
+
+def _complete(
+    inputs: FineTuningInputs,
+    split: int,
+    data: SourceData,
+    owners: NDArray[np.int8],
+    limit: int | None,
+    rng: np.random.Generator,
+    dropped: Counter[str],
+) -> FineTuningInputs:
+    """The sessions of a split: shown lists made where the source has none, useless ones left out, limited."""
+    if data.impressions is not None:
+        inputs = _limited(inputs, limit, rng)
+        allowed = np.flatnonzero((owners == split) | (owners == -1)).astype(np.int32)
+        inputs = data.impressions(inputs, allowed, None if split == TRAIN else 1)
+    useful = inputs.is_irrelevant | inputs.has_event
+    if split != TRAIN:
+        useful = useful | inputs.has_positive_grade
+    dropped[f"{SPLITS[split]} sessions without an event"] += int((~useful).sum())
+    return _limited(inputs if useful.all() else inputs.select(useful), limit, rng)
+
+
+def _limited(inputs: FineTuningInputs, limit: int | None, rng: np.random.Generator) -> FineTuningInputs:
+    if limit is None or len(inputs) <= limit:
+        return inputs
+    return inputs.select(np.sort(rng.permutation(len(inputs))[:limit]))
+
+
+def _empty_split_message(name: str, counts: NDArray[np.int64], splitter: Splitter) -> str:
+    found = ", ".join(f"{split} {count}" for split, count in zip(SPLITS, counts, strict=True))
+    return (
+        f"data.splitter ({type(splitter).__name__}): no session is left for {name} (sessions by split: "
+        f"{found}). Training needs sessions with an event in train, validation and test. Choose another splitter "
+        f"(data/splitter=by_query), change its shares (data.splitter.validation, data.splitter.test), "
+        f"or give more sessions."
+    )
+
+
+def _count(inputs: FineTuningInputs, pool: int | None) -> SplitCounts:
+    return SplitCounts(
+        sessions=len(inputs),
+        queries=len(set(inputs.queries)),
+        results=len(inputs.flat_results),
+        events=int((inputs.flat_events > 0).sum()),
+        irrelevant=int(inputs.is_irrelevant.sum()),
+        pool=pool,
+    )

@@ -1,0 +1,81 @@
+"""What was read, left out and kept: the data's part of a run's report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Counts of one split.
+
+    Args:
+        sessions: sessions kept.
+        queries: distinct query texts.
+        results: results shown, over all sessions.
+        events: results with an event.
+        irrelevant: sessions flagged as irrelevant.
+        pool: items that evaluation ranks for each query; None where it re-ranks the shown list, or never
+            ranks.
+    """
+
+    sessions: int
+    queries: int
+    results: int
+    events: int
+    irrelevant: int
+    pool: int | None = None
+
+
+@dataclass(frozen=True)
+class PreparationReport:
+    """Counts of a preparation.
+
+    Args:
+        items: items kept.
+        read: lines read, by file.
+        quarantined: lines set aside, by file.
+        reasons: lines set aside or mended, by reason.
+        dropped: sessions (and items) left out after reading, by reason.
+        splits: counts by split.
+        notes: further lines for people.
+        quarantine_file: where the lines set aside are; None where there are none, or no file was wanted.
+        seconds: how long the preparation took.
+    """
+
+    items: int
+    read: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, SplitCounts] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    quarantine_file: str | None = None
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        """The report as lines for the terminal."""
+        lines = [f"{self.items:,} items"]
+        for name, counts in self.splits.items():
+            line = (
+                f"{name}: {counts.sessions:,} sessions, {counts.queries:,} queries, {counts.events:,} events"
+            )
+            line += f" on {counts.results:,} shown results"
+            if counts.irrelevant:
+                line += f", {counts.irrelevant:,} irrelevant"
+            if counts.pool is not None:
+                line += f"; each query ranks {counts.pool:,} items"
+            lines.append(line)
+        lines += [f"left out: {count:,} {reason}" for reason, count in self.dropped.items() if count]
+        for file, count in self.quarantined.items():
+            if count:
+                lines.append(f"quarantined: {count:,} of {self.read.get(file, count):,} lines of {file}")
+        lines += [f"  {count:,} x {reason}" for reason, count in sorted(self.reasons.items())]
+        if self.quarantine_file is not None:
+            lines.append(f"  kept with line numbers and reasons in {self.quarantine_file}")
+        return lines + list(self.notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return asdict(self)

@@ -1,0 +1,74 @@
+"""What a source of sessions gives, and what it has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hft.data.inputs import FineTuningInputs
+    from hft.data.items import ItemsSet
+    from hft.data.quarantine import Quarantine
+
+
+class Impressions(Protocol):
+    """Shows lists to queries whose source kept none, and lets somebody click on them.
+
+    Called after the split, once a split, so that a list holds only items which that split may see.
+    """
+
+    def __call__(
+        self, inputs: FineTuningInputs, allowed: NDArray[np.int32], sessions_per_query: int | None = None
+    ) -> FineTuningInputs:
+        """The inputs with results and events filled in.
+
+        Args:
+            inputs: queries with known relevance.
+            allowed: `int32[items]` rows that may be shown.
+            sessions_per_query: sessions made of each input; None: as many as the simulator was told.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """What was read from a source.
+
+    Args:
+        items: all items.
+        inputs: all sessions.
+        impressions: where the source keeps no shown lists, what makes them after the split; else None.
+        dropped: how many sessions or items were left out and why.
+        notes: lines for people (which ranker and click model, how many duplicates).
+    """
+
+    items: ItemsSet
+    inputs: FineTuningInputs
+    impressions: Impressions | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class SessionSource(Protocol):
+    """Reads sessions and the items that they show."""
+
+    def read(self, quarantine: Quarantine) -> SourceData:
+        """Read everything; malformed lines go to the quarantine.
+
+        Raises:
+            DataError: nothing usable is there.
+        """
+        ...
+
+
+class Splitter(Protocol):
+    """Says which split each session belongs to."""
+
+    def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
+        """`int8[sessions]`: 0 train, 1 validation, 2 test."""
+        ...

@@ -1,0 +1,139 @@
+"""Who is held out: train, validation and test by stable hashes, so that held-out stays held-out.
+
+A split depends on the query (or the group) alone: not on the seed, the order or the other sessions. The
+same query is in the same split in every batch of clicks and in every iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from hft.data.near_duplicates import NOISE_WORDS, query_keys, stable_fraction
+from hft.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hft.data.inputs import FineTuningInputs
+    from hft.data.items import ItemsSet
+
+SPLITS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(3)
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+_SPLIT_NAMES = {
+    "train": TRAIN, "training": TRAIN, "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION,
+    "dev": VALIDATION, "test": TEST,
+}  # fmt: skip
+
+
+class QuerySplitter:
+    """Holds out by query: all near-duplicates of a query are in one split.
+
+    Args:
+        validation: share of the distinct queries for validation.
+        test: share of the distinct queries for test.
+        noise_words: words that do not tell two queries apart; None takes
+            `hft.data.near_duplicates.NOISE_WORDS`.
+    """
+
+    def __init__(
+        self, validation: Share = 0.1, test: Share = 0.2, noise_words: list[str] | None = None
+    ) -> None:
+        _check_shares(validation, test)
+        self.validation = validation
+        self.test = test
+        self.noise_words = NOISE_WORDS if noise_words is None else tuple(noise_words)
+
+    def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
+        """`int8[sessions]`: 0 train, 1 validation, 2 test."""
+        keys = query_keys(inputs.queries, self.noise_words)
+        return _by_hash(["query:" + key for key in keys], self.validation, self.test)
+
+
+class GroupSplitter:
+    """Holds out by the source's group (for python_docs the module): a group is in one split as a whole.
+
+    Args:
+        validation: share of the groups for validation.
+        test: share of the groups for test.
+    """
+
+    def __init__(self, validation: Share = 0.1, test: Share = 0.3) -> None:
+        _check_shares(validation, test)
+        self.validation = validation
+        self.test = test
+
+    def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
+        """`int8[sessions]`: 0 train, 1 validation, 2 test.
+
+        Raises:
+            DataError: a session has no group.
+        """
+        groups: list[str | None] = inputs.table.column("group").to_pylist()
+        if any(group is None for group in groups):
+            raise DataError(
+                f"data.splitter: GroupSplitter needs a group for every session, but "
+                f"{sum(group is None for group in groups)} of {len(groups)} have none. "
+                f"Choose data/splitter=by_query."
+            )
+        return _by_hash([f"group:{group}" for group in groups], self.validation, self.test)
+
+
+class GivenSplitter:
+    """Takes the splits that the source gives; where it gives no validation, that is carved from train by
+    query.
+
+    Args:
+        validation: share of the distinct training queries for validation, where the source gives none.
+        noise_words: words that do not tell two queries apart; None takes
+            `hft.data.near_duplicates.NOISE_WORDS`.
+    """
+
+    def __init__(self, validation: Share = 0.1, noise_words: list[str] | None = None) -> None:
+        self.validation = validation
+        self.noise_words = NOISE_WORDS if noise_words is None else tuple(noise_words)
+
+    def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
+        """`int8[sessions]`: 0 train, 1 validation, 2 test.
+
+        Raises:
+            DataError: a session has no split, or one of another name.
+        """
+        names: list[str | None] = inputs.table.column("split").to_pylist()
+        unknown = sorted({str(name) for name in names if str(name).casefold() not in _SPLIT_NAMES})
+        if unknown:
+            found = "none" if unknown == ["None"] else ", ".join(unknown[:5])
+            raise DataError(
+                f"data.splitter: GivenSplitter takes the splits that the source gives (train, validation, "
+                f"test), but found {found}. Choose data/splitter=by_query, or give each session a split."
+            )
+        given = np.array([_SPLIT_NAMES[str(name).casefold()] for name in names], dtype=np.int8)
+        if not (given == VALIDATION).any():
+            keys = query_keys(inputs.queries, self.noise_words)
+            carved = _by_hash(["query:" + key for key in keys], self.validation, 0.0) == VALIDATION
+            given[(given == TRAIN) & carved] = VALIDATION
+        return given
+
+
+def _by_hash(keys: Sequence[str], validation: float, test: float) -> NDArray[np.int8]:
+    """The lowest fractions are test, the next validation: a larger share only adds to a split."""
+    fractions = {key: stable_fraction(key) for key in set(keys)}
+    drawn = np.array([fractions[key] for key in keys], dtype=np.float64)
+    split = np.full(len(keys), TRAIN, dtype=np.int8)
+    split[drawn < test + validation] = VALIDATION
+    split[drawn < test] = TEST
+    return split
+
+
+def _check_shares(validation: float, test: float) -> None:
+    if validation + test >= 1.0:
+        raise ConfigError(
+            f"data.splitter: validation ({validation}) and test ({test}) leave nothing for train. "
+            f"Their sum must be below 1."
+        )
