@@ -1,0 +1,40 @@
+"""Training: token store, session batches, ranks, the Lightning module and what happens beside its steps."""
+
+from __future__ import annotations
+
+from hft.training.batching import EpochSampler, SessionBatch, SessionCollator, session_loader
+from hft.training.callbacks import BestWeights, StepLog
+from hft.training.evaluation import Evaluation, EvaluationArrays, Evaluator, inference
+from hft.training.finetuner import EmbeddingsFineTuner
+from hft.training.hardware import resolve_accelerator, resolve_precision
+from hft.training.pairs import ExamplesType, PairPlanner
+from hft.training.resume import ResumePoint
+from hft.training.schedulers import constant_rate, cosine_warmup, linear_warmup
+from hft.training.sessions import SessionArrays
+from hft.training.token_store import TokenStore
+from hft.training.validation import Validator
+
+__all__ = [
+    "BestWeights",
+    "EmbeddingsFineTuner",
+    "EpochSampler",
+    "Evaluation",
+    "EvaluationArrays",
+    "Evaluator",
+    "ExamplesType",
+    "PairPlanner",
+    "ResumePoint",
+    "SessionArrays",
+    "SessionBatch",
+    "SessionCollator",
+    "StepLog",
+    "TokenStore",
+    "Validator",
+    "constant_rate",
+    "cosine_warmup",
+    "inference",
+    "linear_warmup",
+    "resolve_accelerator",
+    "resolve_precision",
+    "session_loader",
+]

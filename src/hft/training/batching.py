@@ -1,0 +1,134 @@
+"""Batches by session: the order of the epochs, and what a training step gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from hft.training.pairs import PairPlan, PairPlanner
+from hft.training.sessions import IntArray
+from hft.training.token_store import Tokens, TokenStore
+
+
+@dataclass(frozen=True)
+class SessionBatch:
+    """What a training step gets: the tokens of the distinct texts of some sessions, and the pairs over them.
+
+    Args:
+        num_sessions: sessions in the batch.
+        queries, items: tokens of the distinct texts, int32[tokens] each.
+        pairs: indices of the pairs, as in PairPlan, as tensors on the device.
+    """
+
+    num_sessions: int
+    queries: list[Tokens]
+    items: list[Tokens]
+    pairs: PairTensors
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> SessionBatch:
+        """The same batch with its indices on a device. Tokens move when they are padded."""
+        return SessionBatch(self.num_sessions, self.queries, self.items, self.pairs.to(device, non_blocking))
+
+
+@dataclass(frozen=True)
+class PairTensors:
+    """A PairPlan's pairs as tensors: LongTensor[pairs], FloatTensor[pairs], BoolTensor[pairs]."""
+
+    positive_query: Tensor
+    positive_item: Tensor
+    negative_query: Tensor
+    negative_item: Tensor
+    positive_confidence: Tensor
+    negative_confidence: Tensor
+    positive_index: Tensor
+    is_irrelevant: Tensor
+
+    @classmethod
+    def of(cls, plan: PairPlan) -> PairTensors:
+        """Tensors of a plan, on the CPU."""
+        return cls(**{name: torch.from_numpy(getattr(plan, name)) for name in cls.__dataclass_fields__})
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> PairTensors:
+        """The same tensors on a device."""
+        names = self.__dataclass_fields__
+        return PairTensors(**{name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names})
+
+
+class EpochSampler(Sampler[tuple[int, int, IntArray]]):
+    """Batches of sessions in an order that depends on the seed and the epoch alone.
+
+    Each batch is (epoch, number of the batch in the epoch, int64[sessions]). An epoch can start at any batch, which is
+    what an exact resume in the middle of an epoch needs.
+
+    Args:
+        rows: int64[sessions], the sessions to draw from.
+        batch_size: sessions a batch; the last batch of an epoch may be smaller.
+        seed: with the epoch, decides the order.
+    """
+
+    def __init__(self, rows: IntArray, batch_size: int, seed: int) -> None:
+        self.sessions = rows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+        self.start_batch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.sessions) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int, IntArray]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.sessions)
+        first, self.start_batch = self.start_batch, 0
+        for number in range(first, len(self)):
+            yield self.epoch, number, order[number * self.batch_size : (number + 1) * self.batch_size]
+
+
+class SessionCollator:
+    """Turns the sessions of a batch into a SessionBatch.
+
+    Args:
+        planner: decides the pairs.
+        queries, items: the tokens of all texts.
+        seed: with the epoch and the number of the batch, decides the draw of negatives.
+    """
+
+    def __init__(self, planner: PairPlanner, queries: TokenStore, items: TokenStore, seed: int) -> None:
+        self.planner = planner
+        self.queries = queries
+        self.items = items
+        self.seed = seed
+
+    def __call__(self, batch: tuple[int, int, IntArray]) -> SessionBatch:
+        epoch, number, rows = batch
+        plan = self.planner.plan(rows, np.random.default_rng([self.seed, epoch, number]))
+        return SessionBatch(
+            num_sessions=len(rows),
+            queries=self.queries.rows(plan.query_rows),
+            items=self.items.rows(plan.item_rows),
+            pairs=PairTensors.of(plan),
+        )
+
+
+class _Batches(torch.utils.data.Dataset[tuple[int, int, IntArray]]):
+    """Hands a sampler's batch through to the collator."""
+
+    def __getitem__(self, batch: tuple[int, int, IntArray]) -> tuple[int, int, IntArray]:
+        return batch
+
+
+def session_loader(
+    planner: PairPlanner, queries: TokenStore, items: TokenStore, *, batch_size: int, seed: int
+) -> DataLoader[SessionBatch]:
+    """A loader of SessionBatch over the usable sessions of the planner's split."""
+    sampler = EpochSampler(planner.usable_sessions(), batch_size, seed)
+    collator = SessionCollator(planner, queries, items, seed)
+    return DataLoader(_Batches(), sampler=sampler, batch_size=None, collate_fn=collator)  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""What happens beside the steps: the best weights are kept, every step is written down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from hft.errors import TrainingError
+from hft.metrics import MetricsAccumulator
+
+Direction = Literal["maximize", "minimize"]
+
+
+class BestWeights(pl.Callback):
+    """Keeps the weights of the best validation in memory, and puts them back when training ends.
+
+    The starting model counts: a run that never beats it ends with the weights that it began with.
+
+    Args:
+        monitor: the logged value to compare, for example `validation_ndcg@10`.
+        direction: whether higher or lower is better.
+        start_value: the starting model's value.
+    """
+
+    def __init__(self, monitor: str, direction: Direction, start_value: float) -> None:
+        self.monitor = monitor
+        self.sign = 1.0 if direction == "maximize" else -1.0
+        self.best_value = start_value
+        self.best_step = 0
+        self._weights: dict[str, Tensor] | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Takes the starting weights."""
+        if self._weights is None:
+            self._take(pl_module)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Takes the weights when the validation is the best so far."""
+        value = logged_value(trainer, self.monitor)
+        if self.sign * (value - self.best_value) > 0:
+            self.best_value, self.best_step = value, trainer.global_step
+            self._take(pl_module)
+
+    def restore(self, pl_module: pl.LightningModule) -> None:
+        """Puts the best weights back. Only weights that move were kept."""
+        assert self._weights is not None
+        parameters = dict(pl_module.named_parameters())
+        with torch.no_grad():
+            for name, value in self._weights.items():
+                parameters[name].copy_(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint: a resumed run remembers its best weights."""
+        return {"value": self.best_value, "step": self.best_step, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.best_value, self.best_step = state_dict["value"], state_dict["step"]
+        self._weights = state_dict["weights"]
+
+    def _take(self, pl_module: pl.LightningModule) -> None:
+        moving = ((name, value) for name, value in pl_module.named_parameters() if value.requires_grad)
+        self._weights = {name: value.detach().to("cpu", copy=True) for name, value in moving}
+
+
+def logged_value(trainer: pl.Trainer, name: str) -> float:
+    """A value that the run logs.
+
+    Raises:
+        TrainingError: nothing logs it, or it is not a number.
+    """
+    if name not in trainer.callback_metrics:
+        logged = ", ".join(sorted(trainer.callback_metrics))
+        raise TrainingError(f"Nothing logs '{name}', which decides on the best weights. Logged: {logged}.")
+    value = float(trainer.callback_metrics[name])
+    if math.isnan(value):
+        raise TrainingError(f"{name} is not a number at step {trainer.global_step}.")
+    return value
+
+
+class StepLog(pl.Callback):
+    """Hands every step's and every validation's values on, in full precision.
+
+    Args:
+        write: takes {"step", "epoch", "inputs", name: value, ...}; inputs are training sessions seen so far.
+        accumulators: for a logged name, the summaries to add beside it, for example {"train_loss": ["mean"]}.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Mapping[str, float]], None],
+        accumulators: Mapping[str, MetricsAccumulator] | None = None,
+    ) -> None:
+        self.write = write
+        self.accumulators = dict(accumulators or {})
+        self.inputs = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Writes the step's values and the rates it was made with."""
+        self.inputs += batch.num_sessions
+        values = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("train_")}
+        values["train_loss"] = float(outputs["loss"])
+        for group in trainer.optimizers[0].param_groups:
+            values[f"{group['name']}_lr"] = float(group["lr"])
+        self._write(trainer, values)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the validation's values."""
+        metrics = trainer.callback_metrics
+        self._write(trainer, {name: float(v) for name, v in metrics.items() if name.startswith("validation_")})
+
+    def _write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        for name in list(values):
+            if name in self.accumulators:
+                summaries = self.accumulators[name].update(values[name])
+                values.update({f"{name}_{kind}": value for kind, value in summaries.items()})
+        self.write({"step": trainer.global_step, "epoch": trainer.current_epoch, "inputs": self.inputs, **values})
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {
+            "inputs": self.inputs,
+            "accumulators": {name: value.state_dict() for name, value in self.accumulators.items()},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.inputs = state_dict["inputs"]
+        for name, state in state_dict["accumulators"].items():
+            self.accumulators[name].load_state_dict(state)

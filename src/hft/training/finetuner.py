@@ -1,0 +1,175 @@
+"""EmbeddingsFineTuner: one training step from a batch of sessions to a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from hft.errors import ConfigError, TrainingError
+from hft.losses import pair_health
+from hft.settings import FineTuningParams, FineTuningSettings
+from hft.training.batching import SessionBatch
+from hft.training.pairs import stage_of_epoch
+from hft.training.ranks import pair_features, select_pairs
+from hft.training.validation import Validator
+
+OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+SchedulerFactory = Callable[..., torch.optim.lr_scheduler.LRScheduler]
+
+
+class EmbeddingsFineTuner(pl.LightningModule):
+    """Fine-tunes an embedding model on session batches.
+
+    A step: embed the batch's distinct queries and items, rank every pair, leave out what the thresholds and the
+    curriculum leave out, take the loss. Logs `train_loss`, the shares of dead pairs and the number of pairs.
+
+    Args:
+        model: an hft embedding model; the technique has already decided which weights move.
+        settings: what a search holds fixed.
+        params: what a search may vary.
+        optimizer: from parameter groups to an optimizer; gets two groups, the query tower's and the items
+            tower's, or the items tower's alone where the towers are shared.
+        scheduler: from the optimizer (and `total_steps`, where it has such an argument) to a schedule that moves
+            after every optimizer step; None keeps the rates.
+        validator: validates the model; None for a run without validation.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        settings: FineTuningSettings,
+        params: FineTuningParams,
+        *,
+        optimizer: OptimizerFactory = torch.optim.AdamW,
+        scheduler: SchedulerFactory | None = None,
+        validator: Validator | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self.params = params
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.validator = validator
+
+    def on_train_start(self) -> None:
+        """Turns dropout on where weights move. Lightning does not call train(), and a loaded model is in eval mode."""
+        set_training_mode(self.model)
+
+    def training_step(self, batch: SessionBatch, batch_idx: int) -> Tensor:
+        """FloatTensor[], the loss of the batch.
+
+        Raises:
+            TrainingError: the loss is not a finite number.
+        """
+        queries = self.model.embed(batch.queries, "query")
+        items = self.model.embed(batch.items, "items")
+        features = pair_features(
+            self.settings.ranker,
+            queries,
+            items,
+            batch.pairs,
+            sign=self.settings.rank_sign,
+            margin=self.params.margin,
+        )
+        stage = stage_of_epoch(self.params.examples_order, self.current_epoch, self.settings.num_epochs)
+        kept = select_pairs(features, self.params, stage)
+        loss: Tensor = self.settings.loss_func(kept)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"The loss became {loss.item()} at step {self.global_step}. Lower params.items_lr and params.query_lr, "
+                "or set trainer.gradient_clip_val."
+            )
+        health = {f"train_{name}": value for name, value in pair_health(self.settings.loss_func, kept).items()}
+        values = {"train_loss": loss.detach(), "train_pairs": float(len(kept)), **health}
+        self.log_dict(values, batch_size=batch.num_sessions)
+        return loss
+
+    def val_dataloader(self) -> DataLoader[int]:
+        """One entry: a validation looks at the whole split at once."""
+        return DataLoader([0])  # type: ignore[arg-type]
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Logs loss and metrics of the validation split."""
+        if self.validator is not None:
+            self.log_dict(self.validator(self.model), batch_size=1)
+
+    def on_validation_end(self) -> None:
+        """Back to training after a validation."""
+        if self.trainer.training:
+            set_training_mode(self.model)
+
+    def configure_optimizers(self) -> Any:
+        """One optimizer over the two groups, and its schedule."""
+        optimizer = self.make_optimizer(parameter_groups(self.model, self.params))
+        if self.make_scheduler is None:
+            return optimizer
+        scheduler = schedule(self.make_scheduler, optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def schedule(
+    factory: SchedulerFactory, optimizer: torch.optim.Optimizer, total_steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The factory's schedule; `total_steps` is handed over where the factory takes it."""
+    import inspect
+
+    if "total_steps" in inspect.signature(factory).parameters:
+        return factory(optimizer, total_steps=total_steps)
+    return factory(optimizer)
+
+
+def parameter_groups(model: Any, params: FineTuningParams) -> list[dict[str, Any]]:
+    """The query tower's and the items tower's parameters that move, each with its rate and decay.
+
+    A shared tower is one group with the items' rate and decay.
+
+    Raises:
+        ConfigError: nothing moves.
+    """
+    items = list(_moving(model.items_tower))
+    groups = [{"name": "items", "params": items, "lr": params.items_lr, "weight_decay": params.items_weight_decay}]
+    if not model.shared:
+        queries = list(_moving(model.query_tower))
+        group = {
+            "name": "query",
+            "params": queries,
+            "lr": params.query_lr,
+            "weight_decay": params.query_weight_decay,
+        }
+        groups.insert(0, group)
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise ConfigError(
+            f"Nothing is left to train: params.num_fixed_layers is {params.num_fixed_layers}. Lower it, or let a "
+            "technique or model.dense_dim add weights that move."
+        )
+    return groups
+
+
+def _moving(module: nn.Module) -> Iterator[nn.Parameter]:
+    return (parameter for parameter in module.parameters() if parameter.requires_grad)
+
+
+def set_training_mode(module: nn.Module) -> None:
+    """Training mode where weights move, eval mode where all are fixed.
+
+    Fixed layers at the input thus give the same output at every step: their dropout would only add noise.
+    """
+    module.train()
+    for child in module.children():
+        _fix_frozen(child)
+
+
+def _fix_frozen(module: nn.Module) -> None:
+    parameters = list(module.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        module.eval()
+        return
+    for child in module.children():
+        _fix_frozen(child)

@@ -1,0 +1,47 @@
+"""What the machine can do: device and precision."""
+
+from __future__ import annotations
+
+import torch
+
+from hft.errors import ConfigError
+
+
+def resolve_accelerator(accelerator: str) -> str:
+    """`cpu` or `cuda` for `auto`, `cpu`, `gpu` and `cuda`.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none, or the word is unknown.
+    """
+    if accelerator == "cpu":
+        return "cpu"
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if accelerator in ("gpu", "cuda"):
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                f"trainer.accelerator is '{accelerator}', but torch sees no GPU here. Use trainer=auto or trainer=cpu, "
+                "or install a build of torch for your GPU."
+            )
+        return "cuda"
+    raise ConfigError(f"trainer.accelerator is '{accelerator}'. Allowed: auto, cpu, gpu.")
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """Lightning's precision for `auto`: bf16-mixed where the hardware multiplies bf16 natively, else 32-true.
+
+    Elsewhere bf16 is emulated and slower than fp32.
+    """
+    if str(precision) != "auto":
+        return str(precision)
+    if accelerator == "cuda":
+        native = torch.cuda.get_device_capability()[0] >= 8
+    else:
+        native = cpu_has_bf16()
+    return "bf16-mixed" if native else "32-true"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX-BF16)."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,88 @@
+"""What a run looks at while it trains: loss and metrics on the validation split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from hft.losses import FineTuningLoss, pair_health
+from hft.settings import FineTuningParams
+from hft.training.batching import PairTensors
+from hft.training.evaluation import Evaluation, Evaluator, Progress, Vectors, inference
+from hft.training.pairs import ExamplesType, PairPlan, PairPlanner
+from hft.training.ranks import pair_features, select_pairs
+
+
+class Validator:
+    """Validates a model: each text of the split is embedded once, for the loss and for all metrics.
+
+    The loss is over batches that are the same at every validation.
+
+    Args:
+        planner: over the validation sessions.
+        batch_size: sessions a batch, as in training, so that the two losses compare.
+        seed: of the draws of the plans.
+        make_evaluator: from the extra items that the plans need (int64[items]) to the evaluator.
+        loss: the run's loss.
+        params: the run's parameters.
+        precision: Lightning's word for the run's precision.
+    """
+
+    def __init__(
+        self,
+        planner: PairPlanner,
+        *,
+        batch_size: int,
+        seed: int,
+        make_evaluator: Any,
+        loss: FineTuningLoss,
+        params: FineTuningParams,
+        precision: str,
+    ) -> None:
+        rows = planner.usable_sessions()
+        rng = np.random.default_rng([seed, 0])
+        self.plans: list[PairPlan] = [
+            planner.plan(rows[at : at + batch_size], rng) for at in range(0, len(rows), batch_size)
+        ]
+        extra = np.unique(np.concatenate([np.zeros(0, np.int64), *(plan.item_rows for plan in self.plans)]))
+        self.evaluator: Evaluator = make_evaluator(extra)
+        self.loss = loss
+        self.params = params
+        self.precision = precision
+        self.start: Evaluation | None = None
+
+    def __call__(self, model: Any, progress: Progress | None = None) -> dict[str, float]:
+        """Means over the split, named `validation_loss`, `validation_ndcg@10`, ... The first call is the start."""
+        with inference(model, self.precision):
+            queries, items = self.evaluator.vectors(model, progress)
+        with torch.no_grad():
+            evaluation = self.evaluator.evaluate(queries, items, self.start)
+            values = {**self._loss(queries, items), **evaluation.means()}
+        if self.start is None:
+            self.start = evaluation
+        return {f"validation_{name}": value for name, value in values.items()}
+
+    def _loss(self, queries: Vectors, items: Vectors) -> dict[str, float]:
+        totals: dict[str, list[tuple[float, int]]] = {}
+        for plan in self.plans:
+            pairs = PairTensors.of(plan).to(queries.vectors.device)
+            ranker, sign = self.evaluator.ranker, self.evaluator.sign
+            features = pair_features(
+                ranker,
+                queries.of(plan.query_rows),
+                items.of(plan.item_rows),
+                pairs,
+                sign=sign,
+                margin=self.params.margin,
+            )
+            kept = select_pairs(features, self.params, ExamplesType.ALL_EXAMPLES)
+            if len(kept):
+                values = {"loss": float(self.loss(kept)), **pair_health(self.loss, kept)}
+                for name, value in values.items():
+                    totals.setdefault(name, []).append((value, len(torch.unique(kept.positive_index))))
+        return {
+            name: float(np.average([value for value, _ in parts], weights=[weight for _, weight in parts]))
+            for name, parts in totals.items()
+        }
