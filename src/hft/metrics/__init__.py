@@ -4,24 +4,50 @@ from __future__ import annotations
 
 from hft.metrics.accumulators import MetricsAccumulator
 from hft.metrics.base import Metric, QueryMean, mean_over_queries
+from hft.metrics.baselines import (
+    Baseline,
+    Bm25Baseline,
+    ItemPopularityBaseline,
+    RandomBaseline,
+    TitleOverlapBaseline,
+)
+from hft.metrics.comparison import Comparison, bootstrap_interval, compare, paired_randomization_p
+from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
 from hft.metrics.dist_shift import DistShift, IrrelevantDistShift, NotIrrelevantDistShift
+from hft.metrics.learning import learning_verdict
 from hft.metrics.ranked_lists import RankedLists, rank_lists, rank_matrix, top_rows
 from hft.metrics.ranking import MAP, MRR, NDCG, Precision, Recall
+from hft.metrics.report import QueryExample, RankedResult, Report
 
 __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "Baseline",
+    "Bm25Baseline",
+    "Comparison",
     "DistShift",
     "IrrelevantDistShift",
+    "ItemPopularityBaseline",
     "Metric",
     "MetricsAccumulator",
     "NotIrrelevantDistShift",
     "Precision",
+    "QueryExample",
     "QueryMean",
+    "RandomBaseline",
     "RankedLists",
+    "RankedResult",
     "Recall",
+    "Report",
+    "TitleOverlapBaseline",
+    "bootstrap_interval",
+    "compare",
+    "evaluation_advice",
+    "fine_tuning_outcome",
+    "learning_verdict",
     "mean_over_queries",
+    "paired_randomization_p",
     "rank_lists",
     "rank_matrix",
     "top_rows",

@@ -20,9 +20,7 @@ class MetricsAccumulator:
         window: values in the sliding mean.
     """
 
-    def __init__(
-        self, kinds: Sequence[AccumulatorKind] = ("last",), window: Annotated[int, Field(ge=1)] = 50
-    ) -> None:
+    def __init__(self, kinds: Sequence[AccumulatorKind] = ("last",), window: Annotated[int, Field(ge=1)] = 50) -> None:
         self.kinds = tuple(kinds)
         self.window = window
         self._recent: deque[float] = deque(maxlen=window)

@@ -52,9 +52,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
-        }
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Comparison:
@@ -63,9 +61,7 @@ class Comparison:
         return cls(**typed)
 
 
-def compare(
-    start: npt.ArrayLike, tuned: npt.ArrayLike | None, *, seed: int = 0, level: float = 0.95
-) -> Comparison:
+def compare(start: npt.ArrayLike, tuned: npt.ArrayLike | None, *, seed: int = 0, level: float = 0.95) -> Comparison:
     """Compares a metric's values a query of two models, or describes those of one.
 
     Args:
@@ -130,9 +126,7 @@ def bootstrap_interval(
     return interval
 
 
-def paired_randomization_p(
-    differences: npt.ArrayLike, *, seed: int = 0, draws: int = RANDOMIZATION_DRAWS
-) -> float:
+def paired_randomization_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = RANDOMIZATION_DRAWS) -> float:
     """Two-sided p of the paired randomisation test: how often do random signs give a mean as far from 0?
 
     (1 + count) / (1 + draws), which is never 0 and never too small.

@@ -162,9 +162,7 @@ def query_of_results(offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
 
 
-def order_within(
-    scores: Floats, query_of: Ints, *, higher_is_better: bool, seed: int
-) -> npt.NDArray[np.int64]:
+def order_within(scores: Floats, query_of: Ints, *, higher_is_better: bool, seed: int) -> npt.NDArray[np.int64]:
     """int64[results]: an order that keeps queries together, best score first, equals as drawn from the seed.
 
     Raises:

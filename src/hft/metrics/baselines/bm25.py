@@ -22,7 +22,7 @@ _CHUNK_QUERIES = 64
 class Bm25Baseline:
     """Okapi BM25 over the texts of the items, with bm25s' defaults (Lucene's variant, k1 = 1.5, b = 0.75).
 
-    Words as in `words`, not stemmed; stop words stay in, their weight is small by itself. Word statistics come
+    Words as in `words`, not stemmed; stop words stay in, their weight is small by itself. The statistics come
     from the items that are ranked: all of them for shown lists, the pool for a corpus.
 
     Source: Robertson and Zaragoza, "The probabilistic relevance framework: BM25 and beyond", 2009.

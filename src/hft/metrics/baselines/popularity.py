@@ -33,9 +33,7 @@ class ItemPopularityBaseline:
 
     name: ClassVar[str] = "item_popularity"
 
-    def __init__(
-        self, num_items: int, train_results: Ints, train_events: npt.ArrayLike, seed: int = 0
-    ) -> None:
+    def __init__(self, num_items: int, train_results: Ints, train_events: npt.ArrayLike, seed: int = 0) -> None:
         picks = np.asarray(train_events) > 0
         shown = np.bincount(train_results, minlength=num_items)
         picked = np.bincount(train_results[picks], minlength=num_items)

@@ -42,9 +42,7 @@ class TitleOverlapBaseline:
         query_words = [frozenset(words(query)) for query in queries]
         query_of = query_of_results(np.asarray(offsets, dtype=np.int64))
         pairs = zip(query_of.tolist(), results.tolist(), strict=True)
-        return np.array(
-            [_overlap(query_words[query], self._titles[row]) for query, row in pairs], dtype=np.float64
-        )
+        return np.array([_overlap(query_words[query], self._titles[row]) for query, row in pairs], dtype=np.float64)
 
     def corpus(self, queries: Sequence[str], pool: Ints, depth: int) -> npt.NDArray[np.int64]:
         """int64[queries, min(depth, pool)]: see Baseline."""

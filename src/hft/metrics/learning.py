@@ -1,0 +1,85 @@
+"""A plain verdict on learning curves: did it learn, is it still learning, has it begun to overfit?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+Curve = Sequence[tuple[int, float]]
+Direction = Literal["maximize", "minimize"]
+
+# Changes of the metric below this share of its first value are taken for noise. Validation sets of some
+# hundred queries move by about as much between two neighbouring steps.
+NOISE_SHARE = 0.01
+# Still improving: at least this share of the whole gain came in the last third of the steps.
+LATE_GAIN_SHARE = 0.2
+
+
+def learning_verdict(
+    curves: Mapping[str, Curve], main_metric: str = "ndcg@10", direction: Direction = "maximize"
+) -> str:
+    """One sentence, its first words one of a few.
+
+    With the validation metric's first, best and last value, and a change counting only from NOISE_SHARE of the
+    first value on:
+
+    | begins with | rule, the first that holds |
+    |---|---|
+    | `too few validations` | fewer than two values |
+    | `overfitting since step N` | last is worse than best, and the training loss fell on after the best step N |
+    | `getting worse since step N` | last is worse than best, and the training loss did not fall on |
+    | `no change` | best is no better than first |
+    | `underfitting, still improving` | best is the last one, and LATE_GAIN_SHARE of the gain came late |
+    | `improving` | all else: it rose and levelled off |
+
+    Args:
+        curves: (step, value) by rising step, by name: `train_loss` and `validation_` + main_metric are read.
+        main_metric: name of the metric, `ndcg@10`.
+        direction: whether a higher or a lower value of it is better.
+    """
+    values = list(curves.get(f"validation_{main_metric}", ()))
+    if len(values) < 2:
+        return f"too few validations to tell: {len(values)} of {main_metric}; lower settings.test_each_n_inputs"
+    sign = 1.0 if direction == "maximize" else -1.0
+    (_, first), (last_step, last) = values[0], values[-1]
+    best_step, best = max(values, key=lambda point: sign * point[1])
+    noise = NOISE_SHARE * abs(first)
+    if sign * (best - last) > noise:
+        return _after_the_best(curves.get("train_loss", ()), best_step, best, last, main_metric)
+    if sign * (best - first) <= noise:
+        return f"no change: validation {main_metric} stayed within 1% of {first:.3f}"
+    moved = f"validation {main_metric} went from {first:.3f} to {best:.3f}"
+    if best_step == last_step and _late_gain(values, sign) >= LATE_GAIN_SHARE * sign * (best - first):
+        return f"underfitting, still improving: {moved} at the last step; more epochs may gain more"
+    return f"improving: {moved} and levelled off"
+
+
+def _after_the_best(train_loss: Curve, best_step: int, best: float, last: float, main_metric: str) -> str:
+    fell_back = f"validation {main_metric} was best there ({best:.3f}) and fell back to {last:.3f}"
+    if _kept_falling(train_loss, best_step):
+        return f"overfitting since step {best_step}: {fell_back} while the training loss went on falling"
+    return (
+        f"getting worse since step {best_step}: {fell_back}, and the training loss did not fall either; "
+        "try a lower learning rate"
+    )
+
+
+def _kept_falling(train_loss: Curve, best_step: int) -> bool:
+    """Whether the mean loss after the step is below that of as many values up to it."""
+    after = [value for step, value in train_loss if step > best_step]
+    before = [value for step, value in train_loss if step <= best_step][-len(after) :] if after else []
+    if not before:
+        # Best before the first step: compare the two halves of what follows.
+        half = len(after) // 2
+        before, after = after[:half], after[half:]
+    if not before or not after:
+        return False
+    return sum(after) / len(after) < sum(before) / len(before)
+
+
+def _late_gain(values: Curve, sign: float) -> float:
+    """What the last third of the steps added to the best of the first two thirds."""
+    first_step, last_step = values[0][0], values[-1][0]
+    border = first_step + (last_step - first_step) * 2 / 3
+    early = [value for step, value in values if step <= border]
+    return sign * values[-1][1] - max(sign * value for value in early)

@@ -1,0 +1,150 @@
+"""Report: what one evaluation found, as plain values that go to report.json, tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from hft.metrics.comparison import Comparison
+from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
+from hft.metrics.learning import Direction
+
+SCHEMA_VERSION = 1
+
+Point = tuple[int, float]
+
+
+@dataclass(frozen=True)
+class RankedResult:
+    """One result as it stands in an example: its text (or title) and its gain, above 0 where relevant."""
+
+    text: str
+    gain: float
+
+
+@dataclass(frozen=True)
+class QueryExample:
+    """One test query before and after.
+
+    Args:
+        query: its text.
+        start: value of the main metric by the starting model.
+        tuned: the same by the tuned model; None where there is none.
+        before: the starting model's top results, best first.
+        after: the tuned model's; empty where there is none.
+    """
+
+    query: str
+    start: float
+    tuned: float | None
+    before: tuple[RankedResult, ...]
+    after: tuple[RankedResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything an evaluation found. JSON-able by `to_dict`.
+
+    Args:
+        main_metric: the metric that decides, `ndcg@10`.
+        direction: whether a higher or a lower value of it is better.
+        candidates: what was ranked: each session's `shown` list, or a pool of items (`corpus`).
+        test: by metric, on the test split, read once.
+        validation: by metric, on the validation split; empty where it was not measured.
+        baselines: on the test split, by baseline, by metric: the mean over the same queries.
+        slices: on the test split, by slice of it ("query seen in training"), by metric.
+        shifts: further means on the test split, by name (`not_irrelevant_dist_shift`); absent where there is none.
+        examples: some test queries before and after.
+        curves: (step, value) by logged name: `train_loss`, `validation_loss`, `validation_ndcg@10`.
+        verdict: learning_verdict of the curves; empty where nothing was trained.
+        counts: of queries, items, sessions and the like, by name.
+        seconds: wall time by stage.
+    """
+
+    main_metric: str
+    direction: Direction
+    candidates: Literal["shown", "corpus"]
+    test: dict[str, Comparison]
+    validation: dict[str, Comparison] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    slices: dict[str, dict[str, Comparison]] = field(default_factory=dict)
+    shifts: dict[str, float] = field(default_factory=dict)
+    examples: tuple[QueryExample, ...] = ()
+    curves: dict[str, list[Point]] = field(default_factory=dict)
+    verdict: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def main(self) -> Comparison:
+        """The main metric on the test split."""
+        return self.test[self.main_metric]
+
+    @property
+    def conclusion(self) -> str:
+        """One plain sentence: what came of the fine-tuning, or whether to fine-tune at all."""
+        baselines = {name: means[self.main_metric] for name, means in self.baselines.items()}
+        conclude = evaluation_advice if self.main.tuned is None else fine_tuning_outcome
+        return conclude(self.main, baselines, self.main_metric, self.direction)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON, the conclusion and a schema version among them."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "main_metric": self.main_metric,
+            "direction": self.direction,
+            "candidates": self.candidates,
+            "conclusion": self.conclusion,
+            "test": _comparisons_to_dict(self.test),
+            "validation": _comparisons_to_dict(self.validation),
+            "baselines": {name: dict(means) for name, means in self.baselines.items()},
+            "slices": {name: _comparisons_to_dict(of_slice) for name, of_slice in self.slices.items()},
+            "shifts": dict(self.shifts),
+            "examples": [asdict(example) for example in self.examples],
+            "curves": {name: [list(point) for point in curve] for name, curve in self.curves.items()},
+            "verdict": self.verdict,
+            "counts": dict(self.counts),
+            "seconds": dict(self.seconds),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """What `to_dict` gave, also after a way through JSON.
+
+        Raises:
+            ValueError: if it was written under another schema version.
+        """
+        if values.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(f"report of schema version {values.get('schema_version')!r}, expected {SCHEMA_VERSION}")
+        kept = {key: value for key, value in values.items() if key not in ("schema_version", "conclusion")}
+        return cls(
+            **{
+                **kept,
+                "test": _comparisons_from_dict(kept["test"]),
+                "validation": _comparisons_from_dict(kept["validation"]),
+                "slices": {name: _comparisons_from_dict(found) for name, found in kept["slices"].items()},
+                "examples": tuple(_example_from_dict(example) for example in kept["examples"]),
+                "curves": {
+                    name: [(int(step), float(value)) for step, value in curve] for name, curve in kept["curves"].items()
+                },
+            }
+        )
+
+
+def _comparisons_to_dict(comparisons: Mapping[str, Comparison]) -> dict[str, Any]:
+    return {metric: comparison.to_dict() for metric, comparison in comparisons.items()}
+
+
+def _comparisons_from_dict(values: Mapping[str, Any]) -> dict[str, Comparison]:
+    return {metric: Comparison.from_dict(comparison) for metric, comparison in values.items()}
+
+
+def _example_from_dict(values: Mapping[str, Any]) -> QueryExample:
+    return QueryExample(
+        query=values["query"],
+        start=values["start"],
+        tuned=values["tuned"],
+        before=tuple(RankedResult(**result) for result in values["before"]),
+        after=tuple(RankedResult(**result) for result in values["after"]),
+    )
