@@ -1,0 +1,146 @@
+"""steps.jsonl: one line a training step or validation, written so that a crash costs at most the last line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hft.errors import DataError
+from hft.files import atomic_write, storage_errors
+
+Row = dict[str, Any]
+
+# Values that differ between two equal runs: neither hashed nor compared.
+_VOLATILE_NAMES = frozenset({"time", "seconds"})
+_VOLATILE_ENDINGS = ("_seconds", "_per_second", "_bytes")
+_NOT_NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+class StepsWriter:
+    """Appends rows to a steps file. Each row is on its way to the disk when `write` returns.
+
+    Floats keep every digit; those that JSON lacks are written as the strings `nan`, `inf` and `-inf`.
+
+    Args:
+        path: the file; a torn last line that a crash left there is cut off.
+        after_step: when a run resumes: rows of later steps than this are dropped, since they come again.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], after_step: int | None = None) -> None:
+        self.path = Path(path)
+        with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                _cut_tail(self.path, after_step)
+            self._file = self.path.open("a", encoding="utf-8", newline="\n")
+
+    def write(self, row: Mapping[str, Any]) -> Row:
+        """Appends one row (`step`, `epoch`, then names and values) and adds `time`, seconds since 1970.
+
+        Returns:
+            the row as `read_steps` gives it back.
+        """
+        plain = {name: _plain(value) for name, value in row.items()}
+        plain.setdefault("time", round(time.time(), 3))
+        line = json.dumps({name: _json(value) for name, value in plain.items()}, allow_nan=False)
+        with storage_errors(self.path):
+            self._file.write(line + "\n")
+            self._file.flush()
+        return plain
+
+    def close(self) -> None:
+        """Flushes to disk and closes; closing twice is harmless."""
+        if self._file.closed:
+            return
+        with storage_errors(self.path), self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def __enter__(self) -> StepsWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_steps(path: str | os.PathLike[str]) -> list[Row]:
+    """Reads a steps file. A torn last line, as a crash leaves it, is not an error: it is left out.
+
+    Raises:
+        DataError: the file is missing, or a line before the last is not a row.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: the steps of the run cannot be read: {error.strerror}.") from error
+    lines = content.split(b"\n")
+    complete, rows = lines[:-1], []
+    for number, line in enumerate(complete, start=1):
+        row = _parse(line)
+        if row is None:
+            raise DataError(
+                f"{path}:{number}: is not a row of a steps file (a JSON object with `step`). "
+                "The file was changed after the run; restore it from a copy or from the tracking store."
+            )
+        rows.append(row)
+    return rows
+
+
+def steps_hash(rows: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256 over all values of all rows but those that time a run (`time`, `*_seconds`, `*_per_second`)."""
+    digest = hashlib.sha256()
+    for row in rows:
+        kept = {name: _json(value) for name, value in repeatable(row).items()}
+        digest.update(json.dumps(kept, sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def repeatable(row: Mapping[str, Any]) -> Row:
+    """The values of a row that an equal run repeats: all but times, rates and memory."""
+    return {
+        name: value
+        for name, value in row.items()
+        if name not in _VOLATILE_NAMES and not name.endswith(_VOLATILE_ENDINGS)
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A Python number of a NumPy or torch scalar; anything else as it is."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value
+
+
+def _parse(line: bytes) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or "step" not in row:
+        return None
+    return {name: _NOT_NUMBERS.get(value, value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _cut_tail(path: Path, after_step: int | None) -> None:
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if after_step is not None:
+        lines = complete.splitlines(keepends=True)
+        complete = b"".join(line for line in lines if (_parse(line) or {"step": 0})["step"] <= after_step)
+    if complete != content:
+        with atomic_write(path, "wb") as file:
+            file.write(complete)

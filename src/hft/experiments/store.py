@@ -1,0 +1,157 @@
+"""The MLflow store: reached in a known time or not at all, created by one process at a time, imported late."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hft.errors import ConfigError, HftError
+from hft.files import storage_errors
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file")
+_SQLITE = "sqlite:///"
+_LOCK_SECONDS = 120
+_PROBE_SECONDS = 0.4  # for the connection, and again for the answer: under one second together
+_QUICK_SECONDS = 5  # a request while a model trains
+_PATIENT_SECONDS = 60  # a request of `hft runs --sync`, where somebody chose to wait
+
+
+class TrackingError(HftError):
+    """The tracking store is away or refuses. A training goes on without it; `hft runs --sync` pushes later."""
+
+
+def check_uri(uri: str) -> None:
+    """Refuses what is no address of an MLflow store.
+
+    Raises:
+        ConfigError: naming `tracking.uri`.
+    """
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    if scheme not in SCHEMES:
+        raise ConfigError(
+            f"tracking.uri: {uri!r} is no MLflow store. Expected an address that begins with one of "
+            f"{', '.join(SCHEMES)}, such as sqlite:///outputs/mlflow.db or http://127.0.0.1:5000."
+        )
+
+
+def why_away(uri: str) -> str | None:
+    """Asks a server whether it is there: one connection and one short answer, in less than a second.
+
+    Any HTTP answer counts, since a proxy may guard `/health`. A store that is no HTTP server is taken to be there.
+
+    Returns:
+        None where it is there, else the reason in words.
+    """
+    address = urlsplit(uri)
+    if address.scheme not in ("http", "https"):
+        return None
+    try:
+        _ask_health(address.scheme, address.hostname or "", address.port, address.path)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"{uri} does not answer ({error or type(error).__name__})"
+    return None
+
+
+def open_client(uri: str) -> MlflowClient:
+    """A client of the store at `uri`, which is created where it is an SQLite file that does not exist yet.
+
+    A new SQLite store is made under a file lock: two processes that make its tables at once crash.
+
+    Raises:
+        TrackingError: the store cannot be opened.
+        StorageError: the folder of an SQLite file cannot be written.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+    with tracking_errors(uri):
+        from mlflow import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        with _creation_lock(uri):
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+    return client
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite store; None for another store."""
+    return Path(uri[len(_SQLITE) :]) if uri.startswith(_SQLITE) else None
+
+
+def artifact_root(uri: str) -> Path | None:
+    """Where artifacts of an SQLite store lie: `mlartifacts` beside the file. None: the server says."""
+    file = sqlite_file(uri)
+    return None if file is None else file.absolute().parent / "mlartifacts"
+
+
+@contextmanager
+def tracking_errors(uri: str, *, patient: bool = False) -> Iterator[None]:
+    """Inside the block a server gets seconds to answer, not MLflow's minutes; what goes wrong is a TrackingError.
+
+    Args:
+        uri: named in the message.
+        patient: waits longer and tries again, for when nothing else waits.
+    """
+    limits = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_PATIENT_SECONDS if patient else _QUICK_SECONDS),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2" if patient else "0",
+    }
+    before = {name: os.environ.get(name) for name in limits}
+    os.environ.update(limits)
+    try:
+        yield
+    except HftError:
+        raise
+    except Exception as error:  # MLflow lets errors of requests, SQLAlchemy and the system through as they come
+        raise TrackingError(f"{uri}: the tracking store refuses: {_first_line(error)}") from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _creation_lock(uri: str) -> AbstractContextManager[object]:
+    from filelock import FileLock
+
+    file = sqlite_file(uri)
+    if file is None or str(file) == ":memory:":
+        return nullcontext()
+    with storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file.parent / f".{file.name}.lock", timeout=_LOCK_SECONDS)
+
+
+def _ask_health(scheme: str, host: str, port: int | None, path: str) -> None:
+    connection: http.client.HTTPConnection
+    if scheme == "https":
+        context = ssl.create_default_context()
+        connection = http.client.HTTPSConnection(host, port, timeout=_PROBE_SECONDS, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", f"{path.rstrip('/')}/health")
+        connection.getresponse()
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer in {_PROBE_SECONDS} s") from error
+    except socket.gaierror as error:
+        raise OSError(f"no such host: {host}") from error
+    finally:
+        connection.close()
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
