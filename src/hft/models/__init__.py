@@ -1,0 +1,19 @@
+"""Text towers: loading, embedding, saving; and the rankers that compare their vectors."""
+
+from hft.models.embedding import Side, TextEmbeddingModel
+from hft.models.fingerprint import weights_fingerprint
+from hft.models.loading import load_saved_model, load_text_model
+from hft.models.rankers import CosineRanker, DotRanker, EuclideanRanker
+from hft.models.towers import TextTower
+
+__all__ = [
+    "CosineRanker",
+    "DotRanker",
+    "EuclideanRanker",
+    "Side",
+    "TextEmbeddingModel",
+    "TextTower",
+    "load_saved_model",
+    "load_text_model",
+    "weights_fingerprint",
+]

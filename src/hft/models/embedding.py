@@ -1,0 +1,203 @@
+"""The text embedding model: a query tower and an items tower, or one for both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hft.errors import ConfigError, ModelError
+from hft.models.dropout import set_module_dropout
+from hft.models.fingerprint import weights_fingerprint
+from hft.models.layers import encoder_layers, fix_first_layers
+from hft.models.sentence_saving import save_model
+from hft.models.towers import DEFAULT_MAX_TOKENS, TextTower
+
+__all__ = ["Side", "TextEmbeddingModel"]
+
+Side = Literal["query", "items"]
+# Texts tokenised at once by `encode`, so that a large corpus never stands in memory as tokens.
+_TEXTS_AT_ONCE = 4096
+
+
+class TextEmbeddingModel(nn.Module):
+    """Texts in, vectors out, for queries and for items.
+
+    Args:
+        items_tower: embeds items, and queries too where `query_tower` is None.
+        query_tower: embeds queries with parameters of its own; None shares the items tower.
+        query_prompt: text put before each query.
+        item_prompt: text put before each item.
+
+    Attributes:
+        fingerprint: SHA-256 of the weights as they were when the model was made.
+
+    Raises:
+        ModelError: the towers give vectors of different widths.
+    """
+
+    def __init__(
+        self,
+        items_tower: TextTower,
+        query_tower: TextTower | None = None,
+        *,
+        query_prompt: str = "",
+        item_prompt: str = "",
+    ) -> None:
+        super().__init__()
+        self.items_tower = items_tower
+        self.own_query_tower = query_tower
+        self.query_prompt = query_prompt
+        self.item_prompt = item_prompt
+        if self.query_tower.dim != items_tower.dim:
+            raise ModelError(
+                f"The query tower gives vectors of {self.query_tower.dim} numbers, the items tower of "
+                f"{items_tower.dim}; they cannot be compared. Set model.dense_dim to one width for both."
+            )
+        self.fingerprint = weights_fingerprint(self)
+
+    @property
+    def shared(self) -> bool:
+        """Whether one tower serves both sides."""
+        return self.own_query_tower is None
+
+    @property
+    def query_tower(self) -> TextTower:
+        """The tower of the queries; the same object as `items_tower` where it is shared."""
+        return self.items_tower if self.own_query_tower is None else self.own_query_tower
+
+    @property
+    def towers(self) -> tuple[TextTower, ...]:
+        """Each tower once: (items,) where it is shared, else (query, items)."""
+        return (self.items_tower,) if self.shared else (self.query_tower, self.items_tower)
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self.items_tower.dim
+
+    @property
+    def num_layers(self) -> int:
+        """Layers of the encoder; of the shallower one where the towers differ."""
+        return min(len(self.layers(tower)) for tower in self.towers)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.items_tower.device
+
+    def tower(self, side: Side) -> TextTower:
+        """The tower of a side."""
+        return self.query_tower if side == "query" else self.items_tower
+
+    def prompt(self, side: Side) -> str:
+        """The text put before each text of a side."""
+        return self.query_prompt if side == "query" else self.item_prompt
+
+    def tokenize(self, texts: Sequence[str], side: Side) -> list[np.ndarray]:
+        """int32[tokens] a text: prompt and special tokens in, truncated to the tower's `max_length`."""
+        prompt = self.prompt(side)
+        return self.tower(side).tokenize([prompt + text for text in texts] if prompt else texts)
+
+    def embed(self, tokens: Sequence[np.ndarray], side: Side, max_tokens: int = DEFAULT_MAX_TOKENS) -> Tensor:
+        """Differentiable float32 vectors [texts, dim] of tokenised texts, in their order.
+
+        A text's vector does not depend on its neighbours: each is padded to its own length bucket.
+
+        Args:
+            tokens: int[tokens] for each text, from `tokenize`.
+            side: `query` or `items`.
+            max_tokens: padded tokens computed at once; changes memory and speed, not the vectors.
+        """
+        return self.tower(side).embed(tokens, max_tokens)
+
+    def forward(self, tokens: Sequence[np.ndarray], side: Side) -> Tensor:
+        """The same as `embed`, so that module wrappers work."""
+        return self.embed(tokens, side)
+
+    def encode(
+        self, texts: Sequence[str], side: Side, *, progress: Callable[[int], object] | None = None
+    ) -> np.ndarray:
+        """float32[texts, dim] vectors of texts, without gradients and without dropout.
+
+        Args:
+            texts: as a user wrote them; the side's prompt is added.
+            side: `query` or `items`.
+            progress: called with the number of texts done since the last call.
+        """
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            stop = min(start + _TEXTS_AT_ONCE, len(texts))
+            tokens = self.tokenize(texts[start:stop], side)
+            vectors[start:stop] = self.encode_tokens(tokens, side, progress=progress)
+        return vectors
+
+    def encode_tokens(
+        self, tokens: Sequence[np.ndarray], side: Side, *, progress: Callable[[int], object] | None = None
+    ) -> np.ndarray:
+        """The same as `encode` for texts that are tokenised already (int[tokens] each)."""
+        vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
+        lengths = np.fromiter((len(text) for text in tokens), dtype=np.int64, count=len(tokens))
+        with self._evaluating(), torch.inference_mode():
+            for chunk in self.tower(side).buckets.chunks(lengths, DEFAULT_MAX_TOKENS):
+                embedded = self.embed([tokens[row] for row in chunk.rows], side)
+                vectors[chunk.rows] = embedded.cpu().numpy()
+                if progress is not None:
+                    progress(len(chunk.rows))
+        return vectors
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the model as a sentence-transformers folder: `SentenceTransformer(folder)` loads it.
+
+        Two towers become a Router: use `encode_query` and `encode_document` there.
+
+        Raises:
+            StorageError: the folder cannot be written, or holds something that is not a model.
+        """
+        save_model(
+            folder,
+            items_tower=self.items_tower,
+            query_tower=self.own_query_tower,
+            query_prompt=self.query_prompt,
+            item_prompt=self.item_prompt,
+        )
+
+    def layers(self, tower: TextTower) -> nn.ModuleList:
+        """The layers of a tower's encoder, numbered from the input."""
+        return encoder_layers(tower.encoder)
+
+    def freeze(self, num_fixed_layers: int) -> None:
+        """Fixes the first layers of each tower, with 1 or more the embeddings as well; all others move.
+
+        Raises:
+            ConfigError: more layers than the model has, or fewer than none.
+        """
+        if not 0 <= num_fixed_layers <= self.num_layers:
+            raise ConfigError(
+                f"params.num_fixed_layers={num_fixed_layers}: the model has {self.num_layers} layers. Choose 0 (fix "
+                f"nothing) to {self.num_layers} (fix the whole encoder)."
+            )
+        for tower in self.towers:
+            tower.requires_grad_(True)
+            fix_first_layers(tower.encoder, num_fixed_layers)
+
+    def set_dropout(self, probability: float) -> None:
+        """Sets every dropout of both towers. It acts in training mode only."""
+        for tower in self.towers:
+            set_module_dropout(tower, probability)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Eval mode inside the block, each module's own mode again after it."""
+        training = [module for module in self.modules() if module.training]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module in training:
+                module.training = True

@@ -1,0 +1,5 @@
+"""Techniques: which weights move."""
+
+from hft.techniques.full import FullFineTuning
+
+__all__ = ["FullFineTuning"]
