@@ -1,0 +1,105 @@
+"""The shape of a config: what stands at the top level, and in nodes that no `_target_` describes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from hft.settings import FineTuningParams, SettingsScalars
+
+
+def _names_a_target(node: dict[str, Any]) -> dict[str, Any]:
+    if "_target_" not in node:
+        raise ValueError("a node with a _target_ that names a class or function")
+    return node
+
+
+# What a target takes is checked against its own signature (hft.config.targets), not here.
+Target = Annotated[dict[str, Any], AfterValidator(_names_a_target)]
+
+
+class Node(BaseModel):
+    """A node of the config: every key that is not listed is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+
+
+class MetricsNode(Node):
+    """What is computed, by a name of one's own, and how series are summarised."""
+
+    calculators: Annotated[dict[str, Target], Field(min_length=1)]
+    accumulators: dict[str, list[Literal["last", "mean", "sliding", "min", "max"]]] = {}
+
+
+class DataNode(Node):
+    """Where sessions and items come from, how they are split, and what evaluation ranks."""
+
+    source: Target
+    splitter: Target
+    candidates: Literal["shown", "corpus"]
+    batch_id: str | int | None = None
+    max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    no_event_is_irrelevant: bool = False
+    validation_pool: Annotated[int, Field(ge=1)] | None = None
+    limit_sessions: Annotated[int, Field(ge=1)] | None = None
+    limit_items: Annotated[int, Field(ge=1)] | None = None
+
+
+class SearchNode(Node):
+    """The shape of a search: `space` maps dotted config keys to what may vary."""
+
+    space: dict[str, Any] = {}
+    metric: str | None = None
+    direction: Literal["maximize", "minimize"] | None = None
+    max_evals: Annotated[int, Field(ge=1)] | None = None
+    timeout: Annotated[float, Field(gt=0.0)] | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+
+class StoppingNode(Node):
+    """When to stop early, on the main metric of the validation split."""
+
+    patience: Annotated[int, Field(ge=1)] | None = None
+    min_delta: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class TrackingNode(Node):
+    """Where runs are tracked."""
+
+    kind: Literal["mlflow", "csv"]
+    uri: str | None = None
+    log_model: bool = False
+
+
+class IterationNode(Node):
+    """The round that a run belongs to, and the run whose model it starts from."""
+
+    name: Annotated[str, Field(min_length=1)]
+    start_from: str | None = None
+
+
+class TrainConfig(Node):
+    """The top level of `conf/train.yaml`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    threads: Annotated[int, Field(ge=1)] | None
+    run_name: str | None
+    outputs: Annotated[str, Field(min_length=1)]
+    params: FineTuningParams
+    settings: SettingsScalars
+    stopping: StoppingNode
+    method: Target
+    model: Target
+    technique: Target
+    loss: Target
+    ranker: Target
+    confidence: Target
+    optimizer: Target
+    scheduler: Target
+    metrics: MetricsNode
+    data: DataNode
+    search: SearchNode
+    trainer: Target
+    tracking: TrackingNode
+    iteration: IterationNode
