@@ -73,8 +73,8 @@ def evaluation_advice(main: Comparison, baselines: Mapping[str, float], main_met
         )
     if direction == "maximize" and main.start >= NEAR_PERFECT:
         return f"Little room: the model is near perfect already ({measured})."
-    beaten = "every baseline" if best is not None else "nothing it was held against"
-    return f"The model beats {beaten} ({measured}). Fine-tune to see how much of the rest can be had."
+    held = "The model beats every baseline" if best is not None else "There is no baseline to hold it against"
+    return f"{held} ({measured}). Fine-tune to see how much of the rest can be had."
 
 
 def format_p(p: float) -> str:

@@ -1,0 +1,156 @@
+"""The report as tables in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hft.reporting.numbers import (
+    format_difference,
+    format_interval,
+    format_p,
+    format_value,
+    is_better,
+    is_significant,
+)
+
+_CANDIDATES = {
+    "shown": "over the list that each session was shown",
+    "corpus": "over the whole pool of items",
+}
+_SPACE_ABOVE = (1, 0, 0, 0)
+_BETTER, _WORSE, _QUIET = "bold green", "bold red", "dim"
+
+
+def print_report(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """Prints the test table, baselines and slices below it, the verdict and the conclusion.
+
+    Args:
+        report: `Report.to_dict()`, of two models or, before any fine-tuning, of one.
+        console: where to; None is standard output.
+    """
+    (console or Console()).print(Group(*_parts(report)))
+
+
+def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    two = _has_tuned(report)
+    what = "start against tuned" if two else "the model as it is"
+    yield _heading("Test split", f"{what}, {_CANDIDATES[report['candidates']]}")
+    yield _comparison_table(report) if two else _single_table(report)
+    left_out = report["test"][report["main_metric"]]["left_out"]
+    if left_out:
+        yield _note(f"{left_out:,} test queries without a relevant item are left out: no ranking can serve them.")
+    if report["baselines"]:
+        yield _heading("Baselines", "the same queries, without a model")
+        yield _baselines_table(report)
+    if report["slices"]:
+        yield _heading("Slices of the test split", report["main_metric"])
+        yield _slices_table(report)
+    if report["shifts"]:
+        yield _note("Shifts: " + ", ".join(f"{name} {value:+.4f}" for name, value in report["shifts"].items()))
+    if report["verdict"]:
+        yield _line("Learning", report["verdict"])
+    yield _line("Conclusion", report["conclusion"])
+
+
+def _comparison_table(report: Mapping[str, Any]) -> Table:
+    table = _table()
+    for heading in ("start", "tuned", "difference", "95% interval", "p", "queries"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for metric, found in report["test"].items():
+        table.add_row(_metric_name(metric, report), *_comparison_cells(found, report["direction"]))
+    return table
+
+
+def _single_table(report: Mapping[str, Any]) -> Table:
+    table = _table()
+    for heading in ("value", "95% interval", "queries"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for metric, found in report["test"].items():
+        table.add_row(_metric_name(metric, report), *_single_cells(found))
+    return table
+
+
+def _baselines_table(report: Mapping[str, Any]) -> Table:
+    """Baselines and models together, best first by the main metric: the order is the message."""
+    table = _table()
+    metrics = list(report["test"])
+    for metric in metrics:
+        table.add_column(metric, justify="right", no_wrap=True)
+    models = {"start model": "start", "tuned model": "tuned"} if _has_tuned(report) else {"the model": "start"}
+    rows = {name: {m: report["test"][m][model] for m in metrics} for name, model in models.items()}
+    rows.update(report["baselines"])
+    reverse = report["direction"] == "maximize"
+    for name in sorted(rows, key=lambda row: rows[row][report["main_metric"]], reverse=reverse):
+        cells = [format_value(rows[name].get(metric)) for metric in metrics]
+        table.add_row(name.replace("_", " "), *cells, style="bold" if name in models else "")
+    return table
+
+
+def _slices_table(report: Mapping[str, Any]) -> Table:
+    metric = report["main_metric"]
+    table = _table()
+    headings = ("start", "tuned", "difference", "95% interval", "p", "queries")
+    for heading in headings if _has_tuned(report) else ("value", "95% interval", "queries"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, of_slice in report["slices"].items():
+        found = of_slice.get(metric)
+        if found is None:
+            continue
+        cells = _comparison_cells(found, report["direction"]) if _has_tuned(report) else _single_cells(found)
+        table.add_row(Text(name), *cells)
+    return table
+
+
+def _comparison_cells(found: Mapping[str, Any], direction: str) -> list[RenderableType]:
+    style = ""
+    if is_significant(found):
+        style = _BETTER if is_better(found["difference"], direction) else _WORSE
+    return [
+        Text(format_value(found["start"])),
+        Text(format_value(found["tuned"])),
+        Text(format_difference(found["difference"]), style=style),
+        Text(format_interval(found["interval"], signed=True)),
+        Text(format_p(found["p"])),
+        Text(f"{found['queries']:,}"),
+    ]
+
+
+def _single_cells(found: Mapping[str, Any]) -> list[RenderableType]:
+    return [
+        Text(format_value(found["start"])),
+        Text(format_interval(found["start_interval"])),
+        Text(f"{found['queries']:,}"),
+    ]
+
+
+def _metric_name(metric: str, report: Mapping[str, Any]) -> Text:
+    return Text(metric, style="bold" if metric == report["main_metric"] else "")
+
+
+def _heading(title: str, explanation: str) -> Padding:
+    return Padding(Text.assemble((title, "bold"), (f"  {explanation}", _QUIET)), _SPACE_ABOVE)
+
+
+def _table() -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("", overflow="fold", min_width=10)
+    return table
+
+
+def _note(text: str) -> Padding:
+    return Padding(Text(text, style=_QUIET), _SPACE_ABOVE)
+
+
+def _line(label: str, text: str) -> Padding:
+    return Padding(Text.assemble((f"{label}: ", "bold"), text), _SPACE_ABOVE)
+
+
+def _has_tuned(report: Mapping[str, Any]) -> bool:
+    return report["test"][report["main_metric"]]["tuned"] is not None
