@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from hft.data.beir import BeirFolder
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
 from hft.data.prepare import prepare_ranking_data
+from hft.data.python_docs import PythonDocs
 from hft.data.quarantine import Quarantine
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
+from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
 
 __all__ = [
     "INPUTS_SCHEMA",
     "ITEMS_SCHEMA",
+    "BeirFolder",
+    "ClickSimulator",
     "FineTuningInput",
     "FineTuningInputs",
     "GivenSplitter",
@@ -22,7 +27,9 @@ __all__ = [
     "Impressions",
     "ItemsSet",
     "Labels",
+    "PositionBasedClicks",
     "PreparationReport",
+    "PythonDocs",
     "Quarantine",
     "QuerySplitter",
     "RankingData",

@@ -29,12 +29,12 @@ def select_batch(inputs: FineTuningInputs, batch_id: str) -> FineTuningInputs:
     if not known:
         raise DataError(
             f"data.batch_id: {batch_id!r} was asked for, but no session carries a batch id. "
-            f"Leave data.batch_id out, or name the field that holds it (for session files: data.source.fields.batch_id)."
+            f"Leave data.batch_id out, or name the field that holds it "
+            f"(for session files: data.source.fields.batch_id)."
         )
     near = difflib.get_close_matches(batch_id, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
     raise DataError(
-        f"data.batch_id: no session of batch {batch_id!r}. Batches there: "
-        f"{', '.join(known[:_MOST_NAMED])}{more}.{hint}"
+        f"data.batch_id: no session of batch {batch_id!r}. Batches there: {', '.join(known[:_MOST_NAMED])}{more}.{hint}"
     )

@@ -274,10 +274,7 @@ class FineTuningInputs:
         sessions = np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.judgement_offsets))
         keys = sessions * stride + self.flat_judged
         order = np.argsort(keys, kind="stable")
-        wanted = (
-            np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets)) * stride
-            + self.flat_results
-        )
+        wanted = np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets)) * stride + self.flat_results
         if len(keys) == 0:
             known = np.zeros(len(wanted), dtype=np.float32)
         else:

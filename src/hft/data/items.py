@@ -50,10 +50,7 @@ class ItemsSet:
         """Items from plain columns of equal length."""
         nothing: list[str | None] = [None] * len(ids)
         columns = [ids, nothing if titles is None else titles, texts, nothing if groups is None else groups]
-        arrays = [
-            pa.array(list(column), type=field.type)
-            for column, field in zip(columns, ITEMS_SCHEMA, strict=True)
-        ]
+        arrays = [pa.array(list(column), type=field.type) for column, field in zip(columns, ITEMS_SCHEMA, strict=True)]
         return cls(pa.Table.from_arrays(arrays, schema=ITEMS_SCHEMA))
 
     def __len__(self) -> int:

@@ -14,18 +14,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-STOP_WORDS = frozenset(
-    (
-        "a an and are as at be by can do does for from how i in into is it its me my of on or our s t that the "
-        "their this to was we what when where which who why will with you your"
-    ).split(" ")
-)
+STOP_WORDS = frozenset({
+    "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "how", "i", "in",
+    "into", "is", "it", "its", "me", "my", "of", "on", "or", "our", "s", "t", "that", "the", "their", "this",
+    "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "you", "your",
+})  # fmt: skip
 
 # Words that people put beside what they look for without changing it.
 NOISE_WORDS = (
     "movie", "film", "netflix", "hulu", "prime", "amazon", "disney", "hbo", "imdb", "watch", "online",
-    "stream", "streaming", "free", "full", "hd", "download", "cast", "trailer", "please", "show", "find", "search",
-    "best", "buy",
+    "stream", "streaming", "free", "full", "hd", "download", "cast", "trailer", "please", "show",
+    "find", "search", "best", "buy",
 )  # fmt: skip
 
 _WORD_MARKS = re.compile(r"['’`´]")

@@ -125,10 +125,7 @@ def _require_evidence(inputs: FineTuningInputs, data: SourceData) -> None:
 
 
 def _reasons(data: SourceData) -> str:
-    return (
-        "; ".join(f"{count} {reason}" for reason, count in data.dropped.items() if count)
-        or "nothing was read"
-    )
+    return "; ".join(f"{count} {reason}" for reason, count in data.dropped.items() if count) or "nothing was read"
 
 
 def _complete(
@@ -162,8 +159,8 @@ def _empty_split_message(name: str, counts: NDArray[np.int64], splitter: Splitte
     found = ", ".join(f"{split} {count}" for split, count in zip(SPLITS, counts, strict=True))
     return (
         f"data.splitter ({type(splitter).__name__}): no session is left for {name} (sessions by split: "
-        f"{found}). Training needs sessions with an event in train, validation and test. Choose another splitter "
-        f"(data/splitter=by_query), change its shares (data.splitter.validation, data.splitter.test), "
+        f"{found}). Training needs sessions with an event in train, validation and test. Choose another "
+        f"splitter (data/splitter=by_query), change its shares (data.splitter.validation, data.splitter.test), "
         f"or give more sessions."
     )
 

@@ -106,5 +106,6 @@ class Quarantine:
         raise DataError(
             f"{file}: {left_out} of {read} lines ({left_out / max(read, 1):.1%}) cannot be used, more than "
             f"the {self.max_share:.1%} that data.max_quarantined_share allows. Most frequent: {reason} "
-            f"({count}). {where} Mend the file, or raise data.max_quarantined_share to go on without these lines."
+            f"({count}). {where} Mend the file, or raise data.max_quarantined_share to go on "
+            f"without these lines."
         )

@@ -58,9 +58,7 @@ class PreparationReport:
         """The report as lines for the terminal."""
         lines = [f"{self.items:,} items"]
         for name, counts in self.splits.items():
-            line = (
-                f"{name}: {counts.sessions:,} sessions, {counts.queries:,} queries, {counts.events:,} events"
-            )
+            line = f"{name}: {counts.sessions:,} sessions, {counts.queries:,} queries, {counts.events:,} events"
             line += f" on {counts.results:,} shown results"
             if counts.irrelevant:
                 line += f", {counts.irrelevant:,} irrelevant"

@@ -42,9 +42,7 @@ class QuerySplitter:
             `hft.data.near_duplicates.NOISE_WORDS`.
     """
 
-    def __init__(
-        self, validation: Share = 0.1, test: Share = 0.2, noise_words: list[str] | None = None
-    ) -> None:
+    def __init__(self, validation: Share = 0.1, test: Share = 0.2, noise_words: list[str] | None = None) -> None:
         _check_shares(validation, test)
         self.validation = validation
         self.test = test

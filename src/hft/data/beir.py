@@ -1,0 +1,164 @@
+"""Labelled collections in the BEIR layout: a corpus, queries, and relevance judgements by split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import DirectoryPath, Field
+
+from hft.data.beir_files import find_file, judgement_files, read_corpus, read_judgements, read_queries
+from hft.data.inputs import FineTuningInputs, Labels
+from hft.data.ragged import RaggedPairs
+from hft.data.simulator import (
+    ClickProbability,
+    ClickSimulator,
+    Eta,
+    FalseClickProbability,
+    Noise,
+    PositionBasedClicks,
+    ResultsPerSession,
+    SessionsPerQuery,
+)
+from hft.data.source import SourceData
+from hft.errors import DataError
+
+if TYPE_CHECKING:
+    from hft.data.items import ItemsSet
+    from hft.data.quarantine import Quarantine
+
+
+class BeirFolder:
+    """A folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, each plain or with .gz.
+
+    A session is a query of a split; its split is the name of the qrels file (for data/splitter=given).
+
+    Args:
+        folder: the folder.
+        reading: what the judgements are. `labelled`: known relevance; shown lists and clicks are simulated
+            after the split (hft.data.simulator). `shown`: every judged item was shown to the query and
+            those with a score above 0 were picked; the order, which the files do not keep, is a seeded
+            shuffle.
+        item_fields: fields of a corpus line that make the item's text, in this order; a dot leads into nested
+            objects (`metadata.genres`). The line's `title` stays the item's title in any case.
+        seed: of the shuffle and the simulator.
+        drop_all_picked: `shown` only: leave out sessions in which every result was picked (nothing to rank).
+        results_per_session: `labelled` only: results shown in a session.
+        sessions_per_query: `labelled` only: sessions simulated for a training query; held-out ones have one
+            each.
+        ranker_noise: `labelled` only: standard deviation of the noise on the ranker's (BM25's) scores,
+            relative to a query's best.
+        eta: `labelled` only: examination of position p is 1/p^eta; 0 examines everything.
+        click_probability: `labelled` only: of an examined result of the highest grade.
+        false_click_probability: `labelled` only: of an examined irrelevant result.
+    """
+
+    def __init__(
+        self,
+        folder: DirectoryPath,
+        reading: Literal["labelled", "shown"] = "labelled",
+        item_fields: Annotated[list[str], Field(min_length=1)] | None = None,
+        seed: Annotated[int, Field(ge=0)] = 0,
+        drop_all_picked: bool = True,
+        results_per_session: ResultsPerSession = 10,
+        sessions_per_query: SessionsPerQuery = 2,
+        ranker_noise: Noise = 0.1,
+        eta: Eta = 0.5,
+        click_probability: ClickProbability = 0.9,
+        false_click_probability: FalseClickProbability = 0.02,
+    ) -> None:
+        self.folder = Path(folder)
+        self.reading = reading
+        self.item_fields = ["title", "text"] if item_fields is None else list(item_fields)
+        self.seed = seed
+        self.drop_all_picked = drop_all_picked
+        self.results_per_session = results_per_session
+        self.sessions_per_query = sessions_per_query
+        self.ranker_noise = ranker_noise
+        self.clicks = PositionBasedClicks(eta, click_probability, false_click_probability)
+
+    def read(self, quarantine: Quarantine) -> SourceData:
+        """Read the three kinds of files.
+
+        Raises:
+            DataError: a file is missing or empty, a field of `item_fields` is in no line, no judgement is
+                left, or too many lines are malformed.
+        """
+        if not self.folder.is_dir():
+            raise DataError(
+                f"data.source.folder: {self.folder} is not a folder. Expected one with corpus.jsonl, queries.jsonl "
+                f"and qrels/train.tsv, qrels/test.tsv (each plain or .gz)."
+            )
+        items, merged = read_corpus(find_file(self.folder, "corpus.jsonl"), self.item_fields, quarantine)
+        queries = read_queries(find_file(self.folder, "queries.jsonl"), quarantine)
+        sessions = _Sessions()
+        for split, file in judgement_files(self.folder).items():
+            for query_id, judged in read_judgements(file, queries, items, quarantine).items():
+                sessions.add(split, query_id, queries[query_id], judged)
+        if not sessions.ids:
+            raise DataError(f"{self.folder / 'qrels'}: no judgement is left. Expected query-id, corpus-id, score.")
+        dropped = Counter({"identical lines of the corpus": merged})
+        if self.reading == "shown":
+            inputs = self._shown(items, sessions, dropped)
+            note = "shown lists: every judged item of a query, in a drawn order; picked where the score is above 0"
+            return SourceData(items, inputs, None, dropped, (note,))
+        simulator = ClickSimulator(
+            items, self.clicks, self.results_per_session, self.sessions_per_query, self.ranker_noise, self.seed
+        )
+        return SourceData(items, sessions.labelled(items), simulator, dropped, (simulator.describe(),))
+
+    def _shown(self, items: ItemsSet, sessions: _Sessions, dropped: Counter[str]) -> FineTuningInputs:
+        inputs = sessions.shown(items, self.seed)
+        lengths = np.diff(inputs.offsets)
+        picked = np.add.reduceat(inputs.flat_events > 0, inputs.offsets[:-1])
+        too_short = lengths < 2
+        all_picked = (picked == lengths) & ~too_short & self.drop_all_picked
+        dropped["sessions with fewer than two results"] += int(too_short.sum())
+        dropped["sessions in which every result was picked"] += int(all_picked.sum())
+        return inputs.select(~(too_short | all_picked))
+
+
+class _Sessions:
+    """Sessions as they are read: a query of a split with its judged items."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self._splits: list[str] = []
+        self._queries: list[str] = []
+        self._query_ids: list[str] = []
+        self._judged = RaggedPairs()
+
+    def add(self, split: str, query_id: str, query: str, judged: dict[int, float]) -> None:
+        self.ids.append(f"{split}:{query_id}")
+        self._splits.append(split)
+        self._queries.append(query)
+        self._query_ids.append(query_id)
+        self._judged.append(judged.keys(), judged.values())
+
+    def labelled(self, items: ItemsSet) -> FineTuningInputs:
+        return FineTuningInputs.from_columns(
+            items,
+            self.ids,
+            self._queries,
+            offsets=np.zeros(len(self.ids) + 1, dtype=np.int64),
+            results=np.zeros(0, dtype=np.int32),
+            events=np.zeros(0, dtype=np.float32),
+            judgements=Labels(self._judged.offsets, self._judged.rows, self._judged.weights),
+            split=self._splits,
+        )
+
+    def shown(self, items: ItemsSet, seed: int) -> FineTuningInputs:
+        offsets = self._judged.offsets
+        drawn = np.random.default_rng(seed).random(len(self._judged.rows))
+        order = np.lexsort((drawn, np.repeat(np.arange(len(self.ids)), np.diff(offsets))))
+        return FineTuningInputs.from_columns(
+            items,
+            self.ids,
+            self._queries,
+            offsets=offsets,
+            results=self._judged.rows[order],
+            events=self._judged.weights[order],
+            split=self._splits,
+        )

@@ -1,0 +1,149 @@
+"""The files of a collection in the BEIR layout, line by line; malformed lines go to the quarantine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from hft.data.item_lines import ItemLines
+from hft.data.reasons import reason_of
+from hft.data.text_lines import decoded, numbered_lines, without_gz
+from hft.errors import DataError
+
+if TYPE_CHECKING:
+    from hft.data.items import ItemsSet
+    from hft.data.quarantine import Quarantine
+
+NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _QueryLine(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
+    id: Annotated[str, Field(alias="_id")]
+    text: NonEmpty
+
+
+def find_file(folder: Path, name: str) -> Path:
+    """The file of this name, or with .gz after it.
+
+    Raises:
+        DataError: neither is there.
+    """
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
+    raise DataError(
+        f"data.source.folder: {folder} has no {name} (nor {name}.gz). There: {there}. "
+        f"Expected the BEIR layout: corpus.jsonl, queries.jsonl, qrels/train.tsv, qrels/test.tsv."
+    )
+
+
+def judgement_files(folder: Path) -> dict[str, Path]:
+    """The qrels files by split: `train` for qrels/train.tsv or qrels/train.tsv.gz.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = sorted((folder / "qrels").glob("*.tsv*"))
+    files = {path.name.split(".")[0]: path for path in found if without_gz(path) == ".tsv"}
+    if not files:
+        raise DataError(
+            f"data.source.folder: {folder} has no judgements. Expected qrels/train.tsv and qrels/test.tsv "
+            f"(or .tsv.gz) with the columns query-id, corpus-id, score."
+        )
+    return files
+
+
+def read_corpus(path: Path, item_fields: list[str], quarantine: Quarantine) -> tuple[ItemsSet, int]:
+    """(items, how many identical lines were merged).
+
+    Raises:
+        DataError: the file is empty, or one of the fields is in no line, or too many lines are malformed.
+    """
+    lines = ItemLines(path, "_id", "title", item_fields, quarantine, fields_key="data.source.item_fields")
+    for number, raw in numbered_lines(path):
+        lines.add_json(number, raw)
+    return lines.finish()
+
+
+def read_queries(path: Path, quarantine: Quarantine) -> dict[str, str]:
+    """Texts of the queries by id.
+
+    Raises:
+        DataError: the file has no usable line, or too many are malformed.
+    """
+    queries: dict[str, str] = {}
+    for number, raw in numbered_lines(path):
+        quarantine.saw(path)
+        try:
+            line = _QueryLine.model_validate_json(raw)
+        except ValidationError as error:
+            quarantine.add(path, number, reason_of(error, raw), raw)
+            continue
+        if queries.setdefault(line.id, line.text) != line.text:
+            quarantine.add(path, number, "another query has this id", raw)
+    quarantine.check(path)
+    if not queries:
+        raise DataError(f"{path}: the file has no query. Expected lines such as " + '{"_id": "1", "text": "..."}.')
+    return queries
+
+
+def read_judgements(
+    path: Path, queries: dict[str, str], items: ItemsSet, quarantine: Quarantine
+) -> dict[str, dict[int, float]]:
+    """Grades by query id and row of the item. Three columns (query, item, score) or the four of TREC; a
+    first line whose score is not a number is the header.
+
+    Raises:
+        DataError: too many lines are malformed.
+    """
+    judged: dict[str, dict[int, float]] = {}
+    for number, raw in numbered_lines(path):
+        parsed = _judgement(raw)
+        if number == 1 and parsed == "the score is not a number":
+            continue
+        quarantine.saw(path)
+        problem = parsed if isinstance(parsed, str) else _add_judgement(judged, parsed, queries, items)
+        if problem is not None:
+            quarantine.add(path, number, problem, raw)
+    quarantine.check(path)
+    return judged
+
+
+def _judgement(raw: bytes) -> tuple[str, str, float] | str:
+    """(query id, item id, grade), or what is wrong."""
+    text = decoded(raw)
+    if text is None:
+        return "not UTF-8"
+    cells: list[Any] = text.split("\t") if "\t" in text else text.split()
+    if len(cells) == 4:
+        del cells[1]
+    if len(cells) != 3:
+        return "not three columns (query-id, corpus-id, score)"
+    try:
+        grade = float(cells[2])
+    except ValueError:
+        return "the score is not a number"
+    if not abs(grade) < float("inf"):
+        return "the score is not finite"
+    return cells[0].strip(), cells[1].strip(), max(grade, 0.0)
+
+
+def _add_judgement(
+    judged: dict[str, dict[int, float]],
+    line: tuple[str, str, float],
+    queries: dict[str, str],
+    items: ItemsSet,
+) -> str | None:
+    query_id, item_id, grade = line
+    if query_id not in queries:
+        return "no query has this id"
+    if item_id not in items:
+        return "no item has this id"
+    row = items.row_of(item_id)
+    if judged.setdefault(query_id, {}).setdefault(row, grade) != grade:
+        return "another score stands for this query and item"
+    return None

@@ -1,0 +1,128 @@
+"""Items read one by one from a file: ids checked, texts composed, duplicates merged or set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from hft.data.item_text import ItemTextComposer, as_text, look_up, missing_field_message
+from hft.data.items import ItemsSet
+from hft.data.text_lines import decoded
+from hft.errors import DataError
+
+if TYPE_CHECKING:
+    from hft.data.quarantine import Quarantine
+
+_ID = TypeAdapter(str, config=ConfigDict(coerce_numbers_to_str=True))
+
+
+class ItemLines:
+    """Collects the items of a file.
+
+    Args:
+        file: the file, for messages.
+        id_field: field of the item's id.
+        title_field: field of the title; an item may have none.
+        text_fields: fields that make the text.
+        quarantine: where malformed lines go.
+        fields_key: config key that lists the text fields.
+        id_key: config key that names the id field; None where it is fixed by the format.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        id_field: str,
+        title_field: str,
+        text_fields: Sequence[str],
+        quarantine: Quarantine,
+        *,
+        fields_key: str,
+        id_key: str | None = None,
+    ) -> None:
+        self._file = file
+        self._id_field = id_field
+        self._title_field = title_field
+        self._composer = ItemTextComposer(text_fields)
+        self._quarantine = quarantine
+        self._fields_key = fields_key
+        self._id_key = id_key
+        self._rows: dict[str, int] = {}
+        self._texts: list[str] = []
+        self._titles: list[str | None] = []
+        self._merged = 0
+        self._lines = 0
+        self._without_id = 0
+        self._fields_there: list[str] = []
+
+    def add_json(self, number: int, raw: bytes) -> None:
+        """Add the item of a JSON line."""
+        try:
+            record = from_json(raw, allow_inf_nan=False)
+        except ValueError:
+            self._count()
+            self._set_aside(number, "malformed JSON" if decoded(raw) is not None else "not UTF-8", raw)
+            return
+        self.add(number, record, raw)
+
+    def add(self, number: int, record: Any, raw: bytes | str) -> None:
+        """Add the item of a record."""
+        self._count()
+        if not isinstance(record, Mapping):
+            self._set_aside(number, "not an object", raw)
+            return
+        self._fields_there = self._fields_there or sorted(map(str, record))
+        text = self._composer.compose(record)
+        item_id = self._id_of(record)
+        if item_id is None:
+            self._without_id += 1
+            self._set_aside(number, f"field {self._id_field!r}: no id that is a text or a whole number", raw)
+        elif not text:
+            self._set_aside(number, f"no text in {', '.join(self._composer.fields)}", raw)
+        else:
+            self._keep(number, item_id, as_text(look_up(record, self._title_field)[1]) or None, text, raw)
+
+    def _count(self) -> None:
+        self._lines += 1
+        self._quarantine.saw(self._file)
+
+    def _id_of(self, record: Mapping[str, Any]) -> str | None:
+        try:
+            return _ID.validate_python(look_up(record, self._id_field)[1]) or None
+        except ValidationError:
+            return None
+
+    def _keep(self, number: int, item_id: str, title: str | None, text: str, raw: bytes | str) -> None:
+        row = self._rows.get(item_id)
+        if row is None:
+            self._rows[item_id] = len(self._texts)
+            self._texts.append(text)
+            self._titles.append(title)
+        elif (self._titles[row], self._texts[row]) == (title, text):
+            self._merged += 1
+        else:
+            self._set_aside(number, "another item has this id", raw)
+
+    def _set_aside(self, number: int, reason: str, raw: bytes | str) -> None:
+        self._quarantine.add(self._file, number, reason, raw)
+
+    def finish(self) -> tuple[ItemsSet, int]:
+        """(the items, how many identical lines were merged).
+
+        Raises:
+            DataError: the file is empty, a field is in no line, or too many lines are malformed.
+        """
+        if self._lines == 0:
+            raise DataError(f"{self._file}: the file is empty. Expected one item a line.")
+        if self._without_id == self._lines and self._id_field not in self._fields_there:
+            key = self._id_key or f"the field {self._id_field}"
+            raise DataError(missing_field_message(str(self._file), self._id_field, key, self._fields_there))
+        self._composer.require_fields(str(self._file), self._fields_key)
+        self._quarantine.check(self._file)
+        if not self._texts:
+            raise DataError(f"{self._file}: no item is left: every line was set aside.")
+        return ItemsSet.from_columns(list(self._rows), self._texts, self._titles), self._merged
