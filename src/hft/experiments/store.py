@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import logging
 import os
-import socket
-import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from hft.errors import ConfigError, HftError
 from hft.files import storage_errors
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file")
 _SQLITE = "sqlite:///"
 _LOCK_SECONDS = 120
-_PROBE_SECONDS = 0.4  # for the connection, and again for the answer: under one second together
+_PROBE_SECONDS = 0.8  # name lookup, connection and answer together
 _QUICK_SECONDS = 5  # a request while a model trains
 _PATIENT_SECONDS = 60  # a request of `hft runs --sync`, where somebody chose to wait
 
@@ -56,11 +55,21 @@ def why_away(uri: str) -> str | None:
     address = urlsplit(uri)
     if address.scheme not in ("http", "https"):
         return None
-    try:
-        _ask_health(address.scheme, address.hostname or "", address.port, address.path)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"{uri} does not answer ({error or type(error).__name__})"
-    return None
+    reasons: list[str] = []
+
+    def ask() -> None:
+        try:
+            _ask_health(address)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reasons.append(str(error) or type(error).__name__)
+
+    # A thread, because nothing else bounds the time of a name lookup.
+    thread = threading.Thread(target=ask, name="hft-probe", daemon=True)
+    thread.start()
+    thread.join(_PROBE_SECONDS)
+    if thread.is_alive():
+        return f"{uri} does not answer (nothing in {_PROBE_SECONDS} s)"
+    return f"{uri} does not answer ({reasons[0]})" if reasons else None
 
 
 def open_client(uri: str) -> MlflowClient:
@@ -106,6 +115,7 @@ def tracking_errors(uri: str, *, patient: bool = False) -> Iterator[None]:
     limits = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_PATIENT_SECONDS if patient else _QUICK_SECONDS),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2" if patient else "0",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
     before = {name: os.environ.get(name) for name in limits}
     os.environ.update(limits)
@@ -134,20 +144,16 @@ def _creation_lock(uri: str) -> AbstractContextManager[object]:
     return FileLock(file.parent / f".{file.name}.lock", timeout=_LOCK_SECONDS)
 
 
-def _ask_health(scheme: str, host: str, port: int | None, path: str) -> None:
+def _ask_health(address: SplitResult) -> None:
     connection: http.client.HTTPConnection
-    if scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, port, timeout=_PROBE_SECONDS, context=context)
+    host = address.hostname or ""
+    if address.scheme == "https":
+        connection = http.client.HTTPSConnection(host, address.port, timeout=_PROBE_SECONDS)
     else:
-        connection = http.client.HTTPConnection(host, port, timeout=_PROBE_SECONDS)
+        connection = http.client.HTTPConnection(host, address.port, timeout=_PROBE_SECONDS)
     try:
-        connection.request("GET", f"{path.rstrip('/')}/health")
+        connection.request("GET", f"{address.path.rstrip('/')}/health")
         connection.getresponse()
-    except TimeoutError as error:
-        raise TimeoutError(f"no answer in {_PROBE_SECONDS} s") from error
-    except socket.gaierror as error:
-        raise OSError(f"no such host: {host}") from error
     finally:
         connection.close()
 

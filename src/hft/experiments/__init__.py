@@ -1,0 +1,42 @@
+"""Experiments: run records, what is tracked of a run, finding, comparing and repeating runs.
+
+Imports neither torch nor mlflow: both come when they are needed.
+"""
+
+from hft.experiments.environment import Environment, restored_environment
+from hft.experiments.final_metrics import metrics_of_report
+from hft.experiments.manager import ExperimentsManager
+from hft.experiments.plain import Difference, differences
+from hft.experiments.run_folder import new_run_folder
+from hft.experiments.run_record import RunRecord, load_record, open_record, weights_hash
+from hft.experiments.steps import StepsWriter, read_steps, steps_hash
+from hft.experiments.store import TrackingError
+from hft.experiments.sync import Pushed, pending_runs, sync
+from hft.experiments.tracked_result import TrackedResult
+from hft.experiments.tracked_run import TrackedRun, open_run
+from hft.experiments.trackers import check_tracking
+
+__all__ = [
+    "Difference",
+    "Environment",
+    "ExperimentsManager",
+    "Pushed",
+    "RunRecord",
+    "StepsWriter",
+    "TrackedResult",
+    "TrackedRun",
+    "TrackingError",
+    "check_tracking",
+    "differences",
+    "load_record",
+    "metrics_of_report",
+    "new_run_folder",
+    "open_record",
+    "open_run",
+    "pending_runs",
+    "read_steps",
+    "restored_environment",
+    "steps_hash",
+    "sync",
+    "weights_hash",
+]
