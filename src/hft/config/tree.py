@@ -100,7 +100,7 @@ def has_unknown(value: Any) -> bool:
 
 
 def _read(node: Any, prefix: str, tree: ConfigTree, root: DictConfig) -> Any:
-    if isinstance(node, DictConfig) and not OmegaConf.is_missing({"n": node}, "n"):
+    if isinstance(node, DictConfig):
         return {str(key): _child(node, key, join(prefix, key), tree, root) for key in node}
     if isinstance(node, ListConfig):
         return [_child(node, i, join(prefix, i), tree, root) for i in range(len(node))]

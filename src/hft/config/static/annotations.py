@@ -10,6 +10,7 @@ import ast
 import importlib
 import typing
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
@@ -50,7 +51,15 @@ class _Never:
     """Stands for a type that no value of a config can have."""
 
 
-def adapter_of(parameter: StaticParameter, symbols: Symbols) -> TypeAdapter[Any] | None:
+@dataclass(frozen=True)
+class ValueChecker:
+    """A type and what checks values against it."""
+
+    kind: Any
+    adapter: TypeAdapter[Any]
+
+
+def checker_of(parameter: StaticParameter, symbols: Symbols) -> ValueChecker | None:
     """What checks the values of an argument; None where its annotation says nothing that can be checked."""
     if parameter.annotation is None:
         return None
@@ -60,7 +69,7 @@ def adapter_of(parameter: StaticParameter, symbols: Symbols) -> TypeAdapter[Any]
             kind = typing.Optional[kind]
         if kind is Any or kind is _Never:
             return None
-        return TypeAdapter(kind)
+        return ValueChecker(kind, TypeAdapter(kind))
     except Exception:  # an annotation that pydantic or typing cannot make sense of is not the user's slip
         return None
 

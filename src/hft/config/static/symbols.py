@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hft.config.static.sources import (
     AssignedName,
+    Definition,
     FunctionNode,
     ImportedName,
     NotVerifiableError,
@@ -107,14 +108,17 @@ class Symbols:
         raise NotVerifiableError("it is made while its module is imported")
 
     def names_in(self, module: SourceModule) -> list[str]:
-        """Public names of a module, for a hint at the right spelling."""
-        names = {name for name in module.definitions if not name.startswith("_")}
+        """What a module offers, for a hint at the right spelling: its `__all__`, else its classes and functions."""
+        match module.definitions.get("__all__"):
+            case AssignedName(value=ast.List(elts=elements) | ast.Tuple(elts=elements)):
+                return sorted(str(e.value) for e in elements if isinstance(e, ast.Constant))
+        names = {name for name, made in module.definitions.items() if _is_offered(name, made)}
         for star in module.star_imports:
             try:
-                names |= {name for name in self.sources.module(star).definitions if not name.startswith("_")}
+                names |= set(self.names_in(self.sources.module(star)))
             except NotVerifiableError:
                 continue
-        return sorted(names | set(self.sources.submodules(module)))
+        return sorted(names) or self.sources.submodules(module)
 
     def evaluate(self, module: SourceModule, expression: ast.expr) -> Meaning | None:
         """What a name or a dotted name in a module's code means; None where it is neither."""
@@ -219,6 +223,12 @@ class Symbols:
     def _skippable(self, module: str, rest: list[str]) -> bool:
         """Whether the next part is a submodule, so that this package's own (perhaps huge) source need not be read."""
         return len(rest) > 1 and self.sources.exists(f"{module}.{rest[0]}")
+
+
+def _is_offered(name: str, made: Definition) -> bool:
+    if name.startswith("_") or isinstance(made, AssignedName):
+        return False
+    return not isinstance(made, ImportedName) or (made.symbol is not None and made.module not in KNOWN_PACKAGES)
 
 
 def _unread(name: str) -> SourceModule:

@@ -1,0 +1,262 @@
+"""The pre-flight check: everything that the config alone can tell, in one report, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose as hydra_compose
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+from yaml import YAMLError
+
+from hft.config.compose import CONFIG_NAME, config_loader
+from hft.config.composition import explain_failure, unknown_in_hydra
+from hft.config.crosschecks import cross_check
+from hft.config.overrides import Request, choices, parse, refuse_unknown_keys, sort_out
+from hft.config.report import CheckReport, Finding
+from hft.config.schema import TrainConfig
+from hft.config.searchpath import packaged_folder, shadowed_files
+from hft.config.targets import TargetChecker
+from hft.config.tree import UNKNOWN, ConfigTree, plain_tree
+from hft.config.validation import findings_of
+from hft.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+
+# A check takes well under a second; a sweep with more choices than this time allows is checked in part.
+SECONDS_FOR_CHOICES = 0.6
+
+_BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+_COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, AssertionError)
+
+
+def check(
+    overrides: Sequence[str] = (),
+    *,
+    config_dir: str | Path | None = None,
+    config_name: str = CONFIG_NAME,
+    multirun: bool = True,
+) -> CheckReport:
+    """Check a request as `hft train` would get it.
+
+    Args:
+        overrides: as on the command line; of a sweep every choice is checked.
+        config_dir: a folder of configs that is searched first.
+        config_name: the primary config.
+        multirun: whether sweeps are allowed.
+    """
+    report = CheckReport()
+    try:
+        with config_loader(config_dir) as loader:
+            _Check(loader, config_name, multirun, report).run(overrides)
+            report.notes.extend(
+                Finding(str(path), f"takes the place of the packaged {name}") for path, name in shadowed_files()
+            )
+    except ConfigError as error:
+        report.errors.append(Finding("config", str(error)))
+    return report
+
+
+def check_config(
+    config: DictConfig, *, named: Iterable[str] = (), checker: TargetChecker | None = None
+) -> CheckReport:
+    """Check a composed config.
+
+    Args:
+        config: without Hydra's own node, or with it.
+        named: dotted keys that the user named, for warnings of those that have no effect.
+        checker: reads targets; one is made where none is given.
+    """
+    report = CheckReport()
+    checker = checker or TargetChecker()
+    tree = plain_tree(without_hydra(config))
+    report.errors.extend(tree.problems)
+    _check_schema(tree, report)
+    checker.check(tree, report)
+    cross_check(tree, checker, named, _shipped_defaults(), report)
+    report.errors = _without_echoes(report.errors, tree)
+    return report
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The config without Hydra's own node."""
+    if "hydra" not in config:
+        return config
+    own = config.copy()
+    with open_dict(own):
+        del own["hydra"]
+    return own
+
+
+class _Check:
+    """One check of one request, inside of an initialised Hydra."""
+
+    def __init__(self, loader: ConfigLoader, config_name: str, multirun: bool, report: CheckReport) -> None:
+        self._loader = loader
+        self._config_name = config_name
+        self._multirun = multirun
+        self._report = report
+        self._checker = TargetChecker()
+
+    def run(self, overrides: Sequence[str]) -> None:
+        parsed = parse(overrides, self._loader, self._report)
+        request = sort_out(parsed, self._loader, self._report)
+        config = self._composed(request)
+        if config is None:
+            return
+        if not self._multirun and config.hydra.mode != RunMode.MULTIRUN:
+            self._refuse_sweeps(request)
+        named = request.named_keys()
+        for override in request.values:
+            if override.is_hydra_override():
+                self._add_error(unknown_in_hydra(override.key_or_group, config))
+        self._report.add(check_config(config, named=named, checker=self._checker))
+        self._check_choices(request, config, named)
+
+    def _composed(self, request: Request) -> DictConfig | None:
+        """The config with every override that can be applied; what cannot is reported."""
+        try:
+            return self._compose(request.lines())
+        except _COMPOSITION_ERRORS as error:
+            failure: Exception = error
+        before = len(self._report.errors)
+        base = self._base(request)
+        if base is not None:
+            values = OmegaConf.to_container(base, resolve=False)
+            refuse_unknown_keys(request, values, self._checker, self._loader, self._report)
+            config = self._with_values(request)
+            if config is not None:
+                return config
+        if len(self._report.errors) == before:
+            explain_failure(failure, self._report)
+        return None
+
+    def _base(self, request: Request) -> DictConfig | None:
+        """The config with the groups alone, leaving out those that do not go into it."""
+        try:
+            return self._compose(request.lines(values=False))
+        except _COMPOSITION_ERRORS as error:
+            failure: Exception = error
+        kept: list[Any] = []
+        for override in request.groups:
+            attempt = Request(groups=[*kept, override])
+            try:
+                self._compose(attempt.lines())
+            except _COMPOSITION_ERRORS as error:
+                explain_failure(error, self._report, override)
+            else:
+                kept.append(override)
+        request.groups = kept
+        try:
+            return self._compose(request.lines(values=False))
+        except _COMPOSITION_ERRORS:
+            explain_failure(failure, self._report)
+            return None
+
+    def _with_values(self, request: Request) -> DictConfig | None:
+        """The config with the values too, leaving out those that cannot be merged."""
+        try:
+            return self._compose(request.lines())
+        except _COMPOSITION_ERRORS:
+            kept: list[Any] = []
+            for override in request.values:
+                attempt = Request(groups=request.groups, values=[*kept, override])
+                try:
+                    self._compose(attempt.lines())
+                except _COMPOSITION_ERRORS as error:
+                    explain_failure(error, self._report, override)
+                else:
+                    kept.append(override)
+            request.values = kept
+            return self._compose(request.lines()) if kept or request.groups else None
+
+    def _compose(self, lines: list[str]) -> DictConfig:
+        return hydra_compose(config_name=self._config_name, overrides=lines, return_hydra_config=True)
+
+    def _add_error(self, finding: Finding | None) -> None:
+        if finding is not None:
+            self._report.errors.append(finding)
+
+    def _refuse_sweeps(self, request: Request) -> None:
+        for override in request.sweeps:
+            line = str(override.input_line)
+            key, _, value = line.partition("=")
+            self._report.errors.append(
+                Finding(
+                    line,
+                    "several values for one run",
+                    advice=f"add -m to run each; for a list write {key}=[{value}]; for a string {key}='\"{value}\"'",
+                )
+            )
+
+    def _check_choices(self, request: Request, config: DictConfig, named: set[str]) -> None:
+        """Check every choice of every sweep, one at a time beside the first choices of the others."""
+        started = time.monotonic()
+        for override in request.sweeps:
+            basic = OmegaConf.select(config, "hydra.sweeper._target_") == _BASIC_SWEEPER
+            if basic and not override.is_discrete_sweep():
+                self._report.errors.append(
+                    Finding(
+                        str(override.input_line),
+                        "Hydra's basic sweeper takes no interval",
+                        "choices (1,2,3) or a range: range(1,10,step=2)",
+                    )
+                )
+                continue
+            for line in list(choices(override))[1 if override.is_discrete_sweep() else 0 :]:
+                if time.monotonic() - started > SECONDS_FOR_CHOICES:
+                    self._report.notes.append(Finding(str(override.input_line), f"choices from {line} on not checked"))
+                    return
+                self._check_choice(request, override.get_key_element(), line, named)
+
+    def _check_choice(self, request: Request, key: str, line: str, named: set[str]) -> None:
+        try:
+            config = self._compose(request.lines(instead={key: line}))
+        except _COMPOSITION_ERRORS as error:
+            explain_failure(error, self._report)
+            return
+        found = check_config(config, named=named, checker=self._checker)
+        self._report.add(found, suffix=f" (with {line})")
+
+
+def _check_schema(tree: ConfigTree, report: CheckReport) -> None:
+    try:
+        TrainConfig.model_validate(tree.values)
+    except ValidationError as error:
+        for finding in findings_of(error, "", tree.values, TrainConfig):
+            if not _is_unknown(tree.values, finding.where):
+                report.errors.append(finding)
+
+
+def _without_echoes(errors: list[Finding], tree: ConfigTree) -> list[Finding]:
+    """Errors, without those of values that are only taken from another key with an error."""
+    wrong = {finding.where for finding in errors}
+    return [f for f in errors if not any(tree.references.get(f.where) == "${" + key + "}" for key in wrong)]
+
+
+def _is_unknown(values: Any, key: str) -> bool:
+    for part in key.split("."):
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and part.isdigit() and int(part) < len(values):
+            values = values[int(part)]
+        else:
+            return False
+    return values is UNKNOWN
+
+
+def _shipped_defaults() -> dict[str, Any]:
+    """Values of the packaged train.yaml, as they stand there."""
+    path = packaged_folder() / "train.yaml"
+    if not path.is_file():
+        return {}
+    values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    return {str(k): v for k, v in values.items()} if isinstance(values, dict) else {}
