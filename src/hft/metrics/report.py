@@ -84,9 +84,10 @@ class Report:
     @property
     def conclusion(self) -> str:
         """One plain sentence: what came of the fine-tuning, or whether to fine-tune at all."""
-        baselines = {name: means[self.main_metric] for name, means in self.baselines.items()}
+        main = self.main_metric
+        baselines = {name: means[main] for name, means in self.baselines.items() if main in means}
         conclude = evaluation_advice if self.main.tuned is None else fine_tuning_outcome
-        return conclude(self.main, baselines, self.main_metric, self.direction)
+        return conclude(self.main, baselines, main, self.direction)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON, the conclusion and a schema version among them."""

@@ -87,7 +87,9 @@ def _baselines_table(report: Mapping[str, Any]) -> Table:
     rows = {name: {m: report["test"][m][model] for m in metrics} for name, model in models.items()}
     rows.update(report["baselines"])
     reverse = report["direction"] == "maximize"
-    for name in sorted(rows, key=lambda row: rows[row][report["main_metric"]], reverse=reverse):
+    main = report["main_metric"]
+    known = sorted((row for row in rows if main in rows[row]), key=lambda row: rows[row][main], reverse=reverse)
+    for name in [*known, *(row for row in rows if main not in rows[row])]:
         cells = [format_value(rows[name].get(metric)) for metric in metrics]
         table.add_row(name.replace("_", " "), *cells, style="bold" if name in models else "")
     return table
