@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from hft.data.beir import BeirFolder
+from hft.data.clicks import ConfidenceCalculator, ConstantConfidence, WindowConfidence
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
 from hft.data.prepare import prepare_ranking_data
 from hft.data.python_docs import PythonDocs
+from hft.data.qualities import Qualities, seen_in_training
 from hft.data.quarantine import Quarantine
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
+from hft.data.session_files import SessionFiles
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
@@ -20,6 +23,8 @@ __all__ = [
     "ITEMS_SCHEMA",
     "BeirFolder",
     "ClickSimulator",
+    "ConfidenceCalculator",
+    "ConstantConfidence",
     "FineTuningInput",
     "FineTuningInputs",
     "GivenSplitter",
@@ -30,14 +35,18 @@ __all__ = [
     "PositionBasedClicks",
     "PreparationReport",
     "PythonDocs",
+    "Qualities",
     "Quarantine",
     "QuerySplitter",
     "RankingData",
+    "SessionFiles",
     "SessionSource",
     "SourceData",
     "SplitCounts",
     "Splitter",
+    "WindowConfidence",
     "prepare_ranking_data",
     "query_key",
     "query_keys",
+    "seen_in_training",
 ]

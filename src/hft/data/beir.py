@@ -12,16 +12,7 @@ from pydantic import DirectoryPath, Field
 from hft.data.beir_files import find_file, judgement_files, read_corpus, read_judgements, read_queries
 from hft.data.inputs import FineTuningInputs, Labels
 from hft.data.ragged import RaggedPairs
-from hft.data.simulator import (
-    ClickProbability,
-    ClickSimulator,
-    Eta,
-    FalseClickProbability,
-    Noise,
-    PositionBasedClicks,
-    ResultsPerSession,
-    SessionsPerQuery,
-)
+from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import SourceData
 from hft.errors import DataError
 
@@ -62,12 +53,12 @@ class BeirFolder:
         item_fields: Annotated[list[str], Field(min_length=1)] | None = None,
         seed: Annotated[int, Field(ge=0)] = 0,
         drop_all_picked: bool = True,
-        results_per_session: ResultsPerSession = 10,
-        sessions_per_query: SessionsPerQuery = 2,
-        ranker_noise: Noise = 0.1,
-        eta: Eta = 0.5,
-        click_probability: ClickProbability = 0.9,
-        false_click_probability: FalseClickProbability = 0.02,
+        results_per_session: Annotated[int, Field(ge=2, le=1000)] = 10,
+        sessions_per_query: Annotated[int, Field(ge=1, le=1000)] = 2,
+        ranker_noise: Annotated[float, Field(ge=0.0, le=100.0)] = 0.1,
+        eta: Annotated[float, Field(ge=0.0, le=5.0)] = 0.5,
+        click_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9,
+        false_click_probability: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.02,
     ) -> None:
         self.folder = Path(folder)
         self.reading = reading

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from hft.data.item_lines import ItemLines
 from hft.data.reasons import reason_of
+from hft.data.records import Record
 from hft.data.text_lines import decoded, numbered_lines, without_gz
 from hft.errors import DataError
 
@@ -65,7 +66,7 @@ def read_corpus(path: Path, item_fields: list[str], quarantine: Quarantine) -> t
     """
     lines = ItemLines(path, "_id", "title", item_fields, quarantine, fields_key="data.source.item_fields")
     for number, raw in numbered_lines(path):
-        lines.add_json(number, raw)
+        lines.add(Record(number, raw, None))
     return lines.finish()
 
 

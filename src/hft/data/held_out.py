@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHARED = -1
 
 
-def leaks_into_train(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDArray[np.bool_]:
+def leaks(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDArray[np.bool_]:
     """`bool[sessions]`: sessions to leave out because a near-duplicate of their query is held out more
     strictly.
 

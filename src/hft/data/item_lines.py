@@ -16,6 +16,7 @@ from hft.errors import DataError
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
+    from hft.data.records import Record
 
 _ID = TypeAdapter(str, config=ConfigDict(coerce_numbers_to_str=True))
 
@@ -59,56 +60,49 @@ class ItemLines:
         self._without_id = 0
         self._fields_there: list[str] = []
 
-    def add_json(self, number: int, raw: bytes) -> None:
-        """Add the item of a JSON line."""
-        try:
-            record = from_json(raw, allow_inf_nan=False)
-        except ValueError:
-            self._count()
-            self._set_aside(number, "malformed JSON" if decoded(raw) is not None else "not UTF-8", raw)
-            return
-        self.add(number, record, raw)
-
-    def add(self, number: int, record: Any, raw: bytes | str) -> None:
-        """Add the item of a record."""
-        self._count()
-        if not isinstance(record, Mapping):
-            self._set_aside(number, "not an object", raw)
-            return
-        self._fields_there = self._fields_there or sorted(map(str, record))
-        text = self._composer.compose(record)
-        item_id = self._id_of(record)
-        if item_id is None:
-            self._without_id += 1
-            self._set_aside(number, f"field {self._id_field!r}: no id that is a text or a whole number", raw)
-        elif not text:
-            self._set_aside(number, f"no text in {', '.join(self._composer.fields)}", raw)
-        else:
-            self._keep(number, item_id, as_text(look_up(record, self._title_field)[1]) or None, text, raw)
-
-    def _count(self) -> None:
+    def add(self, record: Record) -> None:
+        """Add the item of a record, or set the line aside."""
         self._lines += 1
         self._quarantine.saw(self._file)
+        problem = self._keep(record)
+        if problem is not None:
+            self._quarantine.add(self._file, record.number, problem, record.raw)
+
+    def _keep(self, record: Record) -> str | None:
+        """Keep an item; what is wrong with it where it cannot be kept."""
+        fields: Any = record.fields
+        if fields is None:
+            try:
+                fields = from_json(record.line or b"", allow_inf_nan=False)
+            except ValueError:
+                is_text = isinstance(record.line, str) or decoded(record.line or b"") is not None
+                return "malformed JSON" if is_text else "not UTF-8"
+        if not isinstance(fields, Mapping):
+            return "not an object"
+        self._fields_there = self._fields_there or sorted(map(str, fields))
+        text = self._composer.compose(fields)
+        item_id = self._id_of(fields)
+        if item_id is None:
+            self._without_id += 1
+            return f"field {self._id_field!r}: no id that is a text or a whole number"
+        if not text:
+            return f"no text in {', '.join(self._composer.fields)}"
+        title = as_text(look_up(fields, self._title_field)[1]) or None
+        row = self._rows.setdefault(item_id, len(self._texts))
+        if row == len(self._texts):
+            self._texts.append(text)
+            self._titles.append(title)
+        elif (self._titles[row], self._texts[row]) == (title, text):
+            self._merged += 1
+        else:
+            return "another item has this id"
+        return None
 
     def _id_of(self, record: Mapping[str, Any]) -> str | None:
         try:
             return _ID.validate_python(look_up(record, self._id_field)[1]) or None
         except ValidationError:
             return None
-
-    def _keep(self, number: int, item_id: str, title: str | None, text: str, raw: bytes | str) -> None:
-        row = self._rows.get(item_id)
-        if row is None:
-            self._rows[item_id] = len(self._texts)
-            self._texts.append(text)
-            self._titles.append(title)
-        elif (self._titles[row], self._texts[row]) == (title, text):
-            self._merged += 1
-        else:
-            self._set_aside(number, "another item has this id", raw)
-
-    def _set_aside(self, number: int, reason: str, raw: bytes | str) -> None:
-        self._quarantine.add(self._file, number, reason, raw)
 
     def finish(self) -> tuple[ItemsSet, int]:
         """(the items, how many identical lines were merged).

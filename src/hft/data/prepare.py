@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hft.data.batches import select_batch
-from hft.data.held_out import item_owners, leaks_into_train
+from hft.data.held_out import item_owners, leaks
 from hft.data.pools import evaluation_pools
 from hft.data.quarantine import Quarantine
 from hft.data.ranking_data import Candidates, RankingData
@@ -40,11 +40,13 @@ def prepare_ranking_data(
     validation_pool: int = 1000,
     seed: int = 0,
     required_splits: Sequence[str] = SPLITS,
+    keep_seen_queries: bool = False,
 ) -> RankingData:
     """Read a source and make it ready for training and evaluation.
 
     Sessions without an event teach nothing: they leave train, and leave evaluation too unless their
-    relevance is known. A train session whose query (by its near-duplicate key) is held out leaves train.
+    relevance is known. A session whose query (by its near-duplicate key)
+    is held out more strictly leaves its split.
 
     Args:
         source: where sessions and items come from.
@@ -59,6 +61,7 @@ def prepare_ranking_data(
         validation_pool: items that validation ranks for each query (where candidates is `corpus`).
         seed: of the draws above.
         required_splits: splits that must not end up empty.
+        keep_seen_queries: keep sessions whose query is held out from their split, to measure what that gives away.
 
     Raises:
         DataError: nothing usable, too many malformed lines, an unknown batch, or a required split is empty.
@@ -72,8 +75,8 @@ def prepare_ranking_data(
     inputs = _with_irrelevant(inputs, no_event_is_irrelevant)
     _require_evidence(inputs, data)
     assigned = splitter.assign(inputs, data.items)
-    leaking = leaks_into_train(inputs, assigned)
-    dropped["train sessions whose query is held out"] += int(leaking.sum())
+    leaking = leaks(inputs, assigned) & (not keep_seen_queries)
+    dropped["sessions whose query is held out from their split"] += int(leaking.sum())
     owners = item_owners(inputs, assigned)
     splits = []
     for number, name in enumerate(SPLITS):

@@ -13,16 +13,7 @@ from hft.data.docstrings import docstrings, query_and_item
 from hft.data.inputs import FineTuningInputs, Labels
 from hft.data.items import ItemsSet
 from hft.data.near_duplicates import query_key
-from hft.data.simulator import (
-    ClickProbability,
-    ClickSimulator,
-    Eta,
-    FalseClickProbability,
-    Noise,
-    PositionBasedClicks,
-    ResultsPerSession,
-    SessionsPerQuery,
-)
+from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import SourceData
 from hft.data.text_clusters import first_of_each, near_duplicate_clusters
 from hft.errors import DataError
@@ -57,12 +48,12 @@ class PythonDocs:
     def __init__(
         self,
         seed: Annotated[int, Field(ge=0)] = 0,
-        results_per_session: ResultsPerSession = 10,
-        sessions_per_query: SessionsPerQuery = 2,
-        ranker_noise: Noise = 0.1,
-        eta: Eta = 0.5,
-        click_probability: ClickProbability = 0.9,
-        false_click_probability: FalseClickProbability = 0.02,
+        results_per_session: Annotated[int, Field(ge=2, le=1000)] = 10,
+        sessions_per_query: Annotated[int, Field(ge=1, le=1000)] = 2,
+        ranker_noise: Annotated[float, Field(ge=0.0, le=100.0)] = 0.1,
+        eta: Annotated[float, Field(ge=0.0, le=5.0)] = 0.5,
+        click_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9,
+        false_click_probability: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.02,
         min_query_words: Annotated[int, Field(ge=1)] = 3,
         min_item_words: Annotated[int, Field(ge=1)] = 4,
         folder: DirectoryPath | None = None,

@@ -10,11 +10,10 @@ al. 2017, "Unbiased learning-to-rank with biased feedback".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
 
 from hft.data.arrow import list_column
 from hft.data.bm25 import BM25
@@ -24,13 +23,6 @@ if TYPE_CHECKING:
 
     from hft.data.inputs import FineTuningInputs
     from hft.data.items import ItemsSet
-
-ResultsPerSession = Annotated[int, Field(ge=2, le=1000)]
-SessionsPerQuery = Annotated[int, Field(ge=1, le=1000)]
-Noise = Annotated[float, Field(ge=0.0, le=100.0)]
-Eta = Annotated[float, Field(ge=0.0, le=5.0)]
-ClickProbability = Annotated[float, Field(gt=0.0, le=1.0)]
-FalseClickProbability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 # Results that BM25 hands to the noise, as a multiple of the list's length: noise moves results by a few
 # places.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-
 _SPLIT_NAMES = {
     "train": TRAIN, "training": TRAIN, "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION,
     "dev": VALIDATION, "test": TEST,
@@ -42,7 +40,12 @@ class QuerySplitter:
             `hft.data.near_duplicates.NOISE_WORDS`.
     """
 
-    def __init__(self, validation: Share = 0.1, test: Share = 0.2, noise_words: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1,
+        test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2,
+        noise_words: list[str] | None = None,
+    ) -> None:
         _check_shares(validation, test)
         self.validation = validation
         self.test = test
@@ -62,7 +65,11 @@ class GroupSplitter:
         test: share of the groups for test.
     """
 
-    def __init__(self, validation: Share = 0.1, test: Share = 0.3) -> None:
+    def __init__(
+        self,
+        validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1,
+        test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3,
+    ) -> None:
         _check_shares(validation, test)
         self.validation = validation
         self.test = test
@@ -93,7 +100,9 @@ class GivenSplitter:
             `hft.data.near_duplicates.NOISE_WORDS`.
     """
 
-    def __init__(self, validation: Share = 0.1, noise_words: list[str] | None = None) -> None:
+    def __init__(
+        self, validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1, noise_words: list[str] | None = None
+    ) -> None:
         self.validation = validation
         self.noise_words = NOISE_WORDS if noise_words is None else tuple(noise_words)
 

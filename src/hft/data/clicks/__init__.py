@@ -1,0 +1,22 @@
+"""How far an event, or its absence, is to be believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from hft.data.clicks.constant import ConstantConfidence
+from hft.data.clicks.window import WindowConfidence
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["ConfidenceCalculator", "ConstantConfidence", "WindowConfidence"]
+
+
+class ConfidenceCalculator(Protocol):
+    """Gives each result of each session a confidence."""
+
+    def __call__(self, events: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`float32[results]` in (0, 1] from events `float32[results]` and offsets `int64[sessions+1]`."""
+        ...

@@ -1,0 +1,152 @@
+"""Which fields of a user's files hold what, and the check of a line against them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
+
+from hft.errors import ConfigError
+
+Name = Annotated[str, StringConstraints(min_length=1)]
+NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class FieldNames(BaseModel):
+    """Names of the fields in the files of sessions and of items. A dot leads into a nested object.
+
+    Args:
+        session_id: id of the session; where no line has it, the line's number serves.
+        query: the query's text.
+        results: ids of the results shown, in the order shown.
+        events: what was done with them: picked ids, or a weight for each result, or objects.
+        ranks: score of each result by which they were ordered. Optional.
+        timestamp: seconds since the epoch, or ISO 8601. Optional.
+        is_irrelevant: whether the session is flagged as irrelevant. Optional.
+        batch_id: the batch that the session came with. Optional.
+        event_item_id: inside an event object, the id of the result.
+        event_type: inside an event object, its type (click, cart, ...).
+        event_weight: inside an event object, its weight; it wins over the type's.
+        item_id: id of the item.
+        title: title of the item. Optional.
+        text: the field of the item's text, or a list of fields that make it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    session_id: Name = "session_id"
+    query: Name = "query"
+    results: Name = "results"
+    events: Name = "events"
+    ranks: Name = "ranks"
+    timestamp: Name = "timestamp"
+    is_irrelevant: Name = "is_irrelevant"
+    batch_id: Name = "batch_id"
+    event_item_id: Name = "item_id"
+    event_type: Name = "type"
+    event_weight: Name = "weight"
+    item_id: Name = "item_id"
+    title: Name = "title"
+    text: Name | Annotated[list[Name], Field(min_length=1)] = "text"
+
+    @property
+    def text_fields(self) -> list[str]:
+        """The fields that make an item's text."""
+        return [self.text] if isinstance(self.text, str) else list(self.text)
+
+
+def field_names(given: Mapping[str, Any] | None) -> FieldNames:
+    """FieldNames from the config's `data.source.fields`.
+
+    Raises:
+        ConfigError: an unknown or malformed entry; names the nearest right spelling.
+    """
+    plain = {
+        str(name): value if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+        for name, value in (given or {}).items()
+    }
+    try:
+        return FieldNames.model_validate(plain)
+    except ValidationError as error:
+        fault = error.errors()[0]
+    name = str(fault["loc"][0])
+    if name in FieldNames.model_fields:
+        raise ConfigError(f"data.source.fields.{name}: {fault['msg']}, found {plain[name]!r}.")
+    near = difflib.get_close_matches(name, FieldNames.model_fields, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(
+        f"data.source.fields.{name}: no such field.{hint} Expected: {', '.join(FieldNames.model_fields)}."
+    )
+
+
+class EventRecord(BaseModel):
+    """An event given as an object."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
+
+    item_id: str
+    type: str | None = None
+    weight: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+
+
+class SessionRecord(BaseModel):
+    """A line of sessions, checked. Lives for the length of a line."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
+
+    session_id: str | None = None
+    query: NonEmpty
+    results: Annotated[list[str], Field(min_length=1)]
+    events: list[int | FiniteFloat | str | EventRecord] | None = None
+    ranks: list[FiniteFloat] | None = None
+    timestamp: FiniteFloat | datetime | None = None
+    is_irrelevant: bool | None = None
+    batch_id: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The timestamp in seconds since the epoch; one without a zone is taken as UTC."""
+        moment = self.timestamp
+        if isinstance(moment, datetime):
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return moment
+
+
+def session_record(names: FieldNames) -> type[SessionRecord]:
+    """SessionRecord reading its fields under the user's names."""
+    event = create_model(
+        "NamedEvent",
+        __base__=EventRecord,
+        item_id=(str, Field(validation_alias=_alias(names.event_item_id))),
+        type=(str | None, Field(None, validation_alias=_alias(names.event_type))),
+        weight=(
+            Annotated[FiniteFloat, Field(ge=0.0)] | None,
+            Field(None, validation_alias=_alias(names.event_weight)),
+        ),
+    )
+    fields: dict[str, Any] = {}
+    for name, field in SessionRecord.model_fields.items():
+        annotation: Any = field.rebuild_annotation()
+        if name == "events":
+            annotation = list[int | FiniteFloat | str | event] | None  # type: ignore[valid-type]
+        alias = _alias(getattr(names, name))
+        default = ... if field.is_required() else field.default
+        fields[name] = (annotation, Field(default, validation_alias=alias))
+    return create_model("NamedSession", __base__=SessionRecord, **fields)
+
+
+def _alias(name: str) -> str | AliasChoices:
+    return AliasChoices(name, AliasPath(*name.split("."))) if "." in name else name

@@ -1,0 +1,47 @@
+"""What sets the inputs of a split apart, for results by slice: what of them training has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hft.data.near_duplicates import query_keys
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hft.data.inputs import FineTuningInputs
+
+
+@dataclass(frozen=True)
+class Qualities:
+    """What training has seen of each input.
+
+    Args:
+        query_seen: `bool[sessions]`: a near-duplicate of the query is among the training queries.
+        items_seen: `bool[sessions]`: each of the items relevant to it had an event in training.
+    """
+
+    query_seen: NDArray[np.bool_]
+    items_seen: NDArray[np.bool_]
+
+
+def seen_in_training(train: FineTuningInputs, inputs: FineTuningInputs) -> Qualities:
+    """What training has seen of the inputs of another split.
+
+    Args:
+        train: the training sessions, as they are trained on.
+        inputs: sessions over the same items. One without a relevant item counts as not seen.
+    """
+    train_keys = set(query_keys(train.queries))
+    query_seen = np.array([key in train_keys for key in query_keys(inputs.queries)], dtype=np.bool_)
+    learned = np.zeros(len(inputs.items), dtype=np.bool_)
+    learned[train.flat_results[train.flat_events > 0]] = True
+    labels = inputs.labels()
+    relevant = labels.grades > 0
+    owner = np.repeat(np.arange(len(inputs)), np.diff(labels.offsets))[relevant]
+    count = np.bincount(owner, minlength=len(inputs))
+    known = np.bincount(owner[learned[labels.rows[relevant]]], minlength=len(inputs))
+    return Qualities(query_seen, (count > 0) & (known == count))
