@@ -94,6 +94,7 @@ class RunRecord(BaseModel):
         parent: id of the run whose model this one started from.
         process: the process that runs or ran it, to tell a killed run from a running one.
         reproduces: id of the run that this one repeats.
+        varies: id of the run from whose config this one started, with changes.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -111,6 +112,7 @@ class RunRecord(BaseModel):
     hashes: dict[str, str] = {}
     parent: str | None = None
     reproduces: str | None = None
+    varies: str | None = None
     process: Process = Process()
     tracking: Tracking = Tracking()
     results: Results = Results()

@@ -1,0 +1,113 @@
+"""The rows of `hft runs`: read from run.yaml alone, so that neither torch nor mlflow is waited for."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hft.errors import HftError
+from hft.experiments.run_folder import record_files
+from hft.experiments.run_record import RunRecord, load_record
+
+_STARTED = re.compile(rb"^started: '?([0-9T:.\-]+Z)", re.MULTILINE)
+_HEAD_BYTES = 512
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as `hft runs` shows it.
+
+    Args:
+        run_id: hft's id; None where the record is broken.
+        folder: the run's folder.
+        started: UTC, ISO 8601; of a broken record the time of its last change.
+        status: running, done, failed, interrupted, or broken.
+        method: its name.
+        loss: option of the group, or the class.
+        metric: the main metric's name.
+        start: its test value of the starting model.
+        tuned: its test value of the tuned model.
+        p: of the difference.
+        seconds: from the first half of the record to the end.
+        mlflow_run_id: MLflow's id.
+        pending: whether the tracking store lacks the run.
+        reproduces: id of the run that this one repeats.
+        problem: why the record is broken or the run failed, in words.
+    """
+
+    run_id: str | None
+    folder: str
+    started: str
+    status: str
+    method: str | None = None
+    loss: str | None = None
+    metric: str | None = None
+    start: float | None = None
+    tuned: float | None = None
+    p: float | None = None
+    seconds: float | None = None
+    mlflow_run_id: str | None = None
+    pending: bool = False
+    reproduces: str | None = None
+    problem: str | None = None
+
+
+def list_runs(outputs: str | os.PathLike[str] = "outputs", limit: int | None = None) -> list[RunRow]:
+    """Runs under `outputs`, newest first. A broken record is a row that says so.
+
+    Args:
+        outputs: where runs land.
+        limit: at most so many; None: all.
+    """
+    files = sorted(((_started(file), file) for file in record_files(outputs)), reverse=True)
+    return [_row(started, file) for started, file in files[:limit]]
+
+
+def _row(started: str, file: Path) -> RunRow:
+    try:
+        record = load_record(file)
+    except HftError as error:
+        return RunRow(None, str(file.parent), started, "broken", problem=str(error))
+    metric = record.main_metric
+    metrics = record.results.metrics
+    return RunRow(
+        run_id=record.run_id,
+        folder=str(record.folder),
+        started=record.started,
+        status=record.status_now,
+        method=record.method,
+        loss=_loss(record),
+        metric=metric,
+        start=metrics.get(f"test_{metric}_start"),
+        tuned=metrics.get(f"test_{metric}"),
+        p=metrics.get(f"test_{metric}_p"),
+        seconds=record.results.seconds.get("total"),
+        mlflow_run_id=record.tracking.mlflow_run_id,
+        pending=record.tracking.pending,
+        reproduces=record.reproduces,
+        problem=record.results.error,
+    )
+
+
+def _loss(record: RunRecord) -> str | None:
+    if record.choices.get("loss"):
+        return str(record.choices["loss"])
+    loss = record.config.get("loss")
+    target = loss.get("_target_") if isinstance(loss, dict) else None
+    return None if target is None else str(target).rpartition(".")[2]
+
+
+def _started(file: Path) -> str:
+    """When the run started, from the first lines alone: sorting a thousand records must not parse them."""
+    try:
+        with open(file, "rb") as content:
+            found = _STARTED.search(content.read(_HEAD_BYTES))
+        if found:
+            return found.group(1).decode()
+        changed = file.stat().st_mtime
+    except OSError:
+        return ""
+    return datetime.fromtimestamp(changed, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,155 @@
+"""A config again from its run record: as it was, or varied from there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hft.experiments.plain import same
+from hft.experiments.run_record import RunRecord
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# `${oc.env:HOME}`, `${now:%H}`: what a resolver answers today is not what it answered then.
+_RESOLVER = re.compile(r"\$\{[^{}]*:")
+
+Tree = dict[str, Any]
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value override.
+
+    Args:
+        key: dotted.
+        value: the new value; a mapping is merged into the one that is there.
+        delete: take the key away instead.
+    """
+
+    key: str
+    value: Any = None
+    delete: bool = False
+
+
+def saved_config(record: RunRecord) -> DictConfig:
+    """The run's config with its interpolations, so that what follows a key goes on following it.
+
+    What a resolver had answered (an environment variable, the time) is fixed to the recorded answer. Where the two
+    configs of the record do not agree with each other, the resolved one counts.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = OmegaConf.create(_fixed(record.config_unresolved, record.config))
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException:
+        resolved = None
+    return config if resolved == record.config else OmegaConf.create(record.config)
+
+
+def config_to_repeat(record: RunRecord) -> DictConfig:
+    """The config of an equal run: threads, device and precision fixed to what `auto` was decided to be.
+
+    The repeated run is tracked in its folder only: the recorded store may be somebody else's.
+    """
+    from omegaconf import OmegaConf
+
+    config = saved_config(record)
+    environment = record.environment
+    for key, value in (
+        ("threads", environment.threads),
+        ("trainer.precision", environment.precision),
+        ("trainer.accelerator", environment.accelerator),
+        ("tracking.kind", "csv"),
+    ):
+        node = key.partition(".")[0]
+        if value is not None and node in config:
+            OmegaConf.update(config, key, value, force_add=True)
+    return config
+
+
+def graft(config: DictConfig, before: Mapping[str, Any], after: Mapping[str, Any], nodes: Iterable[str]) -> DictConfig:
+    """Applies to a saved config what group overrides change in a composed one.
+
+    Args:
+        config: the saved one.
+        before: composed as the run was, without the group overrides; interpolations kept.
+        after: composed with them; interpolations kept.
+        nodes: dotted keys of the groups that are overridden: each is replaced whole. Of the rest, what differs
+            between `before` and `after` is carried over.
+    """
+    from omegaconf import OmegaConf
+
+    tree = _container(config)
+    for node in nodes:
+        _replace(tree, after, node.split("."))
+    kept = {tuple(node.split(".")) for node in nodes}
+    return OmegaConf.create(_carried(tree, before, after, kept))
+
+
+def apply_changes(config: DictConfig, changes: Iterable[Change]) -> DictConfig:
+    """Applies value overrides, in order."""
+    from omegaconf import OmegaConf
+
+    changed = config.copy()
+    for change in changes:
+        if change.delete:
+            parent, _, name = change.key.rpartition(".")
+            node = OmegaConf.select(changed, parent) if parent else changed
+            if node is not None:
+                node.pop(name, None)
+        else:
+            OmegaConf.update(changed, change.key, change.value, merge=True, force_add=True)
+    return changed
+
+
+def _fixed(unresolved: Any, resolved: Any) -> Any:
+    if isinstance(unresolved, Mapping) and isinstance(resolved, Mapping):
+        return {key: _fixed(value, resolved.get(key)) for key, value in unresolved.items()}
+    if isinstance(unresolved, list) and isinstance(resolved, list) and len(unresolved) == len(resolved):
+        return [_fixed(one, other) for one, other in zip(unresolved, resolved, strict=True)]
+    if isinstance(unresolved, str) and _RESOLVER.search(unresolved):
+        return resolved
+    return unresolved
+
+
+def _carried(tree: Tree, before: Mapping[str, Any], after: Mapping[str, Any], kept: set[tuple[str, ...]]) -> Tree:
+    """`tree` with the differences between `before` and `after`, except under the paths in `kept`."""
+    result = dict(tree)
+    for key in dict.fromkeys([*before, *after]):
+        one, other = before.get(key, _ABSENT), after.get(key, _ABSENT)
+        if (key,) in kept or same(one, other):
+            continue
+        inner = {path[1:] for path in kept if path[0] == key and len(path) > 1}
+        if isinstance(one, Mapping) and isinstance(other, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _carried(dict(result[key]), one, other, inner)
+        elif other is _ABSENT:
+            result.pop(key, None)
+        else:
+            result[key] = other
+    return result
+
+
+def _replace(tree: Tree, after: Mapping[str, Any], path: list[str]) -> None:
+    name, *rest = path
+    if name not in after:
+        if not rest:
+            tree.pop(name, None)
+        return
+    if rest and isinstance(tree.get(name), dict) and isinstance(after[name], Mapping):
+        _replace(tree[name], after[name], rest)
+    else:
+        tree[name] = after[name]
+
+
+def _container(config: DictConfig) -> Tree:
+    from omegaconf import OmegaConf
+
+    container = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}

@@ -1,0 +1,98 @@
+"""Two runs side by side: settings that differ, metrics, and values a query where both runs kept them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hft.errors import DataError
+from hft.experiments.plain import Difference, differences
+from hft.experiments.run_folder import PER_QUERY_NAME
+from hft.experiments.run_record import RunRecord
+
+Values = npt.NDArray[np.float64]
+
+_PREFIX, _SUFFIX = "test/", "/tuned"
+_QUERIES = "test/query_hash"
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What sets two runs apart.
+
+    Args:
+        settings: resolved config keys under which they differ.
+        surroundings: versions, hardware, environment and hashes that differ.
+        metrics: by name: value of the first run, of the second; None where a run lacks it.
+    """
+
+    settings: list[Difference]
+    surroundings: list[Difference]
+    metrics: dict[str, tuple[float | None, float | None]]
+
+
+def side_by_side(first: RunRecord, second: RunRecord) -> SideBySide:
+    """Compares two records."""
+    names = list(dict.fromkeys([*first.results.metrics, *second.results.metrics]))
+    return SideBySide(
+        settings=differences(first.config, second.config),
+        surroundings=differences(_surroundings(first), _surroundings(second)),
+        metrics={name: (first.results.metrics.get(name), second.results.metrics.get(name)) for name in names},
+    )
+
+
+def paired_values(first: RunRecord, second: RunRecord) -> dict[str, tuple[Values, Values]]:
+    """Test values a query of both tuned models, over the queries that both runs have, in the same order.
+
+    Returns:
+        by metric (`ndcg@10`): two float64[queries] arrays, NaN where a query has no value. Empty where a run kept
+        none, or where they share no query.
+
+    Raises:
+        DataError: a file of values cannot be read.
+    """
+    left, right = _per_query(first), _per_query(second)
+    if _QUERIES not in left or _QUERIES not in right:
+        return {}
+    ours, theirs = _shared_rows(left[_QUERIES], right[_QUERIES])
+    if len(ours) == 0:
+        return {}
+    keys = [key for key in left if key.startswith(_PREFIX) and key.endswith(_SUFFIX) and key in right]
+    return {
+        key[len(_PREFIX) : -len(_SUFFIX)]: (
+            np.asarray(left[key], dtype=np.float64)[ours],
+            np.asarray(right[key], dtype=np.float64)[theirs],
+        )
+        for key in keys
+    }
+
+
+def _shared_rows(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    if np.array_equal(left, right):
+        rows = np.arange(len(left))
+        return rows, rows
+    _, ours, theirs = np.intersect1d(left, right, return_indices=True)
+    return ours, theirs
+
+
+def _per_query(record: RunRecord) -> dict[str, npt.NDArray[Any]]:
+    path = record.folder / PER_QUERY_NAME
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the values a query cannot be read: {error}.") from error
+
+
+def _surroundings(record: RunRecord) -> dict[str, Any]:
+    return {
+        "hashes": record.hashes,
+        "versions": record.versions,
+        "hardware": record.hardware,
+        "environment": record.environment.model_dump(),
+    }
