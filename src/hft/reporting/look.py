@@ -90,11 +90,11 @@ def quiet_axes(axes: Axes) -> None:
 def _width_of(text: str, size: float, weight: str = "normal") -> float:
     """Points that the text takes on one line."""
     from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    from matplotlib.textpath import text_to_path
 
     if not text.strip():
         return 0.0
+    font = FontProperties(family=families(), size=size, weight=weight)
     with letters_may_lack():
-        # A dollar would be read as the begin of a formula, here only; an S is as wide.
-        path = TextPath((0, 0), text.replace("$", "S"), prop=FontProperties(families(), size=size, weight=weight))
-    return float(path.get_extents().x1)
+        width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width)
