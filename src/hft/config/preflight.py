@@ -15,8 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from hft.config.compose import CONFIG_NAME, config_loader
-from hft.config.composition import explain_failure, unknown_in_hydra
+from hft.config.composer import CONFIG_NAME, config_loader
+from hft.config.composition_failures import explain_failure, unknown_in_hydra
 from hft.config.crosschecks import cross_check
 from hft.config.overrides import Request, choices, parse, refuse_unknown_keys, sort_out
 from hft.config.report import CheckReport, Finding
@@ -84,6 +84,15 @@ def check_config(
     cross_check(tree, checker, named, _shipped_defaults(), report)
     report.errors = _without_echoes(report.errors, tree)
     return report
+
+
+def require_valid(config: DictConfig) -> None:
+    """Refuse a composed config that the check finds wrong.
+
+    Raises:
+        CheckFailedError: a ConfigError whose message is the whole report, and whose `report` is its parts.
+    """
+    check_config(config).raise_errors()
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def compose(
         try:
             config: DictConfig = hydra_compose(config_name=config_name, overrides=list(overrides))
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            from hft.config.check import check
+            from hft.config.preflight import check
 
             check(overrides, config_dir=config_dir, config_name=config_name).raise_errors(otherwise=error)
             raise
@@ -51,6 +51,9 @@ def compose(
 @contextmanager
 def config_loader(config_dir: str | Path | None = None) -> Iterator[ConfigLoader]:
     """Hydra initialised for hft within the block; whatever was initialised before is put back after it.
+
+    Args:
+        config_dir: a folder of configs that is searched first; None leaves the one that is set, if any.
 
     Raises:
         ConfigError: `config_dir` is no folder, or a foreign train.yaml is in the way.
@@ -65,7 +68,8 @@ def config_loader(config_dir: str | Path | None = None) -> Iterator[ConfigLoader
     outer_name = JobRuntime.instance().get("name")
     GlobalHydra.instance().clear()
     try:
-        with config_dir_first(config_dir), initialize_config_module(CONFIG_MODULE, "train", VERSION_BASE):
+        folder: AbstractContextManager[None] = nullcontext() if config_dir is None else config_dir_first(config_dir)
+        with folder, initialize_config_module(CONFIG_MODULE, "train", VERSION_BASE):
             yield GlobalHydra.instance().config_loader()
     finally:
         GlobalHydra.instance().hydra = outer_hydra

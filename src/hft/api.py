@@ -1,0 +1,29 @@
+"""What `hft` offers from Python beside composing and training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hft.models import TextEmbeddingModel
+
+
+def load(run: str | Path, outputs: str | Path = "outputs") -> TextEmbeddingModel:
+    """The tuned model of a run.
+
+    Args:
+        run: a run folder, or an id or name that `hft runs` lists; the folder of a saved model as well.
+        outputs: where runs land.
+
+    Raises:
+        RunNotFoundError: no run answers to it.
+        ModelError: its model cannot be loaded.
+    """
+    from hft.experiments import MODEL_NAME, find_run
+    from hft.models import load_saved_model
+
+    folder = Path(run)
+    if not (folder / "modules.json").is_file():
+        folder = find_run(str(run), str(outputs)).folder / MODEL_NAME
+    return load_saved_model(folder)

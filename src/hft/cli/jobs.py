@@ -1,0 +1,72 @@
+"""The jobs of one `hft train`: one run, or each run of a sweep; what failed, and how to say so."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hft.cli.failures import STOPPED_BY_THE_USER, exit_status, user_error
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass
+class Jobs:
+    """Runs Hydra's jobs and remembers how they went.
+
+    Args:
+        folder: folder of the run that is going on, or was the last.
+        is_sweep: whether there may be more than one.
+        started: how many have been started.
+        failures: name, folder and error of each that failed.
+    """
+
+    folder: str | None = None
+    is_sweep: bool = False
+    started: int = 0
+    failures: list[tuple[str, str, Exception]] = field(default_factory=list)
+
+    def train(self, config: DictConfig) -> Any:
+        """Hydra's task: one training."""
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        job = HydraConfig.get()
+        self.folder = str(job.runtime.output_dir)
+        self.is_sweep = job.mode == RunMode.MULTIRUN
+        self.started += 1
+        try:
+            from hft.train import train
+
+            return train(config, folder=self.folder)
+        except Exception as error:
+            name = " ".join(job.overrides.task) or "(no overrides)"
+            self.failures.append((name, self.folder, error))
+            raise
+
+    def run(self, hydra_main: Callable[[], None]) -> int:
+        """Run them all; the exit status. Hydra's basic launcher runs every job of a sweep, whichever fails."""
+        try:
+            hydra_main()
+        except KeyboardInterrupt:
+            where = f" What there is of the run is in {self.folder}" if self.folder else ""
+            print(f"hft: stopped.{where}", file=sys.stderr)
+            return STOPPED_BY_THE_USER
+        except Exception as error:
+            if not (self.is_sweep and any(failed is error for _, _, failed in self.failures)):
+                return exit_status(error)
+        return self._sum_up() if self.failures else 0
+
+    def _sum_up(self) -> int:
+        for _, _, error in self.failures:
+            if user_error(error) is None:
+                traceback.print_exception(error)
+        print(f"hft: {len(self.failures)} of {self.started} jobs failed", file=sys.stderr)
+        for name, folder, error in self.failures:
+            told = user_error(error) or f"{type(error).__name__}: {error} (traceback above)"
+            print(f"  {name}\n    {told}\n    {folder}", file=sys.stderr)
+        return 1
