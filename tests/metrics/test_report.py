@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from hft.errors import DataError
 from hft.metrics import QueryExample, RankedResult, Report, compare
 
 
@@ -62,5 +63,5 @@ def test_a_baseline_may_lack_the_main_metric() -> None:
 
 
 def test_a_report_of_another_schema_is_refused() -> None:
-    with pytest.raises(ValueError, match="schema version 99"):
+    with pytest.raises(DataError, match="schema version 99"):
         Report.from_dict({**report().to_dict(), "schema_version": 99})

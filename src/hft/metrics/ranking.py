@@ -14,7 +14,6 @@ from pydantic import Field
 from hft.metrics.base import Metric
 from hft.metrics.ranked_lists import RankedLists
 
-Cutoff = Annotated[int, Field(ge=1)]
 Values = npt.NDArray[np.float64]
 
 
@@ -33,7 +32,7 @@ class NDCG(Metric):
 
     base_name: ClassVar[str] = "ndcg"
 
-    def __init__(self, k: Cutoff = 10) -> None:
+    def __init__(self, k: Annotated[int, Field(ge=1)] = 10) -> None:
         self.k: int = k
 
     def _values(self, lists: RankedLists) -> Values:
@@ -51,7 +50,7 @@ class MRR(Metric):
 
     base_name: ClassVar[str] = "mrr"
 
-    def __init__(self, k: Cutoff = 10) -> None:
+    def __init__(self, k: Annotated[int, Field(ge=1)] = 10) -> None:
         self.k: int = k
 
     def _values(self, lists: RankedLists) -> Values:
@@ -72,7 +71,7 @@ class Recall(Metric):
 
     base_name: ClassVar[str] = "recall"
 
-    def __init__(self, k: Cutoff = 10) -> None:
+    def __init__(self, k: Annotated[int, Field(ge=1)] = 10) -> None:
         self.k: int = k
 
     def _values(self, lists: RankedLists) -> Values:
@@ -92,7 +91,7 @@ class MAP(Metric):
 
     base_name: ClassVar[str] = "map"
 
-    def __init__(self, k: Cutoff | None = None) -> None:
+    def __init__(self, k: Annotated[int, Field(ge=1)] | None = None) -> None:
         self.k: int | None = k
 
     def _values(self, lists: RankedLists) -> Values:
@@ -112,7 +111,7 @@ class Precision(Metric):
 
     base_name: ClassVar[str] = "precision"
 
-    def __init__(self, k: Cutoff = 10) -> None:
+    def __init__(self, k: Annotated[int, Field(ge=1)] = 10) -> None:
         self.k: int = k
 
     def _values(self, lists: RankedLists) -> Values:

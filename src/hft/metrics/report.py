@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from hft.errors import DataError
 from hft.metrics.comparison import Comparison
 from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
 from hft.metrics.learning import Direction
@@ -114,10 +115,13 @@ class Report:
         """What `to_dict` gave, also after a way through JSON.
 
         Raises:
-            ValueError: if it was written under another schema version.
+            DataError: if it was written under another schema version.
         """
         if values.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(f"report of schema version {values.get('schema_version')!r}, expected {SCHEMA_VERSION}")
+            raise DataError(
+                f"report.json: found schema version {values.get('schema_version')!r}, expected {SCHEMA_VERSION}. "
+                "Another version of hft wrote it: evaluate the run again with `hft evaluate RUN`."
+            )
         kept = {key: value for key, value in values.items() if key not in ("schema_version", "conclusion")}
         return cls(
             **{

@@ -65,7 +65,11 @@ def wrap(text: str, width: float, size: float, weight: str, max_lines: int) -> l
     taken = _width_of(line, size, weight)
     # By the text's own mean letter: capitals and ideographs are wider than the rest.
     letters = max(1, int(_LINE_FILL * len(line) * width / taken)) if taken else _LONGEST_LINE
-    return textwrap.wrap(line, letters, max_lines=max_lines, placeholder="…") or [""]
+    lines = textwrap.wrap(line, letters) or [""]
+    if len(lines) > max_lines:
+        # Not left to textwrap, which drops the whole last line where it is one word.
+        lines = [*lines[: max_lines - 1], lines[max_lines - 1][: letters - 1] + "…"]
+    return lines
 
 
 @contextmanager
