@@ -1,0 +1,111 @@
+"""`hft runs`: the runs of the current folder, newest first; and what a tracking store missed, pushed."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hft.experiments import RunRow
+
+_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "broken": "red"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `hft runs`."""
+    parser.add_argument("--outputs", metavar="DIR", default="outputs", help="where runs land (default: outputs)")
+    parser.add_argument("--limit", metavar="N", type=_count, default=20, help="show at most N; 0: all (default: 20)")
+    parser.add_argument("--json", action="store_true", help="print the runs as JSON")
+    parser.add_argument("--sync", action="store_true", help="push to the tracking store what it missed while away")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, or push; 1 where something could not be pushed."""
+    if args.sync:
+        return _sync(args)
+    from hft.experiments import list_runs
+
+    rows = list_runs(args.outputs, args.limit or None)
+    if args.json:
+        _print_json([_as_dict(row) for row in rows])
+    elif rows:
+        _print_table(rows)
+    else:
+        print(f"No run under {args.outputs} yet. `hft train` makes one.")
+    return 0
+
+
+def _sync(args: argparse.Namespace) -> int:
+    from hft.experiments import sync
+
+    outcomes = sync(args.outputs)
+    if args.json:
+        _print_json(
+            [
+                {"run_id": outcome.record.run_id, "folder": str(outcome.record.folder), "problem": outcome.problem}
+                for outcome in outcomes
+            ]
+        )
+    else:
+        for outcome in outcomes:
+            told = "pushed" if outcome.problem is None else f"not pushed: {outcome.problem}"
+            print(f"{outcome.record.run_id[:8]}  {outcome.record.folder}  {told}")
+        if not outcomes:
+            print(f"Nothing to push: no run under {args.outputs} is pending.")
+    return 0 if all(outcome.problem is None for outcome in outcomes) else 1
+
+
+def _print_table(rows: list[RunRow]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "status", "method", "loss", "test", "duration"):
+        table.add_column(heading, no_wrap=heading in ("run", "status"))
+    table.add_column("folder", overflow="fold")
+    for row in rows:
+        status = f"[{_STYLES[row.status]}]{row.status}[/]" + (" *" if row.pending else "")
+        cells = (row.method or "", row.loss or "", _values(row), _duration(row.seconds), row.folder)
+        table.add_row((row.run_id or "?")[:8], status, *map(escape, cells))
+    console = Console()
+    console.print(table)
+    for row in rows:
+        if row.status == "broken":
+            console.print(f"[red]broken[/] {escape(row.problem or '')}", soft_wrap=True)
+    if any(row.pending for row in rows):
+        console.print("* not in the tracking store yet: hft runs --sync")
+
+
+def _values(row: RunRow) -> str:
+    if row.tuned is None or row.metric is None:
+        return ""
+    before = "" if row.start is None else f"{row.start:.3f} -> "
+    return f"{row.metric} {before}{row.tuned:.3f}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
+
+
+def _as_dict(row: RunRow) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(row)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    print(json.dumps(value, indent=2))
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return number
