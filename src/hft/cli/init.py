@@ -8,7 +8,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `hft init`."""
-    parser.add_argument("folder", metavar="DIR", help="a folder that is made, or that is there and has none of the files")
+    parser.add_argument("folder", metavar="DIR", help="a new folder, or one without such files")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -55,7 +55,12 @@ def run(args: argparse.Namespace) -> int:
         from hft.cli.jobs import Jobs
 
         jobs = Jobs()
-        return jobs.run(lambda: _hydra_main(args, jobs.train))
+
+        def job(config: DictConfig) -> Any:
+            # Hydra names the job after the module of this function: train.
+            return jobs.train(config)
+
+        return jobs.run(lambda: _hydra_main(args, job))
 
 
 def _only_shows(args: argparse.Namespace) -> bool:
@@ -84,9 +89,7 @@ def _checked(args: argparse.Namespace) -> bool:
     """Whether the request passes the pre-flight check. What it finds is printed on stderr."""
     from hft.config.preflight import check
 
-    report = check(
-        args.overrides, config_dir=args.config_dir, config_name=args.config_name, multirun=args.multirun
-    )
+    report = check(args.overrides, config_dir=args.config_dir, config_name=args.config_name, multirun=args.multirun)
     if report.errors or report.warnings or report.notes:
         print(report.text(), file=sys.stderr)
     return report.ok

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hft.config.preflight import check, check_config, require_valid
     from hft.config.composer import compose
+    from hft.config.preflight import check, check_config, require_valid
     from hft.config.report import CheckFailedError, CheckReport, Finding
     from hft.config.trust import check_trusted
 

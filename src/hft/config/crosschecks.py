@@ -120,9 +120,7 @@ def _check_one_device(tree: ConfigTree, report: CheckReport) -> None:
     nodes = _get(tree, "trainer.num_nodes")
     if nodes not in (None, 1, UNKNOWN):
         report.errors.append(
-            Finding(
-                "trainer.num_nodes", f"found {nodes!r}; more than one node comes with the distributed engines", "1"
-            )
+            Finding("trainer.num_nodes", f"found {nodes!r}; more than one node comes with the distributed engines", "1")
         )
     strategy = _get(tree, "trainer.strategy")
     if isinstance(strategy, str) and strategy not in ("auto", "single_device"):
@@ -157,7 +155,8 @@ def _warn_of_ignored(
         key = f"settings.{name}"
         if _is_set(tree, key, named, defaults) and not tree.refers_to(key):
             scheduler = _get(tree, "scheduler._target_")
-            _warn(report, key, f"is set, but the scheduler {scheduler} ignores it", "use scheduler=step_lr, or leave it")
+            found = f"is set, but the scheduler {scheduler} ignores it"
+            _warn(report, key, found, "use scheduler=step_lr, or leave it")
 
 
 def _shared_tower(tree: ConfigTree, checker: TargetChecker) -> bool:

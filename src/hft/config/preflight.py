@@ -35,7 +35,16 @@ SECONDS_FOR_CHOICES = 0.6
 
 _BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
-_COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, AssertionError)
+# What Hydra, OmegaConf and the YAML reader raise for what a user wrote.
+_COMPOSITION_ERRORS = (
+    HydraException,
+    OmegaConfBaseException,
+    YAMLError,
+    ValueError,
+    TypeError,
+    OSError,
+    AssertionError,
+)
 
 
 def check(
@@ -65,9 +74,7 @@ def check(
     return report
 
 
-def check_config(
-    config: DictConfig, *, named: Iterable[str] = (), checker: TargetChecker | None = None
-) -> CheckReport:
+def check_config(config: DictConfig, *, named: Iterable[str] = (), checker: TargetChecker | None = None) -> CheckReport:
     """Check a composed config.
 
     Args:

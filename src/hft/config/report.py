@@ -73,9 +73,7 @@ class CheckReport:
             for finding in theirs:
                 if finding not in mine:
                     mine.append(
-                        Finding(
-                            finding.where, finding.found + suffix, finding.allowed, finding.nearest, finding.advice
-                        )
+                        Finding(finding.where, finding.found + suffix, finding.allowed, finding.nearest, finding.advice)
                     )
 
     def text(self) -> str:

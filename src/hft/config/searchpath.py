@@ -71,9 +71,13 @@ def prepend_user_folders(search_path: ConfigSearchPath) -> None:
     for folder in folders:
         refuse_foreign_train(folder)
     for folder in reversed(folders):
-        search_path.prepend("hft-user", f"file://{folder}", anchor=SearchPathQuery(provider="hft-user")
-                            if any(e.provider == "hft-user" for e in search_path.get_path())
-                            else SearchPathQuery(provider="main"))
+        search_path.prepend(
+            "hft-user",
+            f"file://{folder}",
+            anchor=SearchPathQuery(provider="hft-user")
+            if any(e.provider == "hft-user" for e in search_path.get_path())
+            else SearchPathQuery(provider="main"),
+        )
 
 
 def refuse_foreign_train(folder: Path) -> None:

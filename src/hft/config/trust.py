@@ -56,7 +56,9 @@ def check_trusted(config: DictConfig, extra: Sequence[str] = ()) -> DictConfig:
     try:
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     except (OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigError(f"config: a reference cannot be followed, so it cannot be trusted: {first_line(error)}") from error
+        raise ConfigError(
+            f"config: a reference cannot be followed, so the config cannot be trusted: {first_line(error)}"
+        ) from error
     symbols = Symbols(Sources(seconds_a_target=5.0))
     for key, target in _targets_in(values, ""):
         _require_trusted(key, target, extra, symbols)
@@ -66,7 +68,7 @@ def check_trusted(config: DictConfig, extra: Sequence[str] = ()) -> DictConfig:
                 f"{key}: found {text!r}, a reference that would be followed only later. "
                 "A config from elsewhere may not hide what it runs."
             )
-    return OmegaConf.create(values)  # type: ignore[return-value,arg-type]  # a mapping makes a DictConfig
+    return OmegaConf.create(values)  # type: ignore[return-value]  # a mapping makes a DictConfig
 
 
 def is_trusted(target: str, extra: Sequence[str] = (), symbols: Symbols | None = None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import types
+import inspect
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -60,16 +60,18 @@ def _path_in(value: Any, location: tuple[int | str, ...], *, missing: bool) -> l
     """The part of a location that is in the value: pydantic adds the names of the alternatives that it tried."""
     path: list[str] = []
     for position, part in enumerate(location):
-        if isinstance(value, dict) and part in value:
+        if _has(value, part):
             value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        elif missing and position == len(location) - 1:
-            pass
-        else:
+        elif not (missing and position == len(location) - 1):
             continue
         path.append(str(part))
     return path
+
+
+def _has(value: Any, part: int | str) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
 
 
 def _value_at(value: Any, path: list[str]) -> Any:
@@ -89,7 +91,7 @@ def _field_names(model: Any, path: list[str]) -> list[str]:
 
 
 def _model_in(kind: Any) -> type[BaseModel] | None:
-    if isinstance(kind, type) and not isinstance(kind, types.GenericAlias) and issubclass(kind, BaseModel):
+    if inspect.isclass(kind) and issubclass(kind, BaseModel):
         return kind
     return next((model for part in get_args(kind) if (model := _model_in(part)) is not None), None)
 

@@ -6,7 +6,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 
-class HftSearchPathPlugin(SearchPathPlugin):  # type: ignore[misc]  # hydra ships without complete types
+class HftSearchPathPlugin(SearchPathPlugin):
     """Searches `./conf` of the current folder first, in hft's own app and in no other."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:

@@ -26,7 +26,9 @@ _BUILTIN_TYPES = {t.__name__: t for t in (bool, bytes, complex, dict, float, fro
 
 # Names from known packages that a YAML value can be checked against.
 _PLAIN_TYPES = {
-    "typing": {"Any", "Annotated", "Dict", "FrozenSet", "List", "Literal", "Mapping", "Optional", "Set", "Tuple", "Union"},
+    "typing": {
+        "Any", "Annotated", "Dict", "FrozenSet", "List", "Literal", "Mapping", "Optional", "Set", "Tuple", "Union",
+    },
     "collections.abc": {"Mapping", "MutableMapping"},
     "pathlib": {"Path", "PurePath"},
     "pydantic": {
@@ -66,12 +68,17 @@ def checker_of(parameter: StaticParameter, symbols: Symbols) -> ValueChecker | N
     try:
         kind = AnnotationReader(symbols).type_of(parameter.annotation, parameter.module)
         if isinstance(parameter.default, ast.Constant) and parameter.default.value is None:
-            kind = typing.Optional[kind]
+            kind = _union_of([kind, None])
         if kind is Any or kind is _Never:
             return None
         return ValueChecker(kind, TypeAdapter(kind))
     except Exception:  # an annotation that pydantic or typing cannot make sense of is not the user's slip
         return None
+
+
+def _union_of(kinds: list[Any]) -> Any:
+    union: Any = typing.Union
+    return union[tuple(kinds)]
 
 
 class AnnotationReader:
@@ -119,7 +126,8 @@ class AnnotationReader:
         if base is typing.Annotated:
             kind = self.type_of(parts[0], module)
             metadata = [found for part in parts[1:] if (found := self._metadata(part, module)) is not None]
-            return typing.Annotated[(kind, *metadata)] if metadata and kind is not Any else kind
+            annotated: Any = typing.Annotated
+            return annotated[(kind, *metadata)] if metadata and kind is not Any else kind
         if base is typing.Union or base is typing.Optional:
             kinds = [self.type_of(part, module) for part in parts]
             return self._union([*kinds, None] if base is typing.Optional else kinds)
@@ -137,7 +145,7 @@ class AnnotationReader:
         possible = [kind for kind in kinds if kind is not _Never]
         if any(kind is Any for kind in possible) or not possible:
             return Any
-        return typing.Union[tuple(possible)]
+        return _union_of(possible)
 
     def _metadata(self, expression: ast.expr, module: SourceModule) -> Any:
         if isinstance(expression, ast.Call):
@@ -183,5 +191,3 @@ class AnnotationReader:
             return self._symbols.evaluate(module, expression)
         except NotVerifiableError:
             return None
-
-

@@ -91,7 +91,7 @@ def model_fields(symbol: Symbol, symbols: Symbols) -> tuple[StaticParameter, ...
     """Fields of a dataclass or pydantic model; None for any other class."""
     if _is_pydantic(symbol, symbols):
         return tuple(_pydantic_fields(symbol, symbols))
-    if isinstance(symbol.node, ast.ClassDef) and _dataclass_options(symbol.node) is not None:
+    if isinstance(symbol.node, ast.ClassDef) and _is_dataclass(symbol.node):
         return tuple(_dataclass_fields(symbol, symbols))
     return None
 
@@ -128,7 +128,7 @@ def _constructor(symbol: Symbol, symbols: Symbols) -> StaticSignature | None:
 
 def _of_function(node: FunctionNode, module: SourceModule, *, skip_first: bool) -> Iterator[StaticParameter]:
     arguments = node.args
-    positional = [(a, _KIND.POSITIONAL_ONLY) for a in arguments.posonlyargs]
+    positional: list[tuple[ast.arg, Any]] = [(a, _KIND.POSITIONAL_ONLY) for a in arguments.posonlyargs]
     positional += [(a, _KIND.POSITIONAL_OR_KEYWORD) for a in arguments.args]
     defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
     pairs = list(zip(positional, defaults, strict=True))[1 if skip_first else 0 :]
@@ -165,7 +165,7 @@ def _dataclass_fields(symbol: Symbol, symbols: Symbols) -> Iterator[StaticParame
     assert isinstance(symbol.node, ast.ClassDef)
     fields: dict[str, StaticParameter] = {}
     for base in reversed(_bases(symbol, symbols)):
-        if isinstance(base, Symbol) and isinstance(base.node, ast.ClassDef) and _dataclass_options(base.node) is not None:
+        if isinstance(base, Symbol) and isinstance(base.node, ast.ClassDef) and _is_dataclass(base.node):
             fields |= {p.name: p for p in _dataclass_fields(base, symbols)}
     keyword_only = (_dataclass_options(symbol.node) or {}).get("kw_only") is True
     for parameter in _fields_of_body(symbol, _KIND.KEYWORD_ONLY if keyword_only else _KIND.POSITIONAL_OR_KEYWORD):
@@ -218,6 +218,10 @@ def _bases(symbol: Symbol, symbols: Symbols) -> list[Meaning | None]:
         return []
 
 
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    return _dataclass_options(node) is not None
+
+
 def _dataclass_options(node: ast.ClassDef) -> dict[str, Any] | None:
     """Options given to a `@dataclass` decorator; None where there is none."""
     for decorator in node.decorator_list:
@@ -235,7 +239,7 @@ def _call_options(expression: ast.expr | None, function: str) -> dict[str, Any] 
     options = {keyword.arg: _literal(keyword.value) for keyword in expression.keywords if keyword.arg}
     if expression.args:
         first = expression.args[0]
-        options[""] = ... if isinstance(first, ast.Constant) and first.value is ... else (_literal(first), )
+        options[""] = ... if isinstance(first, ast.Constant) and first.value is ... else (_literal(first),)
     return options
 
 
@@ -254,5 +258,3 @@ def _literal(value: ast.expr) -> Any:
         return ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError):
         return None
-
-

@@ -161,8 +161,9 @@ def _index(module: SourceModule, statement: ast.stmt) -> None:
                     module.star_imports.append(origin)
                 else:
                     module.definitions[alias.asname or alias.name] = ImportedName(origin, alias.name)
-        case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(
-            target=ast.Name(id=name), value=ast.expr() as value
+        case (
+            ast.Assign(targets=[ast.Name(id=name)], value=value)
+            | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
         ):
             # `X = decorate(X)` keeps the class: its signature is the best that the source tells.
             if not isinstance(module.definitions.get(name), ast.ClassDef | ast.FunctionDef):
