@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "broken": "red"}
 
+_WIDTH_OF_A_FILE = 200  # characters a line where nobody watches; no line is wrapped there
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `hft runs`."""
@@ -61,20 +63,27 @@ def _print_table(rows: list[RunRow]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "status", "method", "loss", "test", "duration"):
-        table.add_column(heading, no_wrap=heading in ("run", "status"))
-    table.add_column("folder", overflow="fold")
+    for heading in ("run", "started", "status", "method", "loss", "test", "duration"):
+        table.add_column(heading, no_wrap=heading != "method", overflow="fold")
     for row in rows:
         status = f"[{_STYLES[row.status]}]{row.status}[/]" + (" *" if row.pending else "")
-        cells = (row.method or "", row.loss or "", _values(row), _duration(row.seconds), row.folder)
-        table.add_row((row.run_id or "?")[:8], status, *map(escape, cells))
+        cells = (row.method or "", row.loss or "", _values(row), _duration(row.seconds))
+        table.add_row((row.run_id or "?")[:8], _moment(row.started), status, *map(escape, cells))
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
     console.print(table)
     for row in rows:
         if row.status == "broken":
             console.print(f"[red]broken[/] {escape(row.problem or '')}", soft_wrap=True)
     if any(row.pending for row in rows):
         console.print("* not in the tracking store yet: hft runs --sync")
+
+
+def _moment(started: str) -> str:
+    from datetime import datetime
+
+    return f"{datetime.fromisoformat(started).astimezone():%Y-%m-%d %H:%M}" if started else ""
 
 
 def _values(row: RunRow) -> str:

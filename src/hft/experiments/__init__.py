@@ -5,10 +5,21 @@ Imports neither torch nor mlflow: both come when they are needed.
 
 from hft.experiments.environment import Environment, restored_environment
 from hft.experiments.final_metrics import metrics_of_report
+from hft.experiments.find import find_run
+from hft.experiments.listing import RunRow, list_runs
 from hft.experiments.manager import ExperimentsManager
+from hft.experiments.opening import open_record
 from hft.experiments.plain import Difference, differences
-from hft.experiments.run_folder import new_run_folder
-from hft.experiments.run_record import RunRecord, load_record, open_record, weights_hash
+from hft.experiments.run_folder import (
+    MODEL_NAME,
+    PER_QUERY_NAME,
+    PICTURES_NAME,
+    RECORD_NAME,
+    REPORT_NAME,
+    STEPS_NAME,
+    new_run_folder,
+)
+from hft.experiments.run_record import RunRecord, load_record, weights_hash
 from hft.experiments.steps import StepsWriter, read_steps, steps_hash
 from hft.experiments.store import TrackingError
 from hft.experiments.sync import Pushed, pending_runs, sync
@@ -17,17 +28,26 @@ from hft.experiments.tracked_run import TrackedRun, open_run
 from hft.experiments.trackers import check_tracking
 
 __all__ = [
+    "MODEL_NAME",
+    "PER_QUERY_NAME",
+    "PICTURES_NAME",
+    "RECORD_NAME",
+    "REPORT_NAME",
+    "STEPS_NAME",
     "Difference",
     "Environment",
     "ExperimentsManager",
     "Pushed",
     "RunRecord",
+    "RunRow",
     "StepsWriter",
     "TrackedResult",
     "TrackedRun",
     "TrackingError",
     "check_tracking",
     "differences",
+    "find_run",
+    "list_runs",
     "load_record",
     "metrics_of_report",
     "new_run_folder",

@@ -88,7 +88,7 @@ def describe_environment(seed: int | None, precision: str | None, accelerator: s
         threads=torch.get_num_threads(),
         interop_threads=torch.get_num_interop_threads(),
         precision=precision,
-        accelerator=accelerator,
+        accelerator="gpu" if accelerator == "cuda" else accelerator,
         kernels=kernels,
         variables={name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ},
     )

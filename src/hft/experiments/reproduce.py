@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError, ReproductionError
 from hft.experiments.environment import restored_environment
-from hft.experiments.plain import Difference, differences
+from hft.experiments.opening import before_step_one
+from hft.experiments.plain import Difference, differences, plain
 from hft.experiments.run_folder import new_run_folder
 from hft.experiments.run_record import RunRecord, load_record
-from hft.experiments.saved_config import config_to_repeat
-from hft.experiments.tracked_run import before_step_one
 from hft.experiments.verdict import Check, Verdict, first_half, judge, stopped_early
 
 if TYPE_CHECKING:
@@ -31,14 +30,18 @@ class _StoppedError(ReproductionError):
         self.verdict = verdict
 
 
-def reproduce(recorded: RunRecord, train: Train) -> tuple[Verdict, RunRecord]:
+def reproduce(
+    recorded: RunRecord, config: DictConfig, train: Train, *, written: DictConfig | None = None
+) -> tuple[Verdict, RunRecord]:
     """Repeats a run and compares the two.
 
     Other data or another base model end it before step 1: the runs could not be equal.
 
     Args:
-        recorded: the run; its config has been checked and is trusted.
+        recorded: the run.
+        config: from `config_to_repeat`; trusted.
         train: called with the config and a new run folder.
+        written: the config as it was before its interpolations were followed, for the new record.
 
     Returns:
         the verdict, and the record of the repeated run.
@@ -46,17 +49,13 @@ def reproduce(recorded: RunRecord, train: Train) -> tuple[Verdict, RunRecord]:
     Raises:
         ConfigError: the run did not finish, so that there is nothing to compare with.
     """
-    if recorded.status != "done":
-        raise ConfigError(
-            f"run {recorded.run_id[:8]} ({recorded.folder}): is {recorded.status_now}, so that there is nothing to "
-            "compare with. Expected a run that is done; to start a new one from its config, give overrides: "
-            f"hft reproduce {recorded.folder} seed={recorded.environment.seed or 0}"
-        )
+    require_finished(recorded)
     folder = new_run_folder(outputs_of(recorded), recorded.method)
 
     def look(now: RunRecord) -> None:
         now.reproduces = recorded.run_id
         now.choices, now.overrides = dict(recorded.choices), list(recorded.overrides)
+        now.config_unresolved = _as_written(written, now)
         now.save()
         verdict = stopped_early(first_half(recorded, now))
         if verdict is not None:
@@ -64,7 +63,7 @@ def reproduce(recorded: RunRecord, train: Train) -> tuple[Verdict, RunRecord]:
 
     with restored_environment(recorded.environment) as refused, _watched(look):
         try:
-            train(config_to_repeat(recorded), folder)
+            train(config, folder)
         except _StoppedError as stopped:
             return stopped.verdict, load_record(folder)
     now = load_record(folder)
@@ -73,11 +72,26 @@ def reproduce(recorded: RunRecord, train: Train) -> tuple[Verdict, RunRecord]:
     return Verdict((*verdict.checks, *told), verdict.holds, verdict.sentence), now
 
 
+def require_finished(recorded: RunRecord) -> None:
+    """Refuses a run that did not end well.
+
+    Raises:
+        ConfigError: there is nothing to compare with.
+    """
+    if recorded.status != "done":
+        raise ConfigError(
+            f"run {recorded.run_id[:8]} ({recorded.folder}): is {recorded.status_now}, so that there is nothing to "
+            "compare with. Expected a run that is done; to start a new one from its config, give overrides: "
+            f"hft reproduce {recorded.folder} seed={recorded.environment.seed or 0}"
+        )
+
+
 def vary(
     recorded: RunRecord,
     config: DictConfig,
     train: Train,
     *,
+    written: DictConfig | None = None,
     overrides: Sequence[str] = (),
     choices: Mapping[str, Any] | None = None,
 ) -> RunRecord:
@@ -85,8 +99,9 @@ def vary(
 
     Args:
         recorded: the run.
-        config: its config with the changes; checked and trusted.
+        config: its config with the changes; trusted.
         train: called with the config and a new run folder.
+        written: the config as it was before its interpolations were followed, for the new record.
         overrides: those that make the variation.
         choices: options of the groups among them.
 
@@ -102,6 +117,7 @@ def vary(
         now.varies = recorded.run_id
         now.choices = {**recorded.choices, **(choices or {})}
         now.overrides = [*recorded.overrides, *overrides]
+        now.config_unresolved = _as_written(written, now)
         now.save()
 
     with _watched(look):
@@ -122,6 +138,15 @@ def outputs_of(record: RunRecord) -> str:
     """Where to put runs that follow this one: beside it where it lies as its config says, else `outputs`."""
     outputs = str(record.config.get("outputs") or "outputs")
     return outputs if Path(outputs).resolve() in record.folder.resolve().parents else "outputs"
+
+
+def _as_written(written: DictConfig | None, now: RunRecord) -> dict[str, Any]:
+    if written is None:
+        return now.config_unresolved
+    from omegaconf import OmegaConf
+
+    container: Any = plain(OmegaConf.to_container(written, resolve=False))
+    return dict(container)
 
 
 @contextmanager

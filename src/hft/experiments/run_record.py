@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,15 +13,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from hft.errors import DataError, RunNotFoundError
-from hft.experiments.environment import (
-    Environment,
-    describe_environment,
-    describe_hardware,
-    installed_versions,
-)
+from hft.experiments.environment import Environment
 from hft.experiments.plain import plain
 from hft.experiments.process import Process
-from hft.experiments.run_folder import RECORD_NAME
+from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME, STEPS_NAME
+from hft.experiments.steps import read_steps, steps_hash
 from hft.files import atomic_write, sha256_folder
 
 SCHEMA_VERSION = 1
@@ -155,6 +151,40 @@ class RunRecord(BaseModel):
         name = _at(self.config, "method", "main_metric")
         return None if name is None else str(name)
 
+    def finish(
+        self,
+        status: Status,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        seconds: Mapping[str, float] | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Writes the second half: hashes what lies in the folder by now (steps, model) and saves.
+
+        Args:
+            status: how the run ended.
+            metrics: final values by name; see `metrics_of_report`.
+            seconds: by phase; `total`, since the first half, is added where it is missing.
+            error: why it failed, in words.
+
+        Raises:
+            StorageError: the record cannot be written.
+        """
+        steps, model = self.folder / STEPS_NAME, self.folder / MODEL_NAME
+        rows = read_steps(steps) if steps.is_file() else []
+        total = (datetime.now(UTC) - datetime.fromisoformat(self.started)).total_seconds()
+        self.status = status
+        self.results = Results(
+            finished=utc_now(),
+            metrics={name: float(value) for name, value in (metrics or {}).items()},
+            weights=weights_hash(model) if model.is_dir() else None,
+            steps=steps_hash(rows),
+            num_steps=len(rows),
+            seconds={"total": round(total, 3), **{phase: float(value) for phase, value in (seconds or {}).items()}},
+            error=error,
+        )
+        self.save()
+
     def save(self) -> None:
         """Writes the record into its folder, whole or not at all.
 
@@ -163,53 +193,6 @@ class RunRecord(BaseModel):
         """
         with atomic_write(self.folder / RECORD_NAME) as file:
             yaml.safe_dump(plain(self.model_dump()), file, sort_keys=False, allow_unicode=True, width=4096)
-
-
-def open_record(
-    config: Mapping[str, Any],
-    folder: str | os.PathLike[str],
-    *,
-    hashes: Mapping[str, str],
-    precision: str | None,
-    accelerator: str | None,
-    choices: Mapping[str, Any] | None = None,
-    overrides: Sequence[str] | None = None,
-    parent: str | None = None,
-) -> RunRecord:
-    """Writes the first half of a run's record, before step 1.
-
-    Args:
-        config: the composed config (a DictConfig, or a plain mapping without interpolations).
-        folder: the run's folder.
-        hashes: `data` and `base_model`.
-        precision: as the Trainer got it, after `auto` was decided.
-        accelerator: `cpu` or `gpu`.
-        choices: option of each config group; None asks Hydra, where Hydra composed the config.
-        overrides: as given; None asks Hydra.
-        parent: id of the run whose model this one starts from.
-
-    Raises:
-        StorageError: the record cannot be written.
-    """
-    unresolved, resolved = _containers(config)
-    hydra_choices, hydra_overrides = _asked_of_hydra()
-    seed = resolved.get("seed")
-    record = RunRecord(
-        name=resolved.get("run_name"),
-        overrides=list(hydra_overrides if overrides is None else overrides),
-        choices=plain(hydra_choices if choices is None else choices),
-        config=resolved,
-        config_unresolved=unresolved,
-        environment=describe_environment(seed, precision, accelerator),
-        versions=installed_versions(),
-        hardware=describe_hardware(),
-        hashes=dict(hashes),
-        parent=parent,
-        process=Process.current(),
-    )
-    record.folder = folder
-    record.save()
-    return record
 
 
 def load_record(path: str | os.PathLike[str]) -> RunRecord:
@@ -254,30 +237,6 @@ def weights_hash(model_folder: str | os.PathLike[str]) -> str:
 def utc_now() -> str:
     """The time, UTC, ISO 8601 to the microsecond."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _containers(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    from omegaconf import OmegaConf
-
-    node = config if OmegaConf.is_config(config) else OmegaConf.create(dict(config))
-    unresolved = plain(OmegaConf.to_container(node, resolve=False, enum_to_str=True))
-    resolved = plain(OmegaConf.to_container(node, resolve=True, enum_to_str=True))
-    for container in (unresolved, resolved):
-        container.pop("hydra", None)
-    return unresolved, resolved
-
-
-def _asked_of_hydra() -> tuple[dict[str, Any], list[str]]:
-    """Choices and overrides of the running Hydra job, if it is hft's own app."""
-    from hydra.core.hydra_config import HydraConfig
-
-    if not HydraConfig.initialized():
-        return {}, []
-    hydra = HydraConfig.get()
-    if not any("hft.conf" in str(source.path) for source in hydra.runtime.config_sources):
-        return {}, []
-    choices = {group: choice for group, choice in hydra.runtime.choices.items() if "hydra/" not in group}
-    return choices, list(hydra.overrides.task)
 
 
 def _loader() -> type[Any]:

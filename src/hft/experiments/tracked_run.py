@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from hft.errors import HftError, StorageError
-from hft.experiments.run_folder import MODEL_NAME, STEPS_NAME
-from hft.experiments.run_record import Results, RunRecord, Status, open_record, utc_now, weights_hash
-from hft.experiments.steps import StepsWriter, read_steps, steps_hash
+from hft.experiments.opening import open_record
+from hft.experiments.run_folder import STEPS_NAME
+from hft.experiments.run_record import RunRecord, Status
+from hft.experiments.steps import StepsWriter
 from hft.experiments.trackers import Notify, Tracker, open_tracker
-
-# Looks at a record's first half before step 1 and may refuse to go on: set by a reproduction.
-before_step_one: ContextVar[Callable[[RunRecord], None] | None] = ContextVar("before_step_one", default=None)
 
 
 def open_run(
@@ -32,6 +28,7 @@ def open_run(
     choices: Mapping[str, Any] | None = None,
     overrides: Sequence[str] | None = None,
     parent: str | None = None,
+    reproduces: str | None = None,
     notify: Notify | None = None,
 ) -> TrackedRun:
     """Writes the first half of the record and begins to track. Call it before step 1.
@@ -46,6 +43,7 @@ def open_run(
         choices: option of each config group; None asks Hydra, where it runs the job.
         overrides: as given; None asks Hydra.
         parent: id of the run whose model this one starts from.
+        reproduces: id of the run that this one repeats.
         notify: shows a line to the user; None writes to the standard error stream.
 
     Raises:
@@ -63,14 +61,8 @@ def open_run(
         choices=choices,
         overrides=overrides,
         parent=parent,
+        reproduces=reproduces,
     )
-    look = before_step_one.get()
-    if look is not None:
-        try:
-            look(record)
-        except HftError as error:
-            _close_record(record, "failed", error=str(error))
-            raise
     tracker = open_tracker(record, notify or _to_stderr)
     run = TrackedRun(record, tracker)
     tracker.start()
@@ -89,7 +81,6 @@ class TrackedRun:
         self.record = record
         self._tracker = tracker
         self._steps = StepsWriter(record.folder / STEPS_NAME)
-        self._began = time.perf_counter()
 
     @property
     def folder(self) -> Path:
@@ -100,19 +91,18 @@ class TrackedRun:
         """Offers the model that the run starts from; `save(folder)` is called where the store lacks it."""
         self._tracker.initial_model(save)
 
-    def log(self, step: int, epoch: int, values: Mapping[str, Any]) -> None:
+    def log(self, row: Mapping[str, Any]) -> None:
         """Appends a row to steps.jsonl.
 
         Args:
-            step: optimizer steps done.
-            epoch: from 0.
-            values: numbers by name (`train_loss`, `items_lr`, `validation_ndcg@10`). Names that end in
-                `_seconds`, `_per_second` or `_bytes` are not compared when the run is reproduced.
+            row: `step` (optimizer steps done), `epoch` (from 0), then numbers by name (`train_loss`, `items_lr`,
+                `validation_ndcg@10`). Names that end in `_seconds`, `_per_second` or `_bytes` are not compared
+                when the run is reproduced.
 
         Raises:
             StorageError: the row cannot be written.
         """
-        self._tracker.row(self._steps.write({"step": step, "epoch": epoch, **values}))
+        self._tracker.row(self._steps.write(row))
 
     def flush(self) -> None:
         """Passes the rows so far on to the store. Call it after a validation."""
@@ -148,8 +138,9 @@ class TrackedRun:
             self._close("failed", error="the training ended without its results")
             return
         stopped = not isinstance(error, Exception)  # Ctrl-C, SystemExit
+        words = str(error) if isinstance(error, HftError) else f"{type(error).__name__}: {error}".strip(": ")
         try:
-            self._close("interrupted" if stopped else "failed", error=f"{type(error).__name__}: {error}".strip(": "))
+            self._close("interrupted" if stopped else "failed", error=words)
         except StorageError as second:  # the first error tells more, and the disk may be what it is about
             print(second, file=sys.stderr)
 
@@ -162,32 +153,8 @@ class TrackedRun:
         error: str | None = None,
     ) -> None:
         self._steps.close()
-        total = {"total": round(time.perf_counter() - self._began, 3)}
-        _close_record(self.record, status, metrics=metrics, seconds={**total, **(seconds or {})}, error=error)
+        self.record.finish(status, metrics=metrics, seconds=seconds, error=error)
         self._tracker.finish()
-
-
-def _close_record(
-    record: RunRecord,
-    status: Status,
-    *,
-    metrics: Mapping[str, float] | None = None,
-    seconds: Mapping[str, float] | None = None,
-    error: str | None = None,
-) -> None:
-    steps, model = record.folder / STEPS_NAME, record.folder / MODEL_NAME
-    rows = read_steps(steps) if steps.is_file() else []
-    record.status = status
-    record.results = Results(
-        finished=utc_now(),
-        metrics={name: float(value) for name, value in (metrics or {}).items()},
-        weights=weights_hash(model) if model.is_dir() else None,
-        steps=steps_hash(rows),
-        num_steps=len(rows),
-        seconds={phase: float(value) for phase, value in (seconds or {}).items()},
-        error=error,
-    )
-    record.save()
 
 
 def _to_stderr(line: str) -> None:

@@ -119,7 +119,7 @@ def why_not_exact(recorded: RunRecord, now: RunRecord) -> list[str]:
         f"{change.key} {change.second} (recorded {change.first})"
         for change in differences(_machine(recorded), _machine(now))
     ]
-    if now.environment.accelerator == "gpu":
+    if _on_gpu(now):
         reasons.append("a GPU adds in an order of its own")
     return reasons
 
@@ -137,13 +137,17 @@ def _machine(record: RunRecord) -> dict[str, Any]:
     return {
         "machine": record.hardware.get("machine"),
         "cpu": record.hardware.get("cpu"),
-        "gpu": record.hardware.get("gpu") if record.environment.accelerator == "gpu" else None,
+        "gpu": record.hardware.get("gpu") if _on_gpu(record) else None,
         "threads": record.environment.threads,
         "precision": record.environment.precision,
         "accelerator": record.environment.accelerator,
         "kernels": record.environment.kernels,
         "versions": {name: version for name, version in record.versions.items() if name in kept},
     }
+
+
+def _on_gpu(record: RunRecord) -> bool:
+    return record.environment.accelerator not in (None, "cpu")
 
 
 def _judge_within_tolerance(
@@ -256,7 +260,7 @@ def _short(digest: str | None) -> str:
     return "none" if digest is None else digest[:12]
 
 
-def checks_as_dict(verdict: Verdict) -> Mapping[str, Any]:
+def as_dict(verdict: Verdict) -> Mapping[str, Any]:
     """A verdict for scripts."""
     rows = [{"what": c.what, "recorded": c.recorded, "now": c.now, "holds": c.holds} for c in verdict.checks]
     return {"holds": verdict.holds, "verdict": verdict.sentence, "checks": rows}
