@@ -14,14 +14,25 @@ from hft.errors import ModelError
 from hft.models.dropout import set_config_dropout
 from hft.models.sources import require_safetensors
 
+# Without any of these transformers would make up a tokenizer that knows no word.
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+
 __all__ = ["load_encoder", "load_tokenizer", "position_capacity", "quiet_transformers"]
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Silences transformers' progress bars and warnings inside the block, and gives them back after it."""
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
+    logging: Any = transformers_logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -50,7 +61,7 @@ def load_encoder(folder: Path, dropout: float | None) -> nn.Module:
     require_safetensors(folder)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder / 'config.json'}: the file is missing; this is not a transformers model folder.")
-    with quiet_transformers(), _loading_errors(folder):
+    with quiet_transformers(), _loading_errors(folder, "model"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if config.is_encoder_decoder or getattr(config, "is_decoder", False):
             raise ModelError(f"{folder}: {config.model_type} is not an encoder; choose an encoder (BERT and its kin).")
@@ -77,6 +88,8 @@ def load_tokenizer(folder: Path, lower_case: bool) -> Any:
     """
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"{folder}: no tokenizer here (tokenizer.json is expected). Copy the model again, whole.")
     with quiet_transformers(), _loading_errors(folder, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     tokenizer.truncation_side = "right"
@@ -127,7 +140,7 @@ def _lower_case(tokenizer: Any) -> None:
 
 
 @contextmanager
-def _loading_errors(folder: Path, what: str = "model") -> Iterator[None]:
+def _loading_errors(folder: Path, what: str) -> Iterator[None]:
     """Whatever the libraries say of a folder that cannot be loaded becomes one ModelError."""
     try:
         yield

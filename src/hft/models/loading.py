@@ -123,6 +123,7 @@ def load_saved_model(folder: str | os.PathLike[str]) -> TextEmbeddingModel:
 def _build_tower(layout: TowerLayout, wishes: _Wishes) -> TextTower:
     encoder: Any = load_encoder(layout.folder, wishes.dropout)
     tokenizer = load_tokenizer(layout.folder, layout.lower_case)
+    _check_vocabulary(layout.folder, encoder, tokenizer)
     pooling = _first(wishes.pooling, layout.pooling, "mean")
     projections = [_pooler_projection(encoder, layout.folder)] if pooling == "pooler" else []
     projections += [_load_dense(dense) for dense in layout.dense]
@@ -139,6 +140,15 @@ def _build_tower(layout: TowerLayout, wishes: _Wishes) -> TextTower:
         max_length=_max_length(wishes.max_length, layout, tokenizer, capacity),
         capacity=capacity,
     ).eval()
+
+
+def _check_vocabulary(folder: Path, encoder: Any, tokenizer: Any) -> None:
+    rows = encoder.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"{folder}: the tokenizer knows {len(tokenizer)} tokens, the model {rows}; they do not belong together. "
+            "Copy the model again, whole."
+        )
 
 
 def _pooler_projection(encoder: nn.Module, folder: Path) -> Projection:

@@ -146,22 +146,13 @@ def _from_hub(source: str, revision: str | None) -> Path:
 
 
 def _download(source: str, revision: str) -> Path:
-    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-    disable_progress_bars()
     where = f"model.source={source}, model.revision={revision}"
     try:
-        return Path(
-            snapshot_download(source, revision=revision, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_OTHER_FORMATS)
+        folder = snapshot_download(
+            source, revision=revision, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_OTHER_FORMATS
         )
     except RevisionNotFoundError as error:
         raise ModelError(f"{where}: the repository has no such revision. Check model.revision.") from error
@@ -169,8 +160,9 @@ def _download(source: str, revision: str) -> Path:
         raise ModelError(
             f"{where}: the hub knows no such model, or it is private. Check the name; log in for a private one."
         ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
+    except Exception as error:  # the client's network errors come from several packages that it may change
         raise ModelError(
-            f"{where}: the hub cannot be reached and the model is not in the local cache ({type(error).__name__}). "
-            "Check the network, or give a local folder or packaged:all-MiniLM-L6-v2."
+            f"{where}: cannot be had from the hub, and is not in its local cache ({type(error).__name__}). Check the "
+            "network and the name, or give a local folder or packaged:all-MiniLM-L6-v2."
         ) from error
+    return Path(folder)
