@@ -79,7 +79,7 @@ _PARAGRAPH = re.compile(r"\n\s*\n")
 _PROMPT = re.compile(r"^\s*(>>>|\.\.\.)")
 # A call or definition, with its arguments and what it gives: `open(file, mode="r") -> file object`.
 _CALL = re.compile(
-    r"(?:\b(?:def|class)\s+)?[A-Za-z_][\w.]*\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)(?:\s*->\s*[\w.\[\], ]+)?"
+    r"(?:\b(?:def|class)\s+)?[A-Za-z_][\w.]*\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)(?:\s*->\s*\w+(?:[.\[]\w+\]?)*)?"
 )
 _DOTTED = re.compile(r"\b[A-Za-z_]\w+(?:\.[A-Za-z_]\w+)+\b")  # not e.g. and i.e.
 _ROLE = re.compile(r":[a-z:]+:`[^`]*`")

@@ -37,6 +37,8 @@ class FieldNames(BaseModel):
         timestamp: seconds since the epoch, or ISO 8601. Optional.
         is_irrelevant: whether the session is flagged as irrelevant. Optional.
         batch_id: the batch that the session came with. Optional.
+        group: what data/splitter=by_group keeps together, for example the user. Optional.
+        split: train, validation or test, for data/splitter=given. Optional.
         event_item_id: inside an event object, the id of the result.
         event_type: inside an event object, its type (click, cart, ...).
         event_weight: inside an event object, its weight; it wins over the type's.
@@ -55,6 +57,8 @@ class FieldNames(BaseModel):
     timestamp: Name = "timestamp"
     is_irrelevant: Name = "is_irrelevant"
     batch_id: Name = "batch_id"
+    group: Name = "group"
+    split: Name = "split"
     event_item_id: Name = "item_id"
     event_type: Name = "type"
     event_weight: Name = "weight"
@@ -115,6 +119,8 @@ class SessionRecord(BaseModel):
     timestamp: FiniteFloat | datetime | None = None
     is_irrelevant: bool | None = None
     batch_id: str | None = None
+    group: str | None = None
+    split: str | None = None
 
     @property
     def seconds(self) -> float | None:

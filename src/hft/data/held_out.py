@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hft.data.near_duplicates import query_keys
-from hft.data.splitters import SPLITS, TEST, TRAIN, VALIDATION
+from hft.data.splitters import SPLITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hft.data.inputs import FineTuningInputs
-
-SHARED = -1
 
 
 def leaks(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -31,16 +29,28 @@ def leaks(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDArray[np.bo
     return np.asarray(strictest[keys] > assigned, dtype=np.bool_)
 
 
-def item_owners(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDArray[np.int8]:
-    """`int8[items]`: the only split in which an item is relevant to a query, SHARED for all other items.
+def relevant_items(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """`bool[splits, items]`: whether an item is relevant to some query of a split.
 
-    An item owned by test must not enter a made-up training list: not even as a negative.
+    Args:
+        inputs: all sessions.
+        assigned: `int8[sessions]` their splits.
     """
     labels = inputs.labels()
     relevant = labels.grades > 0
     split_of_label = np.repeat(assigned, np.diff(labels.offsets))
     needed = np.zeros((len(SPLITS), len(inputs.items)), dtype=np.bool_)
-    for split in (TRAIN, VALIDATION, TEST):
-        needed[split, labels.rows[relevant & (split_of_label == split)]] = True
-    owner = needed.argmax(axis=0).astype(np.int8)
-    return np.where(needed.sum(axis=0) == 1, owner, np.int8(SHARED)).astype(np.int8)
+    needed[split_of_label[relevant], labels.rows[relevant]] = True
+    return needed
+
+
+def showable_items(needed: NDArray[np.bool_], split: int) -> NDArray[np.int32]:
+    """`int32[items]`: rows that made-up lists of a split may show: relevant to this split, or to none at all.
+
+    So what only test needs never enters a training list, not even as a negative.
+
+    Args:
+        needed: `bool[splits, items]` as relevant_items gives it.
+        split: number of the split.
+    """
+    return np.flatnonzero(needed[split] | ~needed.any(axis=0)).astype(np.int32)

@@ -63,12 +63,12 @@ def stable_fraction(key: str) -> float:
 
 
 def stem(word: str) -> str:
-    """The word without a plural ending, by the three rules of the S-stemmer (Harman 1991, "How effective is
-    suffixing?")."""
+    """The word without a plural ending, by the rules of the S-stemmer (Harman 1991, "How effective is suffixing?");
+    a singular in -ie goes with its plural (movie, movies), and short words keep more."""
     if len(word) <= 3:
         return word
-    if word.endswith("ies") and word[-4] not in "ae":
-        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("ies", "ie")) and word.rpartition("ie")[0][-1] not in "ae":
+        return word.rpartition("ie")[0] + "y"
     if word.endswith("es") and word[-3] not in "aeo":
         return word[:-1]
     if word.endswith("s") and word[-2] not in "us":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def evaluation_pools(
     validation: FineTuningInputs,
     test: FineTuningInputs,
-    owners: NDArray[np.int8],
+    needed: NDArray[np.bool_],
     validation_pool: int,
     limit_items: int | None,
     seed: int,
@@ -25,21 +25,21 @@ def evaluation_pools(
     """Rows of the items that validation and test rank, sorted: `int32[items]` each.
 
     The test ranks the whole corpus unless limited. Validation ranks fewer, drawn among items that test does
-    not own: selection sees nothing of the test. What is relevant to a query is always in its pool.
+    not need: selection sees nothing of the test. What is relevant to a query is always in its pool.
 
     Args:
         validation: its sessions.
         test: its sessions.
-        owners: `int8[items]` as `hft.data.held_out.item_owners` gives them.
+        needed: `bool[splits, items]` as hft.data.held_out.relevant_items gives it.
         validation_pool: size of the validation pool.
         limit_items: largest size of either pool; None does not limit.
         seed: of the draws.
     """
-    everything = np.arange(len(owners), dtype=np.int32)
+    everything = np.arange(needed.shape[1], dtype=np.int32)
     limit = len(everything) if limit_items is None else limit_items
     rng = np.random.default_rng([seed, 0x706F6F6C])
     return {
-        "validation": _pool(validation, everything[owners != TEST], min(validation_pool, limit), rng),
+        "validation": _pool(validation, everything[~needed[TEST]], min(validation_pool, limit), rng),
         "test": _pool(test, everything, limit, rng),
     }
 

@@ -6,15 +6,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from hft.data.batches import select_batch
-from hft.data.held_out import item_owners, leaks
+from hft.data.held_out import leaks, relevant_items, showable_items
 from hft.data.pools import evaluation_pools
 from hft.data.quarantine import Quarantine
-from hft.data.ranking_data import Candidates, RankingData
+from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
 from hft.data.splitters import SPLITS, TRAIN
 from hft.errors import DataError
@@ -30,23 +31,22 @@ def prepare_ranking_data(
     source: SessionSource,
     splitter: Splitter,
     *,
-    candidates: Candidates,
+    candidates: Literal["shown", "corpus"],
     batch_id: str | int | None = None,
-    max_quarantined_share: float = 0.01,
+    max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01,
     quarantine_path: Path | str | None = None,
     no_event_is_irrelevant: bool = False,
-    limit_sessions: int | None = None,
-    limit_items: int | None = None,
-    validation_pool: int = 1000,
-    seed: int = 0,
+    limit_sessions: Annotated[int, Field(ge=1)] | None = None,
+    limit_items: Annotated[int, Field(ge=1)] | None = None,
+    validation_pool: Annotated[int, Field(ge=1)] = 1000,
+    seed: Annotated[int, Field(ge=0)] = 0,
     required_splits: Sequence[str] = SPLITS,
     keep_seen_queries: bool = False,
 ) -> RankingData:
     """Read a source and make it ready for training and evaluation.
 
-    Sessions without an event teach nothing: they leave train, and leave evaluation too unless their
-    relevance is known. A session whose query (by its near-duplicate key)
-    is held out more strictly leaves its split.
+    Sessions without an event teach nothing: they leave train, and leave evaluation too unless their relevance is
+    known. A session whose query (by its near-duplicate key) is held out more strictly leaves its split.
 
     Args:
         source: where sessions and items come from.
@@ -70,41 +70,48 @@ def prepare_ranking_data(
     started = time.perf_counter()
     with Quarantine(quarantine_path, max_quarantined_share) as quarantine:
         data = source.read(quarantine)
-    dropped: Counter[str] = Counter(data.dropped)
     inputs = data.inputs if batch_id is None else select_batch(data.inputs, str(batch_id))
     inputs = _with_irrelevant(inputs, no_event_is_irrelevant)
     _require_evidence(inputs, data)
     assigned = splitter.assign(inputs, data.items)
     leaking = leaks(inputs, assigned) & (not keep_seen_queries)
+    dropped = Counter(data.dropped)
     dropped["sessions whose query is held out from their split"] += int(leaking.sum())
-    owners = item_owners(inputs, assigned)
-    splits = []
+    needed = relevant_items(inputs.select(~leaking), assigned[~leaking])
+    splits = {}
     for number, name in enumerate(SPLITS):
-        rows = np.flatnonzero((assigned == number) & ~leaking)
+        part = inputs.select((assigned == number) & ~leaking)
         rng = np.random.default_rng([seed, number])
-        part = _complete(inputs.select(rows), number, data, owners, limit_sessions, rng, dropped)
-        if len(part) == 0 and name in required_splits:
+        splits[name] = _complete(part, number, data, needed, limit_sessions, rng, dropped)
+        if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, np.bincount(assigned, minlength=3), splitter))
-        splits.append(part)
-    train, validation, test = splits
     pools = {}
     if candidates == "corpus":
-        pools = evaluation_pools(validation, test, owners, validation_pool, limit_items, seed)
-    report = PreparationReport(
+        limits = validation_pool, limit_items
+        pools = evaluation_pools(splits["validation"], splits["test"], needed, *limits, seed)
+    report = _report(data, quarantine, dropped, splits, pools, time.perf_counter() - started)
+    return RankingData(data.items, **splits, candidates=candidates, pools=pools, report=report)
+
+
+def _report(
+    data: SourceData,
+    quarantine: Quarantine,
+    dropped: Counter[str],
+    splits: dict[str, FineTuningInputs],
+    pools: dict[str, NDArray[np.int32]],
+    seconds: float,
+) -> PreparationReport:
+    return PreparationReport(
         items=len(data.items),
         read=dict(quarantine.read),
-        quarantined={file: count for file, count in quarantine.left_out.items() if count},
+        quarantined=dict(quarantine.left_out),
         reasons=dict(quarantine.reasons),
         dropped={reason: count for reason, count in dropped.items() if count},
-        splits={
-            name: _count(part, None if name not in pools else len(pools[name]))
-            for name, part in zip(SPLITS, splits, strict=True)
-        },
+        splits={name: _count(part, len(pools[name]) if name in pools else None) for name, part in splits.items()},
         notes=data.notes,
         quarantine_file=None if quarantine.written is None else str(quarantine.written),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
-    return RankingData(data.items, train, validation, test, candidates, pools, report)
 
 
 def _with_irrelevant(inputs: FineTuningInputs, no_event_is_irrelevant: bool) -> FineTuningInputs:
@@ -135,7 +142,7 @@ def _complete(
     inputs: FineTuningInputs,
     split: int,
     data: SourceData,
-    owners: NDArray[np.int8],
+    needed: NDArray[np.bool_],
     limit: int | None,
     rng: np.random.Generator,
     dropped: Counter[str],
@@ -143,8 +150,7 @@ def _complete(
     """The sessions of a split: shown lists made where the source has none, useless ones left out, limited."""
     if data.impressions is not None:
         inputs = _limited(inputs, limit, rng)
-        allowed = np.flatnonzero((owners == split) | (owners == -1)).astype(np.int32)
-        inputs = data.impressions(inputs, allowed, None if split == TRAIN else 1)
+        inputs = data.impressions(inputs, showable_items(needed, split), None if split == TRAIN else 1)
     useful = inputs.is_irrelevant | inputs.has_event
     if split != TRAIN:
         useful = useful | inputs.has_positive_grade

@@ -32,7 +32,7 @@ REPEATED_RESULT = "results that stand twice were left out"
 TOO_FEW = "fewer than two results"
 
 _REQUIRED = ("query", "results", "events")
-_OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", "batch_id")
+_OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", "batch_id", "group", "split")
 
 
 class SessionLines:
@@ -74,7 +74,7 @@ class SessionLines:
         self._ranks = RaggedPairs()
         self._timestamps: list[float | None] = []
         self._is_irrelevant = array("b")
-        self._batch_ids: list[str | None] = []
+        self._texts: dict[str, list[str | None]] = {"batch_id": [], "group": [], "split": []}
 
     def add(self, record: Record) -> None:
         """Check a record and keep it, or set it aside."""
@@ -123,7 +123,8 @@ class SessionLines:
         self._ranks.append(rows if ranks is not None else (), ranks or ())
         self._timestamps.append(session.seconds)
         self._is_irrelevant.append(irrelevant)
-        self._batch_ids.append(session.batch_id)
+        for name, column in self._texts.items():
+            column.append(getattr(session, name))
         return None
 
     def _usable(self, rows: list[int], results: list[str], weights: list[float], record: Record) -> list[int]:
@@ -179,7 +180,9 @@ class SessionLines:
             ranks=ranks,
             timestamp=self._timestamps,
             is_irrelevant=[bool(flag) for flag in self._is_irrelevant],
-            batch_id=self._batch_ids,
+            batch_id=self._texts["batch_id"],
+            group=self._texts["group"],
+            split=self._texts["split"],
         )
 
     def _require_fields(self) -> None:
