@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hft.data import FineTuningInput, Quarantine, SessionFiles
+from hft.errors import ConfigError, DataError
+
+Write = Callable[[str, Any], Path]
+ITEMS = [{"item_id": item_id, "title": item_id.upper(), "text": f"text of {item_id}"} for item_id in "abcd"]
+SESSIONS = [
+    {"session_id": "s1", "query": "first", "results": ["a", "b", "c"], "events": ["b"], "batch_id": "monday"},
+    {"session_id": "s2", "query": "second", "results": ["c", "d"], "events": [], "is_irrelevant": True},
+]
+EXPECTED = [
+    FineTuningInput("s1", "first", ("a", "b", "c"), (0.0, 1.0, 0.0), batch_id="monday"),
+    FineTuningInput("s2", "second", ("c", "d"), (0.0, 0.0), is_irrelevant=True),
+]
+
+
+def read(sessions: Path, items: Path, quarantine: Quarantine | None = None, **options: Any) -> list[FineTuningInput]:
+    return list(SessionFiles(sessions, items, **options).read(quarantine or Quarantine()).inputs)
+
+
+@pytest.fixture
+def items_file(write: Write) -> Path:
+    return write("items.jsonl", ITEMS)
+
+
+def test_json_lines_are_read(write: Write, items_file: Path) -> None:
+    assert read(write("sessions.jsonl", SESSIONS), items_file) == EXPECTED
+    assert read(write("sessions.NDJSON.gz", SESSIONS), items_file) == EXPECTED
+
+
+def test_csv_is_read_with_lists_by_separator_or_as_json(write: Write, items_file: Path) -> None:
+    header = "session_id,query,results,events,is_irrelevant,batch_id"
+    rows = [header, "s1,first,a|b|c,b,,monday", 's2,second,"[""c"", ""d""]",,true,']
+    assert read(write("sessions.csv", rows), items_file) == EXPECTED
+    tabs = [header.replace(",", "\t"), "s1\tfirst\ta b c\t0 1 0\t\tmonday", "s2\tsecond\tc d\t\t1\t"]
+    assert read(write("sessions.tsv.gz", tabs), items_file, list_separator=" ") == EXPECTED
+    semicolons = [row.replace(",", ";") for row in rows[:2]]
+    assert read(write("other.csv", semicolons), items_file, csv_delimiter=";") == EXPECTED[:1]
+
+
+def test_parquet_is_read(tmp_path: Path, items_file: Path) -> None:
+    path = tmp_path / "sessions.parquet"
+    pq.write_table(pa.Table.from_pylist([{"batch_id": None, "is_irrelevant": None} | row for row in SESSIONS]), path)
+    assert read(path, items_file) == EXPECTED
+
+
+def test_items_are_read_from_each_format(write: Write, tmp_path: Path) -> None:
+    sessions = write("sessions.jsonl", SESSIONS)
+    table = write("items.csv", ["item_id,title,text", *(f'{i},{i.upper()},"text\nof {i}"' for i in "abcd")])
+    parquet = tmp_path / "items.parquet"
+    pq.write_table(pa.Table.from_pylist(ITEMS), parquet)
+    assert read(sessions, table) == read(sessions, parquet) == EXPECTED
+    assert SessionFiles(sessions, table).read(Quarantine()).items.texts[0] == "text\nof a"
+
+
+def test_fields_have_the_users_names(write: Write) -> None:
+    items = write("items.jsonl", [{"id": 1, "name": "One", "info": {"about": "x"}}, {"id": 2, "name": "Two"}])
+    sessions = write(
+        "sessions.jsonl",
+        [{"q": {"text": "first"}, "shown": [1, 2], "log": [{"doc": 2, "action": "buy"}], "ts": "2026-01-02T00:00:00"}],
+    )
+    names = {
+        "query": "q.text",
+        "results": "shown",
+        "events": "log",
+        "event_item_id": "doc",
+        "event_type": "action",
+        "timestamp": "ts",
+        "item_id": "id",
+        "title": "name",
+        "text": ["name", "info.about"],
+    }
+    data = SessionFiles(sessions, items, fields=names, event_weights={"buy": 7.0}).read(Quarantine())
+    assert data.items.texts == ["One\nx", "Two"]
+    assert data.inputs[0] == FineTuningInput(
+        "sessions.jsonl:1", "first", ("1", "2"), (0.0, 7.0), timestamp=1767312000.0
+    )
+
+
+def test_ranks_group_and_split_come_along(write: Write, items_file: Path) -> None:
+    more = {"ranks": [0.5, 0.25, 0.125], "group": "user 7", "split": "test", "timestamp": 5}
+    inputs = (
+        SessionFiles(write("sessions.jsonl", [SESSIONS[0] | more, SESSIONS[1]]), items_file).read(Quarantine()).inputs
+    )
+    assert inputs[0].ranks == (0.5, 0.25, 0.125)
+    assert inputs[0].timestamp == 5.0
+    assert inputs[1].ranks is None
+    assert inputs.table.column("group").to_pylist() == ["user 7", None]
+    assert inputs.table.column("split").to_pylist() == ["test", None]
+
+
+BAD_LINES: list[tuple[Any, str]] = [
+    ("{broken", "malformed JSON"),
+    ('["a"]', "not an object"),
+    (b'{"query": "caf\xe9", "results": ["a", "b"], "events": []}', "not UTF-8"),
+    (r'{"query": "\ud800", "results": ["a", "b"], "events": []}', "malformed JSON"),
+    ({"results": ["a", "b"], "events": []}, "missing field 'query'"),
+    ({"query": "q", "events": []}, "missing field 'results'"),
+    ({"query": "q", "results": ["a", "b"]}, "missing field 'events'"),
+    ({"query": "  ", "results": ["a", "b"], "events": []}, "field 'query': String should have at least 1 character"),
+    ({"query": ["q"], "results": ["a", "b"], "events": []}, "field 'query': Input should be a valid string"),
+    ({"query": "q", "results": "a", "events": []}, "field 'results': Input should be a valid list"),
+    ({"query": "q", "results": ["a", "b"], "events": ["d"]}, "an event on a result that was not shown"),
+    ({"query": "q", "results": ["a", "b"], "events": [1, -1]}, "a negative weight"),
+    ({"query": "q", "results": ["a", "x"], "events": []}, "fewer than two results"),
+    ({"query": "q", "results": ["a"], "events": ["a"]}, "fewer than two results"),
+    ({"query": "q", "results": ["a", "b"], "events": [], "ranks": [1]}, "as many ranks as results were expected"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD_LINES)
+def test_a_line_that_cannot_be_used_is_set_aside(
+    write: Write, items_file: Path, tmp_path: Path, line: Any, reason: str
+) -> None:
+    sessions = write("sessions.jsonl", [SESSIONS[0], line, SESSIONS[1]])
+    with Quarantine(tmp_path / "quarantine.jsonl", 0.5) as quarantine:
+        assert read(sessions, items_file, quarantine) == EXPECTED
+    (entry,) = [json.loads(text) for text in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+    assert (entry["file"], entry["line"], entry["reason"]) == (str(sessions), 2, reason)
+    assert entry["raw"].startswith(line[:5] if isinstance(line, str) else "{")
+
+
+def test_results_without_an_item_or_twice_are_left_out_and_noted(write: Write, items_file: Path) -> None:
+    sessions = write(
+        "sessions.jsonl",
+        [
+            {"query": "q", "results": ["a", "gone", "b"], "events": ["b", "gone"], "ranks": [3, 2, 1]},
+            {"query": "q", "results": ["a", "b", "a"], "events": [0, 1, 2]},
+        ],
+    )
+    quarantine = Quarantine(None, 0.0)
+    first, second = read(sessions, items_file, quarantine)
+    assert (first.results, first.events, first.ranks) == (("a", "b"), (0.0, 1.0), (3.0, 1.0))
+    assert (second.results, second.events) == (("a", "b"), (2.0, 1.0))
+    assert set(quarantine.reasons) == {
+        "results that no item has the id of were left out",
+        "results that stand twice were left out",
+    }
+    assert quarantine.count == 0
+
+
+def test_identical_items_are_merged_and_others_with_the_same_id_set_aside(write: Write) -> None:
+    items = write("items.jsonl", [*ITEMS, ITEMS[0], {"item_id": "a", "text": "other"}, {"item_id": "e", "text": " "}])
+    quarantine = Quarantine(None, 0.5)
+    data = SessionFiles(write("sessions.jsonl", SESSIONS), items).read(quarantine)
+    assert len(data.items) == 4
+    assert data.dropped["identical lines of items"] == 1
+    assert quarantine.reasons == {"another item has this id": 1, "no text in text": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("s9,q,a|b", "3 cells where the header has 4"),
+        ('s9,q,"[1, ",', "field 'results': malformed JSON in the cell"),
+        ("s9,,a|b,a", "missing field 'query'"),
+        (b"s9,caf\xe9,a|b,a", "not UTF-8"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_set_aside(write: Write, items_file: Path, row: Any, reason: str) -> None:
+    quarantine = Quarantine(None, 0.5)
+    sessions = write("sessions.csv", ["session_id,query,results,events", "s1,first,a|b,b", row, "s2,second,c|d,c"])
+    assert [found.session_id for found in read(sessions, items_file, quarantine)] == ["s1", "s2"]
+    assert quarantine.reasons == {reason: 1}
+    assert quarantine.read[str(sessions)] == 3
+
+
+def test_too_many_malformed_lines_stop_the_run(write: Write, items_file: Path, tmp_path: Path) -> None:
+    sessions = write("sessions.jsonl", [*SESSIONS, "{broken"])
+    with pytest.raises(DataError, match=r"1 of 3 lines.*data\.max_quarantined_share"):
+        read(sessions, items_file, Quarantine(tmp_path / "quarantine.jsonl", 0.01))
+    assert (tmp_path / "quarantine.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["sessions.jsonl", "sessions.csv", "sessions.jsonl.gz"])
+def test_an_empty_file_is_told(write: Write, items_file: Path, name: str) -> None:
+    with pytest.raises(DataError, match=rf"{name}.*empty"):
+        read(write(name, []), items_file)
+
+
+def test_a_file_that_is_missing_damaged_or_of_unknown_format_is_told(
+    write: Write, items_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"data\.source\.sessions: .*nowhere\.jsonl"):
+        read(tmp_path / "nowhere.jsonl", items_file)
+    with pytest.raises(DataError, match=r"xlsx.*Expected: \.jsonl"):
+        read(write("sessions.xlsx", ["x"]), items_file)
+    with pytest.raises(DataError, match=r"sessions\.parquet.*Parquet"):
+        read(write("sessions.parquet", ["not parquet"]), items_file)
+    with pytest.raises(DataError, match=r"data\.source\.items"):
+        read(write("sessions.jsonl", SESSIONS), tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("field", "rename", "near"),
+    [("query", "querry", "querry"), ("results", "result", "result"), ("events", "event", "event")],
+)
+def test_a_field_in_no_line_is_told_with_the_key_to_set(
+    write: Write, items_file: Path, field: str, rename: str, near: str
+) -> None:
+    lines = [{(rename if name == field else name): value for name, value in line.items()} for line in SESSIONS[:1]]
+    message = rf"no line has the field '{field}' \(did you mean '{near}'\?\).*data\.source\.fields\.{field}=NAME"
+    with pytest.raises(DataError, match=message):
+        read(write("sessions.jsonl", lines * 3), items_file)
+
+
+def test_an_optional_field_that_was_named_must_be_there(write: Write, items_file: Path) -> None:
+    with pytest.raises(DataError, match=r"'batch'.*data\.source\.fields\.batch_id"):
+        read(write("sessions.jsonl", SESSIONS), items_file, fields={"batch_id": "batch"})
+
+
+@pytest.mark.parametrize(("field", "wrong"), [("item_id", "id"), ("text", "body")])
+def test_items_without_the_named_field_are_told(write: Write, field: str, wrong: str) -> None:
+    items = write("items.jsonl", ITEMS)
+    with pytest.raises(DataError, match=rf"'{wrong}'.*data\.source\.fields\.{field}"):
+        read(write("sessions.jsonl", SESSIONS), items, fields={field: wrong})
+
+
+def test_a_misspelt_field_name_is_refused(write: Write, items_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.source\.fields\.querry.*'query'"):
+        SessionFiles(write("sessions.jsonl", SESSIONS), items_file, fields={"querry": "q"})
+
+
+def test_other_scripts_and_emoji_survive(write: Write) -> None:
+    texts = ["שלום עולם", "مرحبا", "日本語のテキスト", "🍎🍐"]
+    items = write("items.jsonl", [{"item_id": text, "text": text} for text in texts])
+    sessions = write("sessions.jsonl", [{"query": text, "results": texts, "events": [text]} for text in texts])
+    found = read(sessions, items)
+    assert [session.query for session in found] == texts
+    assert [session.results[session.events.index(1.0)] for session in found] == texts
