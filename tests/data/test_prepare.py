@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,9 @@ def test_the_fingerprint_sees_every_part(make_inputs: Make, source_of: SourceOf,
         fingerprint(FineTuningInputs(inputs.table, renamed)),
         fingerprint(inputs.replace(timestamp=[1.0] * len(inputs))),
         fingerprint(inputs, "corpus"),
-        fingerprint(inputs, "corpus", limit_items=1),
     ]
+    data = prepare_ranking_data(source_of(inputs), QuerySplitter(), candidates="corpus")
+    found.append(replace(data, pools={**data.pools, "test": data.pools["test"][1:]}).fingerprint())
     assert len(set(found)) == len(found)
     assert fingerprint(many(make_inputs)) == found[0]
 

@@ -89,9 +89,8 @@ def test_fields_have_the_users_names(write: Write) -> None:
 
 def test_ranks_group_and_split_come_along(write: Write, items_file: Path) -> None:
     more = {"ranks": [0.5, 0.25, 0.125], "group": "user 7", "split": "test", "timestamp": 5}
-    inputs = (
-        SessionFiles(write("sessions.jsonl", [SESSIONS[0] | more, SESSIONS[1]]), items_file).read(Quarantine()).inputs
-    )
+    source = SessionFiles(write("sessions.jsonl", [SESSIONS[0] | more, SESSIONS[1]]), items_file)
+    inputs = source.read(Quarantine()).inputs
     assert inputs[0].ranks == (0.5, 0.25, 0.125)
     assert inputs[0].timestamp == 5.0
     assert inputs[1].ranks is None
@@ -109,7 +108,7 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"query": "q", "results": ["a", "b"]}, "missing field 'events'"),
     ({"query": "  ", "results": ["a", "b"], "events": []}, "field 'query': String should have at least 1 character"),
     ({"query": ["q"], "results": ["a", "b"], "events": []}, "field 'query': Input should be a valid string"),
-    ({"query": "q", "results": "a", "events": []}, "field 'results': Input should be a valid list"),
+    ({"query": "q", "results": "a", "events": []}, "field 'results': Input should be a valid array"),
     ({"query": "q", "results": ["a", "b"], "events": ["d"]}, "an event on a result that was not shown"),
     ({"query": "q", "results": ["a", "b"], "events": [1, -1]}, "a negative weight"),
     ({"query": "q", "results": ["a", "x"], "events": []}, "fewer than two results"),
@@ -201,15 +200,12 @@ def test_a_file_that_is_missing_damaged_or_of_unknown_format_is_told(
         read(write("sessions.jsonl", SESSIONS), tmp_path / "nowhere.csv")
 
 
-@pytest.mark.parametrize(
-    ("field", "rename", "near"),
-    [("query", "querry", "querry"), ("results", "result", "result"), ("events", "event", "event")],
-)
+@pytest.mark.parametrize(("field", "rename"), [("query", "querry"), ("results", "result"), ("events", "event")])
 def test_a_field_in_no_line_is_told_with_the_key_to_set(
-    write: Write, items_file: Path, field: str, rename: str, near: str
+    write: Write, items_file: Path, field: str, rename: str
 ) -> None:
     lines = [{(rename if name == field else name): value for name, value in line.items()} for line in SESSIONS[:1]]
-    message = rf"no line has the field '{field}' \(did you mean '{near}'\?\).*data\.source\.fields\.{field}=NAME"
+    message = rf"no line has the field '{field}' \(did you mean '{rename}'\?\).*data\.source\.fields\.{field}=NAME"
     with pytest.raises(DataError, match=message):
         read(write("sessions.jsonl", lines * 3), items_file)
 

@@ -77,14 +77,15 @@ def _docstring(node: _Documented) -> str | None:
 
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _PROMPT = re.compile(r"^\s*(>>>|\.\.\.)")
-# A call or definition, with its arguments and what it gives: `open(file, mode="r") -> file object`.
-_CALL = re.compile(
-    r"(?:\b(?:def|class)\s+)?[A-Za-z_][\w.]*\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)(?:\s*->\s*\w+(?:[.\[]\w+\]?)*)?"
+_SIGNATURES = re.compile(
+    r":[a-z:]+:`[^`]*`"  # a cross-reference: :func:`open`
+    r"|(?:\b(?:def|class)\s+)?"  # a call or definition: open(file, mode="r") -> IO[str]
+    r"[A-Za-z_][\w.]*\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)(?:\s*->\s*\w+(?:[.\[]\w+\]?)*)?"
+    r"|\b[A-Za-z_]\w+(?:\.[A-Za-z_]\w+)+\b"  # a dotted name: os.path (but not e.g. and i.e.)
 )
-_DOTTED = re.compile(r"\b[A-Za-z_]\w+(?:\.[A-Za-z_]\w+)+\b")  # not e.g. and i.e.
-_ROLE = re.compile(r":[a-z:]+:`[^`]*`")
-_SIGNATURES = (_ROLE, _CALL, _DOTTED)
+_WORD = re.compile(r"\w+")
 _MARKUP = re.compile(r"[`*_=\-~#]{2,}|(?<!\w)[`*](?=\s)")
+_BLANK_BEFORE_MARK = re.compile(r"\s+([.,;:!?)])")
 
 
 def query_and_item(docstring: Docstring) -> tuple[str, str]:
@@ -96,12 +97,10 @@ def query_and_item(docstring: Docstring) -> tuple[str, str]:
     """
     parts = _PARAGRAPH.split(docstring.text, maxsplit=1)
     first, rest = parts[0], parts[1] if len(parts) == 2 else ""
-    names = {part for part in f"{docstring.module}.{docstring.name}".split(".") if part}
-    names |= {name.strip("_") for name in names}
-    own = re.compile(
-        r"(?<!\w)_*(?:" + "|".join(re.escape(name) for name in sorted(names) if name) + r")_*(?!\w)", re.IGNORECASE
-    )
-    return _plain(first, _SIGNATURES), _plain(_without_examples(rest), (*_SIGNATURES, own))
+    names = {part.strip("_").casefold() for part in f"{docstring.module}.{docstring.name}".split(".")}
+    without_calls = _SIGNATURES.sub(" ", _without_examples(rest))
+    nameless = _WORD.sub(lambda word: " " if word[0].strip("_").casefold() in names else word[0], without_calls)
+    return _plain(_SIGNATURES.sub(" ", first)), _plain(nameless)
 
 
 def _without_examples(text: str) -> str:
@@ -115,8 +114,6 @@ def _without_examples(text: str) -> str:
     return "\n".join(kept)
 
 
-def _plain(text: str, left_out: tuple[re.Pattern[str], ...]) -> str:
-    for pattern in left_out:
-        text = pattern.sub(" ", text)
-    text = _MARKUP.sub(" ", text)
-    return re.sub(r"\s+([.,;:!?)])", r"\1", " ".join(text.split())).strip(" -:;,")
+def _plain(text: str) -> str:
+    words = " ".join(_MARKUP.sub(" ", text).split())
+    return _BLANK_BEFORE_MARK.sub(r"\1", words).strip(" -:;,")

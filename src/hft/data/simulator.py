@@ -10,6 +10,7 @@ al. 2017, "Unbiased learning-to-rank with biased feedback".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +78,10 @@ class ClickSimulator:
     noise: float = 0.1
     seed: int = 0
 
+    @cached_property
+    def _ranker(self) -> BM25:
+        return BM25(self.items.texts)
+
     def describe(self) -> str:
         """One line that names ranker, click model and noise."""
         return (
@@ -101,7 +106,7 @@ class ClickSimulator:
             return inputs
         rng = np.random.default_rng([self.seed, len(inputs), len(allowed)])
         length = min(self.results_per_session, len(allowed))
-        shown = _ranked(inputs, allowed, BM25(self.items.texts), length, repeat, self.noise, rng)
+        shown = _ranked(inputs, allowed, self._ranker, length, repeat, self.noise, rng)
         sessions = inputs.select(np.repeat(np.arange(len(inputs)), repeat))
         shown = _with_relevant(shown, sessions, rng)
         offsets = np.arange(len(sessions) + 1, dtype=np.int64) * length
