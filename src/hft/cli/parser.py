@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -14,14 +15,7 @@ class CommandParser(argparse.ArgumentParser):
     """`hft train a=1 -m b=1,2` is as good as `hft train -m a=1 b=1,2`; wrong usage is a ConfigError."""
 
     def __init__(self, **settings: Any) -> None:
-        self._options: list[str] = []
         super().__init__(allow_abbrev=False, conflict_handler="resolve", **settings)
-
-    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
-        """As argparse's; options are remembered for the hint at the right spelling."""
-        action = super().add_argument(*names, **settings)
-        self._options.extend(action.option_strings)
-        return action
 
     def parse_command(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse options and arguments in any order.
@@ -32,7 +26,8 @@ class CommandParser(argparse.ArgumentParser):
         parsed, unknown = self.parse_known_intermixed_args(list(arguments))
         if unknown:
             word = unknown[0]
-            close = difflib.get_close_matches(word.split("=")[0], self._options, n=1)
+            options = re.findall(r"--[\w-]+", self.format_help())
+            close = difflib.get_close_matches(word.split("=")[0], options, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             raise ConfigError(f"{self.prog}: {word} is not expected here.{hint} See `{self.prog} --help`.")
         return parsed

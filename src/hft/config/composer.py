@@ -43,7 +43,8 @@ def compose(
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             from hft.config.preflight import check
 
-            check(overrides, config_dir=config_dir, config_name=config_name).raise_errors(otherwise=error)
+            report = check(overrides, config_dir=config_dir, config_name=config_name, multirun=False)
+            report.raise_errors(otherwise=error)
             raise
     return config
 

@@ -136,11 +136,12 @@ def _check_one_device(tree: ConfigTree, report: CheckReport) -> None:
 def _warn_of_ignored(
     tree: ConfigTree, checker: TargetChecker, named: set[str], defaults: dict[str, Any], report: CheckReport
 ) -> None:
-    loss = _get(tree, "loss._target_")
-    ignored = checker.constant(loss, "ignores") if isinstance(loss, str) else None
-    for name in sorted(ignored or ()):
-        if _is_set(tree, f"params.{name}", named, defaults):
-            _warn(report, f"params.{name}", f"is set, but the loss {loss} ignores it")
+    for part in ("loss", "method"):
+        target = _get(tree, f"{part}._target_")
+        ignored = checker.constant(target, "ignores") if isinstance(target, str) else None
+        for name in sorted(ignored or ()):
+            if _is_set(tree, f"params.{name}", named, defaults):
+                _warn(report, f"params.{name}", f"is set, but the {part} {target} ignores it")
     if _shared_tower(tree, checker):
         for name in _OF_THE_QUERY_TOWER:
             if _is_set(tree, f"params.{name}", named, defaults):

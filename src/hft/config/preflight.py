@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from yaml import YAMLError
 
 from hft.config.composer import CONFIG_NAME, config_loader
-from hft.config.composition_failures import explain_failure, unknown_in_hydra
+from hft.config.composition_failures import broken_files, explain_failure, unknown_in_hydra
 from hft.config.crosschecks import cross_check
 from hft.config.overrides import Request, choices, parse, refuse_unknown_keys, sort_out
 from hft.config.report import CheckReport, Finding
@@ -136,6 +136,8 @@ class _Check:
                 self._add_error(unknown_in_hydra(override.key_or_group, config))
         self._report.add(check_config(config, named=named, checker=self._checker))
         self._check_choices(request, config, named)
+        if self._report.errors:
+            self._report.errors.extend(f for f in broken_files() if f not in self._report.errors)
 
     def _composed(self, request: Request) -> DictConfig | None:
         """The config with every override that can be applied; what cannot is reported."""

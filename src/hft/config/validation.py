@@ -11,6 +11,15 @@ from hft.config.report import Finding, listed, nearest
 from hft.config.tree import join
 
 
+_IN_WORDS = {
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "none_required": "null",
+    "tuple_type": "a list",
+}
+
+
 def findings_of(error: ValidationError, prefix: str, value: Any, model: Any = None) -> list[Finding]:
     """One finding a key, whatever the number of alternatives that were tried on its value.
 
@@ -50,8 +59,8 @@ def _finding(key: str, details: list[dict[str, Any]], value: Any, model: Any) ->
 def _allowed(detail: dict[str, Any]) -> str:
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
-    if detail["type"] == "none_required":
-        return "null"
+    if detail["type"] in _IN_WORDS:
+        return _IN_WORDS[detail["type"]]
     message = str(detail["msg"]).removeprefix("Input should be ")
     return message[:1].lower() + message[1:]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,13 +68,17 @@ def checker_of(parameter: StaticParameter, symbols: Symbols) -> ValueChecker | N
         return None
     try:
         kind = AnnotationReader(symbols).type_of(parameter.annotation, parameter.module)
-        if isinstance(parameter.default, ast.Constant) and parameter.default.value is None:
-            kind = _union_of([kind, None])
         if kind is Any or kind is _Never:
             return None
+        if isinstance(parameter.default, ast.Constant) and parameter.default.value is None:
+            kind = _union_of([kind, None])
         return ValueChecker(kind, TypeAdapter(kind))
     except Exception:  # an annotation that pydantic or typing cannot make sense of is not the user's slip
         return None
+
+
+def _is_model(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, BaseModel)
 
 
 def _union_of(kinds: list[Any]) -> Any:
@@ -131,10 +136,11 @@ class AnnotationReader:
         if base is typing.Union or base is typing.Optional:
             kinds = [self.type_of(part, module) for part in parts]
             return self._union([*kinds, None] if base is typing.Optional else kinds)
-        if base is Any or base is _Never or (isinstance(base, type) and issubclass(base, BaseModel)):
+        if base is Any or base is _Never or _is_model(base):
             return base
         if base is tuple and isinstance(parts[-1], ast.Constant) and parts[-1].value is ...:
-            return tuple[self._plain(parts[0], module), ...]
+            variadic: Any = tuple
+            return variadic[self._plain(parts[0], module), ...]
         return base[tuple(self._plain(part, module) for part in parts)]
 
     def _plain(self, expression: ast.expr, module: SourceModule) -> Any:
@@ -143,6 +149,9 @@ class AnnotationReader:
 
     def _union(self, kinds: list[Any]) -> Any:
         possible = [kind for kind in kinds if kind is not _Never]
+        if any(_is_model(kind) for kind in possible):
+            # `PluginMeta | dict[str, Any]` takes a mapping for the model, so the mapping is checked as the model.
+            possible = [kind for kind in possible if kind is not dict and typing.get_origin(kind) is not dict]
         if any(kind is Any for kind in possible) or not possible:
             return Any
         return _union_of(possible)
