@@ -25,6 +25,10 @@ class BestWeights(pl.Callback):
         monitor: the logged value to compare, for example `validation_ndcg@10`.
         direction: whether higher or lower is better.
         start_value: the starting model's value.
+
+    Attributes:
+        best_value, best_step: of the best validation; step 0 is the start.
+        seen_step: the step of the last validation.
     """
 
     def __init__(self, monitor: str, direction: Direction, start_value: float) -> None:
@@ -32,6 +36,7 @@ class BestWeights(pl.Callback):
         self.sign = 1.0 if direction == "maximize" else -1.0
         self.best_value = start_value
         self.best_step = 0
+        self.seen_step = 0
         self._weights: dict[str, Tensor] | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -41,9 +46,13 @@ class BestWeights(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Takes the weights when the validation is the best so far."""
-        value = logged_value(trainer, self.monitor)
+        self.consider(logged_value(trainer, self.monitor), trainer.global_step, pl_module)
+
+    def consider(self, value: float, step: int, pl_module: pl.LightningModule) -> None:
+        """Takes the weights when the value is the best so far."""
+        self.seen_step = step
         if self.sign * (value - self.best_value) > 0:
-            self.best_value, self.best_step = value, trainer.global_step
+            self.best_value, self.best_step = value, step
             self._take(pl_module)
 
     def restore(self, pl_module: pl.LightningModule) -> None:
@@ -56,11 +65,17 @@ class BestWeights(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint: a resumed run remembers its best weights."""
-        return {"value": self.best_value, "step": self.best_step, "weights": self._weights}
+        return {
+            "value": self.best_value,
+            "step": self.best_step,
+            "seen_step": self.seen_step,
+            "weights": self._weights,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint."""
         self.best_value, self.best_step = state_dict["value"], state_dict["step"]
+        self.seen_step = state_dict["seen_step"]
         self._weights = state_dict["weights"]
 
     def _take(self, pl_module: pl.LightningModule) -> None:

@@ -36,6 +36,7 @@ class EmbeddingsFineTuner(pl.LightningModule):
             tower's, or the items tower's alone where the towers are shared.
         scheduler: from the optimizer (and `total_steps`, where it has such an argument) to a schedule that moves
             after every optimizer step; None keeps the rates.
+        loader: of the training batches; None where the trainer is handed one.
         validator: validates the model; None for a run without validation.
     """
 
@@ -47,6 +48,7 @@ class EmbeddingsFineTuner(pl.LightningModule):
         *,
         optimizer: OptimizerFactory = torch.optim.AdamW,
         scheduler: SchedulerFactory | None = None,
+        loader: DataLoader[SessionBatch] | None = None,
         validator: Validator | None = None,
     ) -> None:
         super().__init__()
@@ -55,7 +57,14 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self.params = params
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
+        self.loader = loader
         self.validator = validator
+
+    def train_dataloader(self) -> DataLoader[SessionBatch]:
+        """Batches of training sessions."""
+        if self.loader is None:
+            raise ValueError("build the module with a loader, or hand one to the trainer")
+        return self.loader
 
     def on_train_start(self) -> None:
         """Turns dropout on where weights move. Lightning does not call train(), and a loaded model is in eval mode."""

@@ -34,10 +34,7 @@ def resolve_precision(precision: str, accelerator: str) -> str:
     """
     if str(precision) != "auto":
         return str(precision)
-    if accelerator == "cuda":
-        native = torch.cuda.get_device_capability()[0] >= 8
-    else:
-        native = cpu_has_bf16()
+    native = torch.cuda.get_device_capability()[0] >= 8 if accelerator == "cuda" else cpu_has_bf16()
     return "bf16-mixed" if native else "32-true"
 
 

@@ -1,0 +1,91 @@
+"""From a checked config to the objects of a run: settings joined, optimizer and schedule made, trainer built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from hft.errors import ConfigError
+from hft.settings import FineTuningParams, FineTuningSettings
+
+
+def params_of(config: DictConfig) -> FineTuningParams:
+    """The run's parameters, typed."""
+    return FineTuningParams.model_validate(OmegaConf.to_container(config.params, resolve=True))
+
+
+def settings_of(config: DictConfig) -> FineTuningSettings:
+    """The `settings` node joined with the top-level groups loss, ranker, confidence and metrics."""
+    scalars: Any = OmegaConf.to_container(config.settings, resolve=True)
+    return FineTuningSettings(
+        **scalars,
+        loss_func=instantiate(config.loss),
+        metric_calculators=tuple(instantiate(node) for node in config.metrics.calculators.values()),
+        ranker=instantiate(config.ranker),
+        confidence_calculator=instantiate(config.confidence),
+    )
+
+
+def data_options(config: DictConfig, quarantine: Path) -> dict[str, Any]:
+    """The scalars of the `data` node as arguments of FineTuningMethod.prepare."""
+    options: Any = OmegaConf.to_container(config.data, resolve=True)
+    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", "negatives")}
+    return {**scalars, "quarantine_path": quarantine, "seed": config.seed}
+
+
+def accumulators_of(config: DictConfig) -> dict[str, Any]:
+    """For each logged name, the accumulator of its summaries."""
+    from hft.metrics import MetricsAccumulator
+
+    names: Any = OmegaConf.to_container(config.metrics.accumulators, resolve=True) or {}
+    return {name: MetricsAccumulator(kinds) for name, kinds in names.items()}
+
+
+def trainer_of(
+    config: DictConfig, callbacks: Sequence[Any], *, precision: str, accelerator: str, val_check_interval: int
+) -> Any:
+    """Lightning's Trainer with the run's callbacks. The module validates itself; Lightning logs nothing.
+
+    Args:
+        config: the run's config.
+        callbacks: of hft.
+        precision, accelerator: as resolved, no longer `auto`.
+        val_check_interval: training batches between two validations.
+
+    Raises:
+        ConfigError: Lightning refuses an argument.
+    """
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+    arguments: dict[str, Any] = {
+        "precision": precision,
+        "accelerator": "gpu" if accelerator == "cuda" else accelerator,
+        "val_check_interval": val_check_interval,
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        "logger": False,
+        "use_distributed_sampler": False,
+    }
+    try:
+        return instantiate(config.trainer)(callbacks=list(callbacks), **arguments)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise ConfigError(f"trainer: Lightning refuses these arguments: {error}") from error
+
+
+def validation_interval(test_each_n_inputs: int | float, batch_size: int, batches: int) -> int:
+    """Training batches between two validations, at least 1 and at most an epoch.
+
+    Args:
+        test_each_n_inputs: a count of sessions (int) or a share of the epoch (float up to 1.0).
+        batch_size: sessions a batch.
+        batches: batches an epoch.
+    """
+    if isinstance(test_each_n_inputs, int):
+        wanted = round(test_each_n_inputs / batch_size)
+    else:
+        wanted = round(test_each_n_inputs * batches)
+    return max(1, min(batches, wanted))

@@ -1,0 +1,145 @@
+"""EmbeddingsMethod: text embeddings from queries, the results shown, and what was picked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from hft.data import RankingData, SessionSource, Splitter, prepare_ranking_data
+from hft.methods.base import FineTuningMethod
+from hft.methods.proof import Measured, build_report, distinct_queries
+from hft.methods.tokenized import TokenizedData
+from hft.metrics import Report
+from hft.settings import FineTuningParams, FineTuningSettings
+from hft.training import (
+    EmbeddingsFineTuner,
+    Evaluator,
+    PairPlanner,
+    Validator,
+    inference,
+    session_loader,
+)
+
+Progress = Callable[[int], None]
+
+
+class EmbeddingsMethod(FineTuningMethod):
+    """Fine-tunes a text embedding model so that what people picked ranks above what they passed over."""
+
+    def prepare(self, source: SessionSource, splitter: Splitter, **options: Any) -> RankingData:
+        """Reads a source and splits it; options as in hft.data.prepare_ranking_data."""
+        return prepare_ranking_data(source, splitter, **options)
+
+    def tokenize(self, model: Any, data: RankingData) -> TokenizedData:
+        """Every distinct text of the data as the model's tokens, once."""
+        return TokenizedData.of(data, model)
+
+    def build(
+        self, model: Any, data: TokenizedData, settings: FineTuningSettings, params: FineTuningParams, **parts: Any
+    ) -> EmbeddingsFineTuner:
+        """The Lightning module with its training loader and its validator.
+
+        Args:
+            model: with the weights that move already chosen.
+            data: as `tokenize` returns it.
+            settings: what a search holds fixed.
+            params: what a search may vary.
+            parts: `optimizer`, `scheduler`, `precision` and `seed` of the run.
+        """
+        seed, precision = parts["seed"], parts["precision"]
+        planner = self._planner(data, "train", settings, params)
+        loader = session_loader(planner, data.queries, data.items, batch_size=settings.batch_size, seed=seed)
+        validator = Validator(
+            self._planner(data, "validation", settings, params.model_copy(update={"negative_downsampling": 1.0})),
+            batch_size=settings.batch_size,
+            seed=seed,
+            make_evaluator=partial(self._evaluator, data, "validation", settings, seed),
+            loss=settings.loss_func,
+            params=params,
+            precision=precision,
+        )
+        return EmbeddingsFineTuner(
+            model,
+            settings,
+            params,
+            optimizer=parts["optimizer"],
+            scheduler=parts["scheduler"],
+            loader=loader,
+            validator=validator,
+        )
+
+    def measure(self, model: Any, data: TokenizedData, settings: FineTuningSettings, **options: Any) -> Measured:
+        """A model's results on the test split.
+
+        Args:
+            model: on the device to compute on.
+            data: as `tokenize` returns it.
+            settings: ranker and metrics.
+            options: `precision`, `seed`, and by choice `start` (the starting model's Measured) and `progress`.
+        """
+        start: Measured | None = options.get("start")
+        evaluator = self._evaluator(data, "test", settings, options["seed"], None)
+        with inference(model, options["precision"]):
+            queries, items = evaluator.vectors(model, options.get("progress"))
+        with torch.no_grad():
+            evaluation = evaluator.evaluate(queries, items, None if start is None else start.evaluation)
+        return Measured(evaluation, distinct_queries(evaluator.arrays)[1])
+
+    def evaluate(
+        self, start: Measured, tuned: Measured | None, data: TokenizedData, settings: FineTuningSettings, **options: Any
+    ) -> Report:
+        """The report: the starting and the tuned model over the same queries, beside the baselines."""
+        return build_report(
+            start,
+            tuned,
+            data,
+            settings,
+            main_metric=self.main_metric,
+            direction=self.direction,
+            seed=options["seed"],
+            curves=options.get("curves"),
+            seconds=options.get("seconds"),
+        )
+
+    def values(self, start: Measured, tuned: Measured, data: TokenizedData) -> dict[str, Any]:
+        """A value a distinct query by metric, of both models, and a hash of each query's text."""
+        named = {f"test/{name}/start": start.values(name) for name in start.evaluation.values}
+        named.update({f"test/{name}/tuned": tuned.values(name) for name in tuned.evaluation.values})
+        rows, _ = distinct_queries(data.evaluation("test"))
+        texts = list(data.query_row)
+        hashes = [hashlib.sha256(texts[row].encode()).hexdigest()[:16] for row in rows]
+        return {**named, "test/query_hash": np.array(hashes)}
+
+    def _planner(
+        self, data: TokenizedData, split: str, settings: FineTuningSettings, params: FineTuningParams
+    ) -> PairPlanner:
+        return PairPlanner(
+            data.sessions(data.data.splits[split], settings.confidence_calculator),
+            negatives=settings.negatives,
+            not_irrelevant_only=params.not_irrelevant_only,
+            negative_downsampling=params.negative_downsampling,
+        )
+
+    def _evaluator(
+        self,
+        data: TokenizedData,
+        split: Literal["validation", "test"],
+        settings: FineTuningSettings,
+        seed: int,
+        extra_items: Any,
+    ) -> Evaluator:
+        return Evaluator(
+            data.evaluation(split),
+            data.queries,
+            data.items,
+            ranker=settings.ranker,
+            sign=settings.rank_sign,
+            metrics=settings.metric_calculators,
+            seed=seed,
+            extra_items=extra_items,
+        )

@@ -1,0 +1,217 @@
+"""The proof of a run: the starting and the tuned model over the same test queries, beside honest baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hft.data import seen_in_training
+from hft.methods.tokenized import TokenizedData
+from hft.metrics import (
+    Comparison,
+    DistShift,
+    QueryExample,
+    RankedLists,
+    RankedResult,
+    Report,
+    compare,
+    learning_verdict,
+    rank_lists,
+    rank_matrix,
+)
+from hft.metrics.baselines import (
+    Baseline,
+    Bm25Baseline,
+    ItemPopularityBaseline,
+    RandomBaseline,
+    TitleOverlapBaseline,
+)
+from hft.metrics.learning import Direction
+from hft.settings import FineTuningSettings
+from hft.training import Evaluation
+from hft.training.evaluation import EvaluationArrays
+
+Values = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+# How deep a baseline's ranking of a pool goes: metrics without a cutoff look no deeper.
+BASELINE_DEPTH = 100
+# Examples in the report: those with the largest gain, the largest loss, and some without a change.
+NUM_EXAMPLES = 6
+EXAMPLE_DEPTH = 5
+# A slice with fewer queries than this says nothing.
+SMALLEST_SLICE = 10
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model's results on the test split, a value a distinct query.
+
+    Args:
+        evaluation: a value a session, and the rankings.
+        sessions: int64[sessions], the distinct query of each session, counted from 0.
+    """
+
+    evaluation: Evaluation
+    sessions: npt.NDArray[np.int64]
+
+    def values(self, metric: str) -> Values:
+        """float64[distinct queries]: mean over the query's sessions; NaN where none has a value."""
+        return mean_by_query(self.evaluation.values[metric], self.sessions)
+
+
+def mean_by_query(values: Values, sessions: npt.NDArray[np.int64]) -> Values:
+    """float64[distinct queries] from float64[sessions]. Sessions of one query are no independent evidence."""
+    known = ~np.isnan(values)
+    size = int(sessions.max(initial=-1)) + 1
+    totals = np.bincount(sessions[known], weights=values[known], minlength=size)
+    counts = np.bincount(sessions[known], minlength=size)
+    return np.divide(totals, counts, out=np.full(size, np.nan), where=counts > 0)
+
+
+def distinct_queries(arrays: EvaluationArrays) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(int64[distinct queries] rows of the query texts, int64[sessions] which of them each session asks)."""
+    rows, sessions = np.unique(arrays.query_rows, return_inverse=True)
+    return rows, sessions.astype(np.int64)
+
+
+def build_report(
+    start: Measured,
+    tuned: Measured | None,
+    data: TokenizedData,
+    settings: FineTuningSettings,
+    *,
+    main_metric: str,
+    direction: Direction,
+    seed: int,
+    curves: Mapping[str, list[tuple[int, float]]] | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> Report:
+    """Compares the starting and the tuned model on the test split.
+
+    Args:
+        start: the starting model's results.
+        tuned: the tuned model's; None describes the starting model alone.
+        data: the tokenised data.
+        settings: the metrics.
+        main_metric, direction: of the method.
+        seed: of bootstrap, randomisation test and baselines.
+        curves: (step, value) by logged name.
+        seconds: wall time by stage.
+    """
+    ranking = [metric.name for metric in settings.metric_calculators if not isinstance(metric, DistShift)]
+    shifts = {}
+    if tuned is not None:
+        moved = {m.name: tuned.values(m.name) for m in settings.metric_calculators if isinstance(m, DistShift)}
+        shifts = {name: float(np.nanmean(values)) for name, values in moved.items() if not np.isnan(values).all()}
+    compared = {
+        name: compare(start.values(name), None if tuned is None else tuned.values(name), seed=seed) for name in ranking
+    }
+    return Report(
+        main_metric=main_metric,
+        direction=direction,
+        candidates=data.data.candidates,
+        test=compared,
+        baselines=_baselines(data, settings, start.sessions, seed),
+        slices=_slices(start, tuned, data, ranking, seed),
+        shifts=shifts,
+        examples=_examples(start, tuned, data, main_metric, direction),
+        curves=dict(curves or {}),
+        verdict=learning_verdict(curves, main_metric, direction) if curves else "",
+        counts=_counts(data, compared[main_metric]),
+        seconds=dict(seconds or {}),
+    )
+
+
+def _baselines(
+    data: TokenizedData, settings: FineTuningSettings, sessions: npt.NDArray[np.int64], seed: int
+) -> dict[str, dict[str, float]]:
+    items, train = data.data.items, data.data.train
+    baselines: list[Baseline] = [Bm25Baseline(items.texts, seed), RandomBaseline(seed)]
+    if data.data.candidates == "shown":
+        if any(items.titles):
+            baselines.append(TitleOverlapBaseline(items.titles, seed))
+        baselines.append(ItemPopularityBaseline(len(items), train.flat_results, train.flat_events, seed))
+    arrays = data.evaluation("test")
+    queries = data.data.test.queries
+    found: dict[str, dict[str, float]] = {}
+    for baseline in baselines:
+        lists = _ranked_by(baseline, queries, arrays, seed)
+        metrics = [metric for metric in settings.metric_calculators if not isinstance(metric, DistShift)]
+        means = {metric.name: mean_by_query(metric(lists), sessions) for metric in metrics}
+        found[baseline.name] = {name: float(np.nanmean(values)) for name, values in means.items()}
+    return found
+
+
+def _ranked_by(baseline: Baseline, queries: list[str], arrays: EvaluationArrays, seed: int) -> RankedLists:
+    if arrays.pool is None:
+        scores = baseline.shown(queries, arrays.shown_rows, arrays.shown_offsets)
+        return rank_lists(scores, arrays.shown_gains, arrays.shown_offsets, seed=seed)
+    top = baseline.corpus(queries, arrays.pool, BASELINE_DEPTH)
+    return rank_matrix(top, arrays.label_offsets, arrays.label_rows, arrays.label_gains, pool=arrays.pool)
+
+
+def _slices(
+    start: Measured, tuned: Measured | None, data: TokenizedData, metrics: list[str], seed: int
+) -> dict[str, dict[str, Comparison]]:
+    """By whether the query, and the relevant items, were seen in training; slices too small are left out."""
+    seen = seen_in_training(data.data.train, data.data.test)
+    masks = {
+        "query seen in training": seen.query_seen,
+        "query not seen in training": ~seen.query_seen,
+        "relevant items seen in training": seen.items_seen,
+        "relevant items not seen in training": ~seen.items_seen,
+    }
+    found = {}
+    for name, mask in masks.items():
+        queries = np.bincount(start.sessions, weights=mask) > 0
+        measurable = ~np.isnan(start.values(metrics[0])) & queries
+        if measurable.sum() >= SMALLEST_SLICE and measurable.sum() != (~np.isnan(start.values(metrics[0]))).sum():
+            found[name] = {
+                metric: compare(
+                    start.values(metric)[queries], None if tuned is None else tuned.values(metric)[queries], seed=seed
+                )
+                for metric in metrics
+            }
+    return found
+
+
+def _examples(
+    start: Measured, tuned: Measured | None, data: TokenizedData, main_metric: str, direction: Direction
+) -> tuple[QueryExample, ...]:
+    """Queries with the largest gain first, then the largest loss, then the median one."""
+    before = start.evaluation.values[main_metric]
+    after = before if tuned is None else tuned.evaluation.values[main_metric]
+    sign = 1.0 if direction == "maximize" else -1.0
+    known = np.flatnonzero(~np.isnan(before))
+    order = known[np.argsort(-sign * (after - before)[known], kind="stable")]
+    half = NUM_EXAMPLES // 2
+    middle = len(order) // 2
+    chosen = dict.fromkeys([*order[:half], *order[::-1][: half - 1], *order[middle : middle + 1]])
+    return tuple(_example(int(row), start, tuned, data, main_metric) for row in chosen)
+
+
+def _example(row: int, start: Measured, tuned: Measured | None, data: TokenizedData, main_metric: str) -> QueryExample:
+    labels = data.data.test.labels()
+    span = slice(labels.offsets[row], labels.offsets[row + 1])
+    gains = dict(zip(labels.rows[span].tolist(), labels.grades[span].tolist(), strict=True))
+    items = data.data.items
+
+    def top(measured: Measured) -> tuple[RankedResult, ...]:
+        rows = [int(item) for item in measured.evaluation.top_rows[row][:EXAMPLE_DEPTH] if item >= 0]
+        return tuple(RankedResult(items.titles[item] or items.texts[item], gains.get(item, 0.0)) for item in rows)
+
+    return QueryExample(
+        query=data.data.test.queries[row],
+        start=float(start.evaluation.values[main_metric][row]),
+        tuned=None if tuned is None else float(tuned.evaluation.values[main_metric][row]),
+        before=top(start),
+        after=() if tuned is None else top(tuned),
+    )
+
+
+def _counts(data: TokenizedData, main: Comparison) -> dict[str, int]:
+    counts = {f"{name}_sessions": len(inputs) for name, inputs in data.data.splits.items()}
+    return {"items": len(data.data.items), **counts, "test_queries": main.queries}

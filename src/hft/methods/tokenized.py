@@ -1,0 +1,93 @@
+"""RankingData as the flat arrays and tokens that the training room works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hft.data import FineTuningInputs, RankingData, query_keys
+from hft.training import EvaluationArrays, SessionArrays, TokenStore
+from hft.training.sessions import FloatArray, IntArray
+
+Confidence = Callable[[FloatArray, IntArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class TokenizedData:
+    """The prepared data with every distinct text tokenised once.
+
+    Args:
+        data: the prepared data.
+        queries: tokens of the distinct queries of all splits.
+        items: tokens of the items, by row of the ItemsSet.
+        query_row: from a query's text to its row in `queries`.
+        query_key: int64[distinct queries], equal for near-duplicates.
+        item_key: int64[items], equal for items of the same text.
+    """
+
+    data: RankingData
+    queries: TokenStore
+    items: TokenStore
+    query_row: dict[str, int]
+    query_key: IntArray
+    item_key: IntArray
+
+    @classmethod
+    def of(cls, data: RankingData, model: Any) -> TokenizedData:
+        """Tokenise the data with a model's tokenizer and prompts."""
+        texts = sorted({query for inputs in data.splits.values() for query in inputs.queries})
+        query_row = {text: row for row, text in enumerate(texts)}
+        item_texts = data.items.texts
+        return cls(
+            data=data,
+            queries=TokenStore.build(texts, lambda batch: model.tokenize(batch, "query")),
+            items=TokenStore.build(item_texts, lambda batch: model.tokenize(batch, "items")),
+            query_row=query_row,
+            query_key=_group(query_keys(texts)),
+            item_key=_group(item_texts),
+        )
+
+    def query_rows(self, inputs: FineTuningInputs) -> IntArray:
+        """int64[sessions]: the row of each session's query."""
+        return np.array([self.query_row[query] for query in inputs.queries], dtype=np.int64)
+
+    def sessions(self, inputs: FineTuningInputs, confidence: Confidence) -> SessionArrays:
+        """A split as the pair planner takes it."""
+        rows = self.query_rows(inputs)
+        return SessionArrays(
+            query_rows=rows,
+            query_keys=self.query_key[rows],
+            offsets=inputs.offsets,
+            item_rows=inputs.flat_results.astype(np.int64),
+            item_keys=self.item_key,
+            events=inputs.flat_events,
+            confidences=confidence(inputs.flat_events, inputs.offsets),
+            is_irrelevant=inputs.is_irrelevant,
+        )
+
+    def evaluation(self, split: str) -> EvaluationArrays:
+        """A split as the evaluator takes it."""
+        inputs = self.data.splits[split]
+        labels = inputs.labels()
+        pool = self.data.pools.get(split) if self.data.candidates == "corpus" else None
+        return EvaluationArrays(
+            query_rows=self.query_rows(inputs),
+            shown_offsets=inputs.offsets,
+            shown_rows=inputs.flat_results,
+            shown_events=inputs.flat_events,
+            shown_gains=inputs.shown_gains(),
+            is_irrelevant=inputs.is_irrelevant,
+            label_offsets=labels.offsets,
+            label_rows=labels.rows,
+            label_gains=labels.grades,
+            pool=None if pool is None else pool.astype(np.int64),
+        )
+
+
+def _group(names: list[str]) -> IntArray:
+    """int64[names]: equal numbers for equal names."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)

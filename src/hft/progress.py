@@ -1,0 +1,84 @@
+"""Progress in the terminal. Where there is no terminal, a line now and then instead of a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def progress_bar(console: Console) -> Progress:
+    """A bar with a label, a count, the time gone and the time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+
+@contextmanager
+def text_progress(console: Console, label: str) -> Iterator[Callable[[int], None]]:
+    """A count of embedded texts; the block gets a function that takes how many more are done."""
+    if not console.is_terminal:
+        console.print(f"{label} ...", highlight=False)
+    with progress_bar(console) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done: progress.update(task, advance=done)
+
+
+class StepProgress(pl.Callback):
+    """A bar over the optimizer steps with the last loss, and a line for each validation.
+
+    Args:
+        console: where to draw.
+        monitor: the validation value to show.
+    """
+
+    def __init__(self, console: Console, monitor: str) -> None:
+        self.console = console
+        self.monitor = monitor
+        self._progress: Progress | None = None
+        self._task: Any = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Opens the bar."""
+        self._progress = progress_bar(self.console)
+        self._progress.start()
+        total = int(trainer.estimated_stepping_batches)
+        self._task = self._progress.add_task("training", total=total, completed=trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the bar."""
+        if self._progress is not None:
+            label = f"training, loss {float(outputs['loss']):.4f}"
+            self._progress.update(self._task, completed=trainer.global_step, description=label)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A line with the value that decides."""
+        if self.monitor in trainer.callback_metrics:
+            value = float(trainer.callback_metrics[self.monitor])
+            self.console.print(f"step {trainer.global_step}: {self.monitor} {value:.4f}", highlight=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Closes the bar."""
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Closes the bar, so that the message stands on a line of its own."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

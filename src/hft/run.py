@@ -1,0 +1,197 @@
+"""One run while it goes on: its folder, its surroundings, its clock, and what the terminal shows."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from hft.experiments import (
+    MODEL_NAME,
+    PER_QUERY_NAME,
+    PICTURES_NAME,
+    TrackedRun,
+    check_tracking,
+    find_run,
+    metrics_of_report,
+    new_run_folder,
+    open_run,
+)
+from hft.files import atomic_write
+from hft.progress import StepProgress, text_progress
+from hft.quiet import quiet_lightning
+from hft.reporting import print_report, save_pictures, write_report
+from hft.training import resolve_accelerator, resolve_precision
+
+if TYPE_CHECKING:
+    from hft.data import RankingData
+    from hft.methods import FineTuningMethod
+    from hft.metrics import Report
+
+
+# As torch starts with: one thread a physical core. A run that sets another number must not change the next one's.
+DEFAULT_THREADS = torch.get_num_threads()
+
+
+class Run:
+    """A context: what escapes the block is recorded as a failure, Ctrl-C as an interruption.
+
+    Args:
+        config: the checked config.
+        folder: where the run lands; None makes a new folder under `config.outputs`.
+        choices, overrides: for the record, as in hft.train.
+
+    Attributes:
+        folder: the run's folder.
+        accelerator: `cpu` or `cuda`.
+        precision: Lightning's word, `auto` resolved.
+        curves: (step, value) by logged name.
+        seconds: wall time by phase.
+        best_step: step of the weights that were kept; 0 where no validation beat the start.
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        folder: str | Path | None = None,
+        *,
+        choices: Mapping[str, Any] | None = None,
+        overrides: Sequence[str] | None = None,
+    ) -> None:
+        self.config = config
+        self.console = Console(stderr=True)
+        self.curves: dict[str, list[tuple[int, float]]] = {}
+        self.seconds: dict[str, float] = {}
+        self.best_step = 0
+        check_tracking(config.tracking)
+        self.accelerator = resolve_accelerator(config.trainer.get("accelerator", "auto"))
+        self.precision = resolve_precision(config.trainer.get("precision", "auto"), self.accelerator)
+        self.folder = Path(folder) if folder else new_run_folder(config.outputs, config.method.meta.name)
+        self._choices, self._overrides = choices, overrides
+        self._parent: str | None = None
+        self._tracked: TrackedRun | None = None
+
+    def __enter__(self) -> Run:
+        torch.set_num_threads(self.config.threads or DEFAULT_THREADS)
+        # Sums in one order, so that a run can be repeated bit by bit. A GPU lacks such kernels for some of them.
+        torch.use_deterministic_algorithms(self.accelerator == "cpu")
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        quiet_lightning()
+        pl.seed_everything(self.config.seed, verbose=False)
+        self.say(f"{self.config.method.meta.name}: {self.folder}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._tracked is not None:
+            self._tracked.__exit__(kind, error, trace)
+
+    def say(self, line: str) -> None:
+        """A line for the person who waits."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    @property
+    def quarantine(self) -> Path:
+        """Where malformed lines of the data are kept."""
+        return self.folder / "quarantine.jsonl"
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Counts the wall time of a phase; phases of one name add up."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
+
+    def starting_model(self) -> Any:
+        """The model group's model, or the tuned model of the run that the iteration starts from."""
+        start_from = self.config.iteration.start_from
+        if start_from is None:
+            return instantiate(self.config.model)
+        parent = find_run(start_from, self.config.outputs)
+        self._parent = parent.run_id
+        return instantiate(
+            self.config.model, source=str(parent.folder / MODEL_NAME), revision=None, sha256=None, dense_dim=None
+        )
+
+    def begin(self, data: RankingData, model: Any) -> None:
+        """Writes the first half of the record. Everything before the first step is known now."""
+        for line in data.report.lines():
+            self.say(line)
+        self._tracked = open_run(
+            self.config,
+            self.folder,
+            data_hash=data.fingerprint(),
+            base_model_hash=model.fingerprint,
+            precision=self.precision,
+            accelerator="gpu" if self.accelerator == "cuda" else self.accelerator,
+            choices=self._choices,
+            overrides=self._overrides,
+            parent=self._parent,
+            notify=self.say,
+        )
+        if self._parent is None:
+            self._tracked.initial_model(model.save)
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Writes down the values of one step, or of one validation, which are passed on to the tracking store."""
+        assert self._tracked is not None
+        self._tracked.log(row)
+        for name, value in row.items():
+            if name.startswith(("train_", "validation_")) and not math.isnan(value):
+                self.curves.setdefault(name, []).append((int(row["step"]), value))
+        if any(name.startswith("validation_") for name in row):
+            self._tracked.flush()
+
+    def measure(self, method: FineTuningMethod, model: Any, texts: Any, settings: Any, start: Any = None) -> Any:
+        """A model's results on the test split, with a count while its texts are embedded."""
+        label = "starting model on test" if start is None else "tuned model on test"
+        with text_progress(self.console, label) as progress:
+            return method.measure(
+                model,
+                texts,
+                settings,
+                precision=self.precision,
+                seed=self.config.seed,
+                start=start,
+                progress=progress,
+            )
+
+    def progress_callbacks(self) -> list[pl.Callback]:
+        """A bar over the training steps, where one is wanted."""
+        if not self.config.trainer.get("enable_progress_bar", True):
+            return []
+        return [StepProgress(self.console, f"validation_{self.config.method.main_metric}")]
+
+    def finish(self, report: Report, model: Any, values: Mapping[str, Any]) -> None:
+        """Writes the tuned model, the report and its pictures, closes the record, and shows the table.
+
+        Args:
+            report: of the method.
+            model: the tuned model, on the CPU.
+            values: per-query arrays by name, for comparisons with other runs.
+        """
+        assert self._tracked is not None
+        with self.phase("saving"):
+            model.save(self.folder / MODEL_NAME)
+            found = report.to_dict()
+            write_report(found, self.folder)
+            save_pictures(found, self.folder / PICTURES_NAME)
+            with atomic_write(self.folder / PER_QUERY_NAME, "wb") as file:
+                np.savez_compressed(file, **values)
+        self._tracked.finish(metrics_of_report(found), seconds=self.seconds)
+        print_report(found)
+        self.say(f"run: {self.folder}")

@@ -1,0 +1,102 @@
+"""The single train entrypoint: from a composed config to a tuned model, its report and its record.
+
+`hft.train(config)` and `hft train` both end here. Heavy packages are imported inside functions, so that a
+refused config costs no import of torch.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from hft.metrics import Report
+
+
+def train(
+    config: DictConfig,
+    *,
+    folder: str | Path | None = None,
+    choices: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] | None = None,
+) -> Report:
+    """Fine-tunes as the config declares.
+
+    Args:
+        config: composed and complete, as hft.compose gives it. It is checked first.
+        folder: where the run lands; None makes a new folder under `config.outputs`.
+        choices: option of each config group, for the record; None asks Hydra.
+        overrides: as given on the command line, for the record; None asks Hydra.
+
+    Returns:
+        the report on the test split; `report.json` in the run's folder holds the same.
+
+    Raises:
+        ConfigError, DataError, ModelError: the request was wrong; nothing was trained.
+        TrainingError, StorageError: it was tried and did not succeed; the record says so.
+    """
+    from hft.config import require_valid
+
+    require_valid(config)
+    from hydra.utils import instantiate
+
+    from hft.assembly import data_options, params_of, settings_of
+    from hft.fitting import fit, on_device
+    from hft.run import Run
+
+    with Run(config, folder, choices=choices, overrides=overrides) as run:
+        method = instantiate(config.method)
+        params, settings = params_of(config), settings_of(config)
+
+        with run.phase("data"):
+            source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
+            data = method.prepare(source, splitter, **data_options(config, run.quarantine))
+        with run.phase("model"):
+            model = run.starting_model()
+            instantiate(config.technique).apply(model, params)
+            texts = method.tokenize(model, data)
+        run.begin(data, model)
+
+        with on_device(model, run.accelerator):
+            with run.phase("evaluation"):
+                start = run.measure(method, model, texts, settings)
+            with run.phase("training"):
+                module = method.build(
+                    model,
+                    texts,
+                    settings,
+                    params,
+                    optimizer=instantiate(config.optimizer),
+                    scheduler=instantiate(config.scheduler),
+                    precision=run.precision,
+                    seed=config.seed,
+                )
+                fit(module, method, config, run)
+            with run.phase("evaluation"):
+                tuned = run.measure(method, model, texts, settings, start=start)
+
+        report = method.evaluate(
+            start, tuned, texts, settings, seed=config.seed, curves=run.curves, seconds=run.seconds
+        )
+        run.finish(report, model, method.values(start, tuned, texts))
+    return report
+
+
+class _CallableModule(types.ModuleType):
+    """Lets `hft.train` be both this module (`python -m hft.train`) and the function (`hft.train(config)`)."""
+
+    def __call__(self, config: DictConfig, **options: Any) -> Report:
+        return train(config, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+
+if __name__ == "__main__":
+    from hft.cli import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))
