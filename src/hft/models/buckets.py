@@ -2,7 +2,8 @@
 
 The bucket depends on the text's own length and on nothing else, so that a text is computed in the same way
 whatever stands beside it in the batch. Finer buckets waste less padding, coarser ones make fewer, larger
-matrix products; the steps below were chosen by measurement (benchmarks in the model room's tests).
+matrix products. Measured (benchmarks/length_buckets.py), tables from steps of 8 to steps of 32 differ by some 10% in
+speed; the one below wastes 8% on texts of usual lengths.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _write_router(folder: Path, sides: dict[str, TextTower]) -> None:
         modules = _write_tower(folder, tower, side)
         types |= {name: _TYPE_PREFIX + kind for name, kind in modules}
         structure[side] = [name for name, _ in modules]
-    parameters = {"default_route": "document", "allow_empty_key": True, "route_mappings": {}}
+    parameters = {"default_route": "document", "allow_empty_key": True}
     _write_json(folder / "router_config.json", {"types": types, "structure": structure, "parameters": parameters})
 
 

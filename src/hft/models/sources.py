@@ -64,8 +64,10 @@ def find_model(source: str, revision: str | None = None, sha256: str | None = No
     """
     if source.startswith(_PREFIX):
         packaged = _packaged(source)
-        folder, expected = _package_folder(source, packaged), packaged.sha256
-        verify_weights(folder, expected)
+        folder = _package_folder(source, packaged)
+        verify_weights(folder, packaged.sha256)
+        if sha256 is not None and sha256.lower() == packaged.sha256:
+            return folder
     else:
         local = Path(source).expanduser()
         folder = local if local.is_dir() else _from_hub(source, revision)
