@@ -174,6 +174,31 @@ def test_a_row_that_cannot_be_used_is_set_aside(write: Write, items_file: Path, 
     assert quarantine.read[str(sessions)] == 3
 
 
+def test_lines_that_an_open_quote_swallows_are_each_counted(write: Write, items_file: Path) -> None:
+    rows = ["session_id,query,results,events", "s1,first,a|b,b", 's2,"open,a|b,b', "s3,third,a|b,a", "s4,last,a|b,a"]
+    quarantine = Quarantine(None, 1.0)
+    sessions = write("sessions.csv", rows)
+    assert [found.session_id for found in read(sessions, items_file, quarantine)] == ["s1"]
+    assert quarantine.left_out[str(sessions)] == 3
+    with pytest.raises(DataError, match="3 of 4 lines"):
+        read(sessions, items_file)
+
+
+def test_a_blank_optional_cell_is_nothing(write: Write, items_file: Path) -> None:
+    rows = ["query,results,events,ranks,timestamp", "first,a|b,b,,", "second,a|b,b,2|1,7"]
+    first, second = read(write("sessions.csv", rows), items_file)
+    assert (first.ranks, first.timestamp) == (None, None)
+    assert (second.ranks, second.timestamp) == ((2.0, 1.0), 7.0)
+
+
+def test_a_session_of_ten_thousand_results_is_read(write: Write) -> None:
+    ids = [f"item {number}" for number in range(10_000)]
+    items = write("items.jsonl", [{"item_id": name, "text": name} for name in ids])
+    (session,) = read(write("sessions.jsonl", [{"query": "all", "results": ids, "events": ids[-1:]}]), items)
+    assert session.results == tuple(ids)
+    assert session.events[-1] == sum(session.events) == 1.0
+
+
 def test_too_many_malformed_lines_stop_the_run(write: Write, items_file: Path, tmp_path: Path) -> None:
     sessions = write("sessions.jsonl", [*SESSIONS, "{broken"])
     with pytest.raises(DataError, match=r"1 of 3 lines.*data\.max_quarantined_share"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hft.data.field_names import NonEmpty
 from hft.data.item_lines import ItemLines
 from hft.data.reasons import reason_of
 from hft.data.records import Record
@@ -16,8 +17,6 @@ from hft.errors import DataError
 if TYPE_CHECKING:
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
-
-NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class _QueryLine(BaseModel):

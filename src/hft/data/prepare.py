@@ -70,9 +70,7 @@ def prepare_ranking_data(
     started = time.perf_counter()
     with Quarantine(quarantine_path, max_quarantined_share) as quarantine:
         data = source.read(quarantine)
-    inputs = data.inputs if batch_id is None else select_batch(data.inputs, str(batch_id))
-    inputs = _with_irrelevant(inputs, no_event_is_irrelevant)
-    _require_evidence(inputs, data)
+    inputs = _chosen(data, batch_id, no_event_is_irrelevant)
     assigned = splitter.assign(inputs, data.items)
     leaking = leaks(inputs, assigned) & (not keep_seen_queries)
     dropped = Counter(data.dropped)
@@ -85,10 +83,9 @@ def prepare_ranking_data(
         splits[name] = _complete(part, number, data, needed, limit_sessions, rng, dropped)
         if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, np.bincount(assigned, minlength=3), splitter))
-    pools = {}
+    pools: dict[str, NDArray[np.int32]] = {}
     if candidates == "corpus":
-        limits = validation_pool, limit_items
-        pools = evaluation_pools(splits["validation"], splits["test"], needed, *limits, seed)
+        pools = evaluation_pools(splits["validation"], splits["test"], needed, validation_pool, limit_items, seed)
     report = _report(data, quarantine, dropped, splits, pools, time.perf_counter() - started)
     return RankingData(data.items, **splits, candidates=candidates, pools=pools, report=report)
 
@@ -112,6 +109,13 @@ def _report(
         quarantine_file=None if quarantine.written is None else str(quarantine.written),
         seconds=seconds,
     )
+
+
+def _chosen(data: SourceData, batch_id: str | int | None, no_event_is_irrelevant: bool) -> FineTuningInputs:
+    inputs = data.inputs if batch_id is None else select_batch(data.inputs, str(batch_id))
+    inputs = _with_irrelevant(inputs, no_event_is_irrelevant)
+    _require_evidence(inputs, data)
+    return inputs
 
 
 def _with_irrelevant(inputs: FineTuningInputs, no_event_is_irrelevant: bool) -> FineTuningInputs:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TextIO
 
 from hft.errors import DataError
-from hft.files import atomic_write
+from hft.files import atomic_write, storage_errors
 
 
 class Quarantine:
@@ -84,7 +84,8 @@ class Quarantine:
         text = raw.decode("utf-8", errors="backslashreplace") if isinstance(raw, bytes) else raw
         entry = {"file": str(file), "line": line, "reason": reason, "raw": text, "kept": kept}
         # ASCII, because a lone surrogate in `raw` has no UTF-8 form.
-        self._file.write(json.dumps(entry) + "\n")
+        with storage_errors(self.path):
+            self._file.write(json.dumps(entry) + "\n")
 
     def close(self) -> None:
         """Finish the quarantine file. Safe to call twice."""

@@ -139,9 +139,11 @@ def _table_records(
             problem = _parse_lists(fields, list_fields, separator)
         if problem is None:
             yield Record(number, raw, fields)
-        else:
+            continue
+        # Line by line: an open quote can swallow thousands, and each of them is lost.
+        for lost, text in lines.taken:
             quarantine.saw(path)
-            quarantine.add(path, number, problem, raw)
+            quarantine.add(path, lost, problem, text)
 
 
 def _parquet_records(

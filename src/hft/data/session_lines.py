@@ -106,7 +106,7 @@ class SessionLines:
         weights = event_weights(events, results, self._weights_by_type, self._events_as)
         if isinstance(weights, str):
             return weights
-        ranks = session.ranks
+        ranks = session.ranks or None
         if ranks is not None and len(ranks) != len(results):
             return "as many ranks as results were expected"
         rows = [self._row_of.get(result, -1) for result in results]
