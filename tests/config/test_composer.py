@@ -63,5 +63,5 @@ def test_config_dir_is_searched_first(write, folder):
 
 
 def test_a_config_dir_that_is_not_there_is_refused(folder):
-    with pytest.raises(ConfigError, match="--config-dir: found .*nowhere"):
+    with pytest.raises(ConfigError, match=r"--config-dir: found .*nowhere"):
         compose([], config_dir=folder / "nowhere")

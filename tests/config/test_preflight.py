@@ -210,7 +210,7 @@ def test_what_cannot_be_verified_is_noted_and_not_refused(write):
     write("conf/loss/mine.yaml", "_target_: my_losses.Mine\nslope: 1\n")
     report = check(["loss=mine"])
     assert report.ok
-    assert ["loss._target_"] == [note.where for note in report.notes]
+    assert [note.where for note in report.notes] == ["loss._target_"]
 
 
 def test_a_composed_config_is_checked_too(folder):

@@ -97,7 +97,8 @@ def test_annotations_become_types_that_are_checked(write, symbols):
         "from __future__ import annotations\nfrom collections.abc import Sequence\nfrom pathlib import Path\n"
         "from typing import Annotated, Any, Literal, Optional\nfrom pydantic import Field, PositiveInt\nimport other\n"
         "Share = Annotated[float, Field(gt=0, le=1)]\n"
-        "def f(share: Share, many: PositiveInt | None, mode: Literal['a', 'b'] = 'a', pair: tuple[float, float] = (0, 0),\n"
+        "def f(share: Share, many: PositiveInt | None, mode: Literal['a', 'b'] = 'a',\n"
+        "      pair: tuple[float, float] = (0, 0),\n"
         "      names: Sequence[str] = (), path: Path = Path('.'), table: dict[str, int] = {}, late: 'int' = 0,\n"
         "      maybe: int = None, thing: other.Thing = None, anything: Any = 1): ...\n",
     )

@@ -93,7 +93,7 @@ def _explain(error: Exception, override: Override | None) -> Finding:
         )
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         return Finding(f"{error.problem_mark.name}:{error.problem_mark.line + 1}", f"this is not YAML: {error.problem}")
-    cause = error.__cause__
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         key = cause.full_key if isinstance(cause.full_key, str) and cause.full_key else where
         return Finding(key, first_line(cause))

@@ -1,9 +1,10 @@
-"""Check what was typed before it is composed: grammar, groups and their options, keys that do not exist."""
+"""Check what was typed before it is composed: the grammar, groups and their options."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.object_type import ObjectType
@@ -12,9 +13,7 @@ from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException, OverrideParseException
 
 from hft.config.report import CheckReport, Finding, listed, nearest
-from hft.config.static import NotFoundError, NotVerifiableError
-from hft.config.targets import TargetChecker
-from hft.config.tree import all_keys, join, lookup
+from hft.config.tree import all_keys
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -22,14 +21,16 @@ if TYPE_CHECKING:
 # Choices of one sweep that are looked at; a range may have millions.
 MOST_CHOICES = 200
 
+_SEARCH_PATH = "hydra.searchpath"
+
 
 @dataclass
 class Request:
     """Overrides that parse.
 
     Args:
-        groups: overrides that choose an option of a group.
-        values: every other one.
+        groups: what decides which files are composed: options of groups, and where to search for them.
+        values: what changes, adds or deletes values.
     """
 
     groups: list[Override] = field(default_factory=list)
@@ -39,11 +40,15 @@ class Request:
     def sweeps(self) -> list[Override]:
         return [o for o in [*self.groups, *self.values] if o.is_sweep_override()]
 
-    def lines(self, *, values: bool = True, instead: dict[str, str] | None = None) -> list[str]:
-        """Overrides to compose with: of a sweep its first choice, or the one that `instead` gives for its key."""
-        chosen = [*self.groups, *self.values] if values else self.groups
-        lines = [(instead or {}).get(o.get_key_element()) or first_line_of(o) for o in chosen]
-        return [line for line in lines if line is not None]
+    def lines(self, choice: Override | None = None) -> list[str]:
+        """Overrides to compose with: of a sweep its first choice, or `choice` where that is one of it."""
+        lines = []
+        for override in self.groups:
+            is_chosen = choice is not None and choice.get_key_element() == override.get_key_element()
+            chosen = choice if is_chosen else first_choice(override)
+            if chosen is not None:
+                lines.append(str(chosen.input_line))
+        return lines
 
     def named_keys(self) -> set[str]:
         """Dotted keys that the values name, those inside of dictionaries too."""
@@ -80,14 +85,18 @@ def parse(overrides: Sequence[str], loader: ConfigLoader, report: CheckReport) -
 def sort_out(parsed: list[Override], loader: ConfigLoader, report: CheckReport) -> Request:
     """Tell groups from values, and refuse options that a group does not have."""
     request = Request()
+    searchpath = [str(o.input_line) for o in parsed if o.key_or_group == _SEARCH_PATH]
     for override in parsed:
-        if not _is_group(override, loader):
+        if override.key_or_group == _SEARCH_PATH:
+            request.groups.append(override)
+            continue
+        options = loader.get_group_options(override.key_or_group, ObjectType.CONFIG, overrides=searchpath)
+        if not _is_group(override, options, loader):
             if "/" in override.key_or_group:
-                report.errors.append(_unknown_group(override, loader))
+                report.errors.append(unknown_group(override, loader))
             else:
                 request.values.append(override)
             continue
-        options = loader.get_group_options(override.key_or_group, ObjectType.CONFIG)
         if override.value() is None and not override.is_delete():
             key = override.key_or_group
             advice = f"to leave the group out: ~{key}"
@@ -109,67 +118,42 @@ def sort_out(parsed: list[Override], loader: ConfigLoader, report: CheckReport) 
     return request
 
 
-def refuse_unknown_keys(
-    request: Request, values: Any, checker: TargetChecker, loader: ConfigLoader, report: CheckReport
-) -> None:
-    """Drop overrides of keys that the composed config does not have, each with a finding.
-
-    Args:
-        request: the overrides; `values` loses those that are refused.
-        values: plain values of the config that is composed without them.
-        checker: to tell which arguments a target takes.
-        loader: to tell groups.
-        report: gets the findings.
-    """
-    kept = []
-    for override in request.values:
-        finding = _refused(override, values, checker, loader)
-        if finding is None:
-            kept.append(override)
-        else:
-            report.errors.append(finding)
-    request.values = kept
-
-
-def choices(override: Override) -> Iterator[str]:
+def choices(override: Override) -> Iterator[Override]:
     """A sweep's choices, each as an override of its own; at most `MOST_CHOICES`. Of an interval its ends."""
-    if not override.is_discrete_sweep():
+    parser = OverridesParser.create()
+    if override.is_discrete_sweep():
+        values: Iterator[str] = islice(override.sweep_string_iterator(), MOST_CHOICES)
+    else:
         interval: Any = override.value()
-        yield from (f"{override.get_key_element()}={end}" for end in (interval.start, interval.end))
-        return
-    for count, value in enumerate(override.sweep_string_iterator()):
-        if count == MOST_CHOICES:
-            return
-        yield f"{override.get_key_element()}={value}"
+        values = iter((str(interval.start), str(interval.end)))
+    for value in values:
+        yield from parser.parse_overrides([f"{override.get_key_element()}={value}"])
 
 
-def first_line_of(override: Override) -> str | None:
-    """An override as typed, or with the first choice of its sweep; None for an interval, which has no choices."""
+def first_choice(override: Override) -> Override | None:
+    """An override, or the first choice of its sweep; None for an interval, which has no choices."""
     if override.value_type is ValueType.INTERVAL_SWEEP:
         return None
-    if override.is_sweep_override():
-        return next(choices(override), None)
-    return str(override.input_line)
+    return next(choices(override), None) if override.is_sweep_override() else override
 
 
-def _is_group(override: Override, loader: ConfigLoader) -> bool:
+def _is_group(override: Override, options: list[str], loader: ConfigLoader) -> bool:
     if isinstance(override.value(), dict):
         return False
-    name = override.key_or_group
-    return any(loader.get_group_options(name, kind) for kind in (ObjectType.CONFIG, ObjectType.GROUP))
+    return bool(options or loader.get_group_options(override.key_or_group, ObjectType.GROUP))
 
 
 def _choices_of_group(override: Override) -> list[str]:
     if override.is_discrete_sweep():
-        lines = [line.partition("=")[2] for line in choices(override)]
-        return [line for line in lines if line != "null"]
+        return [str(choice.value()) for choice in choices(override)]
     value = override.value()
     if isinstance(value, list):
         return [str(option) for option in value]
     return [] if value is None else [str(value)]
 
 
-def _unknown_group(override: Override, loader: ConfigLoader) -> Finding:
+def unknown_group(override: Override, loader: ConfigLoader) -> Finding:
+    """What to say of an override of a group that does not exist."""
     groups = sorted(_all_groups(loader))
     own = [group for group in groups if not group.startswith("hydra")]
     close = nearest(override.key_or_group, groups)
@@ -181,88 +165,6 @@ def _all_groups(loader: ConfigLoader, parent: str = "") -> Iterator[str]:
         group = f"{parent}/{name}" if parent else name
         yield group
         yield from _all_groups(loader, group)
-
-
-def _refused(override: Override, values: Any, checker: TargetChecker, loader: ConfigLoader) -> Finding | None:
-    key = override.key_or_group
-    present, parent = _find(values, key)
-    if override.package is not None:
-        return _unknown_group(override, loader)
-    if override.is_force_add():
-        return None
-    if override.is_add():
-        if not present or isinstance(override.value(), dict | list):
-            return None
-        line = str(override.input_line)
-        return Finding(line, f"{key} is there already", advice=f"write it without the plus: {line[1:]}")
-    if present or parent is None:
-        return None
-    return _unknown_key(override, values, parent, checker, loader)
-
-
-def _unknown_key(
-    override: Override, values: Any, parent: tuple[str, Any], checker: TargetChecker, loader: ConfigLoader
-) -> Finding:
-    key = override.key_or_group
-    prefix, siblings = parent
-    name = key[len(prefix) :].lstrip(".").split(".")[0]
-    if not isinstance(siblings, dict):
-        return Finding(key, f"{prefix} holds {siblings!r}, so there is nothing under it")
-    arguments: set[str] = set()
-    target = siblings.get("_target_")
-    if isinstance(target, str):
-        try:
-            arguments = set(checker.signature(target).by_name)
-        except (NotFoundError, NotVerifiableError):
-            arguments = set()
-    if name in arguments and not override.is_delete():
-        return Finding(
-            key,
-            f"the config does not set this argument of {target}",
-            advice=f"to set it, put a plus before it: +{override.input_line}",
-        )
-    names = [str(sibling) for sibling in siblings if not str(sibling).startswith("_")]
-    if not prefix:
-        names += [group for group in loader.list_groups("") if group not in names]
-        names = [group for group in names if group != "hydra"]
-    return Finding(
-        key,
-        "there is no such key",
-        listed(join(prefix, sibling) for sibling in names),
-        _nearest_key(key, prefix, name, [*names, *sorted(arguments - set(names))], names, values),
-    )
-
-
-def _nearest_key(key: str, prefix: str, name: str, around: list[str], present: list[str], values: Any) -> str | None:
-    close = nearest(name, around)
-    if close is not None:
-        return join(prefix, close) if close in present else f"+{join(prefix, close)}"
-    elsewhere = [k for k in all_keys(values) if not k.startswith("hydra")]
-    last = key.split(".")[-1]
-    same_name = [k for k in elsewhere if k.split(".")[-1] == last]
-    if same_name:
-        return " or ".join(same_name[:3])
-    by_name = {k.split(".")[-1]: k for k in reversed(elsewhere)}
-    close = nearest(last, by_name)
-    return nearest(key, elsewhere) or (by_name[close] if close else None)
-
-
-def _find(values: Any, key: str) -> tuple[bool, tuple[str, Any] | None]:
-    """Whether plain values have a dotted key; if not, the deepest part that they have, and what is there.
-
-    The second is None where a reference is on the way: what is behind it is known only when it is followed.
-    """
-    parts = key.split(".")
-    prefix = ""
-    for part in parts:
-        if isinstance(values, str) and "${" in values:
-            return False, None
-        try:
-            inner = lookup(values, part)
-        except KeyError:
-            return False, (prefix, values)
-        values, prefix = inner, join(prefix, part)
-    return True, None
 
 
 def _cause(error: BaseException) -> str:

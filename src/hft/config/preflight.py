@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose as hydra_compose
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -18,7 +21,8 @@ from yaml import YAMLError
 from hft.config.composer import CONFIG_NAME, config_loader
 from hft.config.composition_failures import broken_files, explain_failure, unknown_in_hydra
 from hft.config.crosschecks import cross_check
-from hft.config.overrides import Request, choices, parse, refuse_unknown_keys, sort_out
+from hft.config.keys import refuse_unknown_keys, set_value, set_values
+from hft.config.overrides import Request, choices, parse, sort_out
 from hft.config.report import CheckReport, Finding
 from hft.config.schema import TrainConfig
 from hft.config.searchpath import packaged_folder, shadowed_files
@@ -141,60 +145,33 @@ class _Check:
 
     def _composed(self, request: Request) -> DictConfig | None:
         """The config with every override that can be applied; what cannot is reported."""
+        config = self._with_groups(request)
+        if config is not None and request.values:
+            values = OmegaConf.to_container(config, resolve=False)
+            refuse_unknown_keys(request, values, self._checker, self._loader, self._report)
+            set_values(config, request, self._report)
+        return config
+
+    def _with_groups(self, request: Request) -> DictConfig | None:
+        """The config with the options of groups, leaving out those that do not go into it."""
         try:
             return self._compose(request.lines())
         except _COMPOSITION_ERRORS as error:
             failure: Exception = error
-        before = len(self._report.errors)
-        base = self._base(request)
-        if base is not None:
-            values = OmegaConf.to_container(base, resolve=False)
-            refuse_unknown_keys(request, values, self._checker, self._loader, self._report)
-            config = self._with_values(request)
-            if config is not None:
-                return config
-        if len(self._report.errors) == before:
-            explain_failure(failure, self._report)
-        return None
-
-    def _base(self, request: Request) -> DictConfig | None:
-        """The config with the groups alone, leaving out those that do not go into it."""
-        try:
-            return self._compose(request.lines(values=False))
-        except _COMPOSITION_ERRORS as error:
-            failure: Exception = error
-        kept: list[Any] = []
+        kept: list[Override] = []
         for override in request.groups:
-            attempt = Request(groups=[*kept, override])
             try:
-                self._compose(attempt.lines())
+                self._compose(Request(groups=[*kept, override]).lines())
             except _COMPOSITION_ERRORS as error:
                 explain_failure(error, self._report, override)
             else:
                 kept.append(override)
         request.groups = kept
         try:
-            return self._compose(request.lines(values=False))
+            return self._compose(request.lines())
         except _COMPOSITION_ERRORS:
             explain_failure(failure, self._report)
             return None
-
-    def _with_values(self, request: Request) -> DictConfig | None:
-        """The config with the values too, leaving out those that cannot be merged."""
-        try:
-            return self._compose(request.lines())
-        except _COMPOSITION_ERRORS:
-            kept: list[Any] = []
-            for override in request.values:
-                attempt = Request(groups=request.groups, values=[*kept, override])
-                try:
-                    self._compose(attempt.lines())
-                except _COMPOSITION_ERRORS as error:
-                    explain_failure(error, self._report, override)
-                else:
-                    kept.append(override)
-            request.values = kept
-            return self._compose(request.lines()) if kept or request.groups else None
 
     def _compose(self, lines: list[str]) -> DictConfig:
         return hydra_compose(config_name=self._config_name, overrides=lines, return_hydra_config=True)
@@ -229,20 +206,26 @@ class _Check:
                     )
                 )
                 continue
-            for line in list(choices(override))[1 if override.is_discrete_sweep() else 0 :]:
+            for choice in list(choices(override))[1 if override.is_discrete_sweep() else 0 :]:
                 if time.monotonic() - started > SECONDS_FOR_CHOICES:
-                    self._report.notes.append(Finding(str(override.input_line), f"choices from {line} on not checked"))
+                    found = f"choices from {choice.input_line} on are not checked"
+                    self._report.notes.append(Finding(str(override.input_line), found))
                     return
-                self._check_choice(request, override.get_key_element(), line, named)
+                self._check_choice(request, config, choice, named)
 
-    def _check_choice(self, request: Request, key: str, line: str, named: set[str]) -> None:
+    def _check_choice(self, request: Request, config: DictConfig, choice: Override, named: set[str]) -> None:
+        found = CheckReport()
         try:
-            config = self._compose(request.lines(instead={key: line}))
+            if any(choice.get_key_element() == group.get_key_element() for group in request.groups):
+                changed = self._compose(request.lines(choice))
+                set_values(changed, replace(request), found)
+            else:
+                changed = deepcopy(config)
+                set_value(changed, choice)
+            found.add(check_config(changed, named=named, checker=self._checker))
         except _COMPOSITION_ERRORS as error:
-            explain_failure(error, self._report)
-            return
-        found = check_config(config, named=named, checker=self._checker)
-        self._report.add(found, suffix=f" (with {line})")
+            explain_failure(error, found, choice)
+        self._report.add(found, suffix=f" (with {choice.input_line})")
 
 
 def _check_schema(tree: ConfigTree, report: CheckReport) -> None:

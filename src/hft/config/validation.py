@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from hft.config.report import Finding, listed, nearest
 from hft.config.tree import join
 
-
 _IN_WORDS = {
     "dict_type": "a mapping",
     "list_type": "a list",
