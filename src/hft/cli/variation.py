@@ -43,7 +43,8 @@ def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
     """
     from hft.config import check_config
     from hft.config.composer import config_loader
-    from hft.config.overrides import parse, refuse_unknown_keys, sort_out
+    from hft.config.keys import refuse_unknown_keys
+    from hft.config.overrides import parse, sort_out
     from hft.config.report import CheckReport, Finding
     from hft.config.targets import TargetChecker
     from hft.experiments.saved_config import apply_changes, graft, saved_config
