@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from hft.experiments import (
     MODEL_NAME,
@@ -29,19 +27,14 @@ from hft.experiments import (
     open_run,
 )
 from hft.files import atomic_write
-from hft.progress import StepProgress, text_progress
-from hft.quiet import quiet_lightning
+from hft.progress import StepProgress
 from hft.reporting import print_report, save_pictures, write_report
-from hft.training import resolve_accelerator, resolve_precision
+from hft.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from hft.data import RankingData
     from hft.methods import FineTuningMethod
     from hft.metrics import Report
-
-
-# As torch starts with: one thread a physical core. A run that sets another number must not change the next one's.
-DEFAULT_THREADS = torch.get_num_threads()
 
 
 class Run:
@@ -54,8 +47,7 @@ class Run:
 
     Attributes:
         folder: the run's folder.
-        accelerator: `cpu` or `cuda`.
-        precision: Lightning's word, `auto` resolved.
+        surroundings: device, precision, threads, seed.
         curves: (step, value) by logged name.
         seconds: wall time by phase.
         best_step: step of the weights that were kept; 0 where no validation beat the start.
@@ -70,25 +62,18 @@ class Run:
         overrides: Sequence[str] | None = None,
     ) -> None:
         self.config = config
-        self.console = Console(stderr=True)
         self.curves: dict[str, list[tuple[int, float]]] = {}
         self.seconds: dict[str, float] = {}
         self.best_step = 0
         check_tracking(config.tracking)
-        self.accelerator = resolve_accelerator(config.trainer.get("accelerator", "auto"))
-        self.precision = resolve_precision(config.trainer.get("precision", "auto"), self.accelerator)
+        self.surroundings = Surroundings.of(config)
         self.folder = Path(folder) if folder else new_run_folder(config.outputs, config.method.meta.name)
         self._choices, self._overrides = choices, overrides
         self._parent: str | None = None
         self._tracked: TrackedRun | None = None
 
     def __enter__(self) -> Run:
-        torch.set_num_threads(self.config.threads or DEFAULT_THREADS)
-        # Sums in one order, so that a run can be repeated bit by bit. A GPU lacks such kernels for some of them.
-        torch.use_deterministic_algorithms(self.accelerator == "cpu")
-        torch.utils.deterministic.fill_uninitialized_memory = False
-        quiet_lightning()
-        pl.seed_everything(self.config.seed, verbose=False)
+        self.surroundings.apply()
         self.say(f"{self.config.method.meta.name}: {self.folder}")
         return self
 
@@ -98,9 +83,19 @@ class Run:
         if self._tracked is not None:
             self._tracked.__exit__(kind, error, trace)
 
+    @property
+    def accelerator(self) -> str:
+        """`cpu` or `cuda`."""
+        return self.surroundings.accelerator
+
+    @property
+    def precision(self) -> str:
+        """Lightning's word, `auto` resolved."""
+        return self.surroundings.precision
+
     def say(self, line: str) -> None:
         """A line for the person who waits."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.surroundings.say(line)
 
     @property
     def quarantine(self) -> Path:
@@ -159,7 +154,7 @@ class Run:
     def measure(self, method: FineTuningMethod, model: Any, texts: Any, settings: Any, start: Any = None) -> Any:
         """A model's results on the test split, with a count while its texts are embedded."""
         label = "starting model on test" if start is None else "tuned model on test"
-        with text_progress(self.console, label) as progress:
+        with self.surroundings.text_progress(label) as progress:
             return method.measure(
                 model,
                 texts,
@@ -174,7 +169,7 @@ class Run:
         """A bar over the training steps, where one is wanted."""
         if not self.config.trainer.get("enable_progress_bar", True):
             return []
-        return [StepProgress(self.console, f"validation_{self.config.method.main_metric}")]
+        return [StepProgress(self.surroundings.console, f"validation_{self.config.method.main_metric}")]
 
     def finish(self, report: Report, model: Any, values: Mapping[str, Any]) -> None:
         """Writes the tuned model, the report and its pictures, closes the record, and shows the table.

@@ -1,0 +1,103 @@
+"""`hft evaluate RUN|MODEL`: should I fine-tune at all; and what did a run gain, also on other data?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `hft evaluate`."""
+    parser.add_argument(
+        "subject",
+        metavar="RUN|MODEL",
+        help="a run (folder, id or name); or a model: an option of the group `model`, a folder, or a hub id",
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides, for example data=sessions ...")
+    parser.add_argument("--outputs", metavar="DIR", default="outputs", help="where runs land (default: outputs)")
+    parser.add_argument("--trust", metavar="TARGET", action="append", default=[], help="as in hft reproduce")
+    parser.add_argument("--report", metavar="DIR", help="write report.json and pictures there too")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table of one model, or of a run's starting and tuned model."""
+    config, tuned = _request(args)
+    from hft.evaluate import evaluate
+
+    found = evaluate(config, tuned).to_dict()
+    if args.report:
+        from hft.reporting import save_pictures, write_report
+
+        write_report(found, args.report)
+        save_pictures(found, Path(args.report) / "pictures")
+    if args.json:
+        import json
+
+        print(json.dumps(found, indent=2))
+        return 0
+    from hft.reporting import print_report
+
+    print_report(found)
+    return 0
+
+
+def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
+    """The config to evaluate, and the folder of the tuned model where a run is evaluated."""
+    from hft.config import check, compose
+
+    override = _model_override(args.subject)
+    if override is not None:
+        overrides = [*override, *args.overrides]
+        report = check(overrides)
+        report.raise_errors()
+        return compose(overrides), None
+    return _of_run(args)
+
+
+def _of_run(args: argparse.Namespace) -> tuple[DictConfig, Path]:
+    from hft.config import check_trusted
+    from hft.experiments import MODEL_NAME, find_run
+    from hft.experiments.saved_config import config_to_repeat
+
+    record = find_run(args.subject, args.outputs)
+    targets: list[str] = []
+    config: Any = config_to_repeat(record)
+    if args.overrides:
+        from hft.cli.variation import vary_config
+
+        varied = vary_config(record, args.overrides)
+        config, targets = varied.config, list(varied.targets)
+        for warning in varied.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+    return check_trusted(config, [*args.trust, *targets]), record.folder / MODEL_NAME
+
+
+def _model_override(subject: str) -> list[str] | None:
+    """Overrides that choose the model that the subject names; None where it names a run."""
+    from hft.config.composer import config_loader
+
+    folder = Path(subject)
+    if folder.is_dir():
+        is_model = (folder / "modules.json").is_file() or (folder / "config.json").is_file()
+        return ["model=local", f"model.source={_quoted(str(folder))}"] if is_model else None
+    with config_loader() as loader:
+        options = loader.get_group_options("model")
+    if subject in options:
+        return [f"model={subject}"]
+    if subject.startswith("packaged:"):
+        return ["model=local", f"model.source={_quoted(subject)}"]
+    if subject.count("/") == 1 and not subject.startswith((".", "/", "~")):
+        return ["model=hub", f"model.source={_quoted(subject)}"]
+    return None
+
+
+def _quoted(value: str) -> str:
+    """A value as Hydra's grammar takes it whatever characters it has."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
