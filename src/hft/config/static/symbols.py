@@ -126,7 +126,7 @@ class Symbols:
             case ast.Name(id=name):
                 return self.member(module, name) or (External("builtins", name) if hasattr(builtins, name) else None)
             case ast.Attribute(value=value, attr=attribute):
-                owner = self.evaluate(module, value)
+                owner = self._imported_module(module, value) or self.evaluate(module, value)
                 if isinstance(owner, External):
                     return External(f"{owner.module}.{owner.name}".removesuffix("."), attribute)
                 return None if owner is None else self._member_of(owner, attribute)
@@ -219,6 +219,16 @@ class Symbols:
         if found is None:
             raise NotVerifiableError(f"{symbol} is not defined in the source of {origin}")
         return found
+
+    def _imported_module(self, module: SourceModule, owner: ast.expr) -> SourceModule | None:
+        """The submodule that the name before a dot stands for, without reading its (perhaps huge) package."""
+        match owner:
+            case ast.Name(id=name):
+                match module.definitions.get(name):
+                    case ImportedName(module=origin, symbol=str() as symbol) if origin not in KNOWN_PACKAGES:
+                        submodule = f"{origin}.{symbol}"
+                        return self.sources.module(submodule) if self.sources.exists(submodule) else None
+        return None
 
     def _skippable(self, module: str, rest: list[str]) -> bool:
         """Whether the next part is a submodule, so that this package's own (perhaps huge) source need not be read."""
