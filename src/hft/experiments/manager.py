@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hft.errors import RunNotFoundError
 from hft.experiments.plain import flatten
 from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME
-from hft.experiments.store import artifact_root, check_uri, open_client, tracking_errors
+from hft.experiments.store import absolute_uri, artifact_root, check_uri, open_client, tracking_errors
 from hft.experiments.tracked_result import (
     RUN_ID_TAG,
     TrackedResult,
@@ -57,7 +57,7 @@ class ExperimentsManager:
 
     def __init__(self, uri: str = "sqlite:///outputs/mlflow.db", *, patient: bool = False) -> None:
         check_uri(uri)
-        self.uri = uri
+        self.uri = absolute_uri(uri)
         self.patient = patient
         self._client: MlflowClient | None = None
 

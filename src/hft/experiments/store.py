@@ -98,6 +98,12 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri[len(_SQLITE) :]) if uri.startswith(_SQLITE) else None
 
 
+def absolute_uri(uri: str) -> str:
+    """The address with an SQLite file's whole path: MLflow keeps a store open by its address, whatever the folder."""
+    file = sqlite_file(uri)
+    return uri if file is None else f"{_SQLITE}{file.absolute()}"
+
+
 def artifact_root(uri: str) -> Path | None:
     """Where artifacts of an SQLite store lie: `mlartifacts` beside the file. None: the server says."""
     file = sqlite_file(uri)

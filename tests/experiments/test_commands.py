@@ -1,0 +1,195 @@
+"""`hft runs`, `hft compare` and `hft reproduce` as a user meets them: what they print and their exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_runs import train_line
+
+import hft
+import hft.cli.reproduce
+from hft.cli import main
+from hft.experiments import RunRecord, find_run, list_runs, load_record
+
+OVERRIDES = ["tracking=csv", "params.items_lr=0.05"]
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> RunRecord:
+    """A run of the shipped config, trained by the small trainer, which reproductions use as well."""
+    monkeypatch.setattr(hft.cli.reproduce, "_train", train_line)
+    return train_line(hft.compose(OVERRIDES), Path("outputs/text_embeddings/a"), overrides=OVERRIDES)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return " ".join((captured.out + captured.err).split())
+
+
+def test_runs_lists_them(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert recorded.run_id[:8] in told(capsys)
+
+
+def test_runs_as_json_is_for_scripts(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["run_id"], row["status"]) == (recorded.run_id, "done")
+
+
+def test_runs_says_what_to_do_where_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert "hft train" in told(capsys)
+    assert main(["runs", "--sync"]) == 0
+
+
+@pytest.mark.parametrize("limit", ["-1", "many"])
+def test_a_limit_that_is_no_count_is_wrong_usage(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--limit", limit]) == 2
+    assert "--limit" in told(capsys)
+
+
+def test_runs_names_a_broken_record(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    (recorded.folder / "run.yaml").write_text("a: [")
+    assert main(["runs"]) == 0
+    assert "broken" in told(capsys)
+
+
+def test_compare_shows_settings_metrics_and_significance(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = train_line(hft.compose([*OVERRIDES, "params.margin=0.5"]), Path("outputs/text_embeddings/b"), score=0.75)
+    generator = np.random.default_rng(0)
+    values = generator.uniform(size=50)
+    for record, shift in ((recorded, 0.0), (other, 0.1)):
+        arrays = {"test/ndcg@10/tuned": values + shift, "test/query_hash": np.arange(50)}
+        np.savez(record.folder / "per_query.npz", **arrays)  # type: ignore[arg-type]  # keywords are arrays here
+    assert main(["compare", "a", "b", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["settings"] == {"params.margin": [0.02, 0.5]}
+    assert found["metrics"]["test_ndcg@10"][1] == 0.75
+    assert found["significance"]["ndcg@10"]["queries"] == 50
+    assert found["significance"]["ndcg@10"]["difference"] == pytest.approx(0.1)
+    assert found["significance"]["ndcg@10"]["p"] < 0.01
+    assert main(["compare", "a", "b"]) == 0
+    printed = told(capsys)
+    assert "params.margin" in printed
+    assert "50 queries" in printed
+
+
+def test_compare_of_an_unknown_run_is_a_wrong_request(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "a", "nobody"]) == 2
+    assert "'nobody': is no run folder" in told(capsys)
+
+
+def test_reproduce_of_an_equal_run_holds(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", str(recorded.folder)]) == 0
+    assert "It holds: every loss, every metric and the weights are equal" in told(capsys)
+
+
+def test_reproduce_as_json_prints_nothing_else(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", recorded.run_id, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"] is True
+    assert load_record(found["folder"]).reproduces == recorded.run_id
+
+
+def test_reproduce_of_a_run_that_does_not_hold_exits_with_1(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded.results.weights = "0" * 64
+    recorded.save()
+    assert main(["reproduce", "a"]) == 1
+    assert "It does not hold: weights" in told(capsys)
+
+
+def test_reproduce_of_an_unknown_run_is_a_wrong_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "nobody"]) == 2
+    assert "'nobody'" in told(capsys)
+
+
+def test_a_record_from_elsewhere_cannot_run_what_is_not_trusted(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for config in (recorded.config, recorded.config_unresolved):
+        config["loss"] = {"_target_": "os.system", "command": "touch owned"}
+    recorded.save()
+    assert main(["reproduce", "a"]) == 2
+    assert "--trust os.system" in told(capsys)
+    assert len(list_runs()) == 1
+
+
+def test_what_the_user_trusts_runs(recorded: RunRecord) -> None:
+    for config in (recorded.config, recorded.config_unresolved):
+        config["loss"] = {"_target_": "mylosses.Mine"}
+    recorded.save()
+    assert main(["reproduce", "a", "--trust", "mylosses"]) == 0
+
+
+def varied(capsys: pytest.CaptureFixture[str], *overrides: str) -> tuple[dict[str, Any], RunRecord]:
+    assert main(["reproduce", "a", *overrides, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "A variation of run" in captured.err
+    found = json.loads(captured.out)
+    return found["changed"], find_run(found["run_id"])
+
+
+def test_a_value_override_is_a_variation_of_the_saved_config(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed, now = varied(capsys, "settings.num_epochs=2")
+    assert changed == {"settings.num_epochs": [1, 2], "trainer.max_epochs": [1, 2]}
+    assert now.config["params"]["items_lr"] == 0.05
+    assert now.results.num_steps == 12
+    assert now.varies == recorded.run_id
+
+
+def test_a_group_override_replaces_its_node_whole(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    changed, now = varied(capsys, "loss=prob_margin", "loss.scale=10.0", "settings.negatives=shown")
+    assert now.config["loss"] == {"_target_": "hft.losses.ProbMarginRankingLoss", "scale": 10.0, "shift": 0.0}
+    assert now.choices["loss"] == "prob_margin"
+    assert now.config["params"]["items_lr"] == 0.05
+    assert {key.split(".")[0] for key in changed} == {"loss", "settings"}
+
+
+def test_an_option_that_changes_other_nodes_changes_them_here_too(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed, now = varied(capsys, "trainer=debug")
+    assert now.config["trainer"]["max_steps"] == 2
+    assert now.config["data"]["limit_sessions"] == 48
+    assert now.config["tracking"]["kind"] == "csv"
+    assert "params.items_lr" not in changed
+
+
+def test_a_variation_of_a_variation_goes_on_from_there(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    _, first = varied(capsys, "params.margin=0.1")
+    assert main(["reproduce", first.run_id, "settings.num_epochs=2", "--json"]) == 0
+    second = find_run(json.loads(capsys.readouterr().out)["run_id"])
+    assert (second.config["params"]["margin"], second.config["trainer"]["max_epochs"]) == (0.1, 2)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("settings.num_epoch=1", ["settings.num_epoch", "settings.num_epochs"]),
+        ("loss=infonse", ["infonse", "loss=infonce"]),
+        ("settings.num_epochs=often", ["settings.num_epochs", "often"]),
+        ("params.margin=-1", ["params.margin", "-1"]),
+        ("seed=0,1", ["several values"]),
+        ("lossy=infonce", ["lossy", "loss"]),
+        ("nonsense", ["nonsense", "not an override"]),
+    ],
+)
+def test_a_wrong_override_is_refused_before_anything_runs(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str], override: str, words: list[str]
+) -> None:
+    assert main(["reproduce", "a", override]) == 2
+    printed = told(capsys)
+    assert all(word in printed for word in words), printed
+    assert len(list_runs()) == 1

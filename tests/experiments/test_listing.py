@@ -1,0 +1,76 @@
+"""`hft runs` shows every run, newest first, from run.yaml alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_runs import small_config, start_run, train_line
+
+from hft.experiments import list_runs
+
+
+def test_a_row_says_what_the_run_was_and_what_it_gave() -> None:
+    record = train_line(small_config(), Path("outputs/line/a"), score=0.75, choices={"loss": "infonce"})
+    (row,) = list_runs()
+    assert (row.run_id, row.status, row.method, row.loss) == (record.run_id, "done", "line", "infonce")
+    assert (row.metric, row.start, row.tuned) == ("ndcg@10", 0.25, 0.75)
+    assert row.seconds is not None
+
+
+def test_a_loss_without_a_choice_is_named_by_its_class() -> None:
+    train_line(small_config(), Path("outputs/line/a"))
+    assert list_runs()[0].loss == "InfoNCELoss"
+
+
+def test_the_newest_run_comes_first_whatever_its_folder_is_called() -> None:
+    for name in ("c", "a", "b"):
+        train_line(small_config(), Path("outputs/line") / name)
+    assert [Path(row.folder).name for row in list_runs()] == ["b", "a", "c"]
+    assert [Path(row.folder).name for row in list_runs(limit=1)] == ["b"]
+
+
+def test_a_run_that_goes_on_and_one_that_failed_are_told_apart() -> None:
+    start_run(small_config(), Path("outputs/line/a"))
+    with pytest.raises(ZeroDivisionError), start_run(small_config(), Path("outputs/line/b")):
+        _ = 1 / 0
+    assert [row.status for row in list_runs()] == ["failed", "running"]
+
+
+@pytest.mark.parametrize("content", [b"", b"x: [", b"\xff\xfe", b"schema_version: 99\n"])
+def test_a_broken_record_is_a_row_and_not_an_error(content: bytes) -> None:
+    train_line(small_config(), Path("outputs/line/good"))
+    Path("outputs/line/broken").mkdir()
+    Path("outputs/line/broken/run.yaml").write_bytes(content)
+    rows = {Path(row.folder).name: row for row in list_runs()}
+    assert rows["broken"].status == "broken"
+    assert "run.yaml" in str(rows["broken"].problem)
+    assert rows["good"].status == "done"
+
+
+def test_no_outputs_is_no_runs() -> None:
+    assert list_runs("nowhere") == []
+
+
+def test_runs_inside_of_other_things_are_not_listed() -> None:
+    record = train_line(small_config(), Path("outputs/line/a"))
+    for folder in ("outputs/mlartifacts/x", "outputs/line/a/checkpoints", "outputs/.hidden"):
+        Path(folder).mkdir(parents=True)
+        (Path(folder) / "run.yaml").write_bytes((record.folder / "run.yaml").read_bytes())
+    assert len(list_runs()) == 1
+
+
+def test_twenty_of_two_hundred_runs_are_listed_quickly_without_torch_or_mlflow() -> None:
+    record = train_line(small_config(), Path("outputs/line/a"))
+    content = (record.folder / "run.yaml").read_bytes()
+    for number in range(200):
+        Path(f"outputs/line/{number}").mkdir()
+        Path(f"outputs/line/{number}/run.yaml").write_bytes(content)
+    began = time.perf_counter()
+    assert len(list_runs(limit=20)) == 20
+    assert time.perf_counter() - began < 1
+    script = "import sys, hft.cli; hft.cli.main(['runs']); sys.exit('torch' in sys.modules or 'mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0

@@ -1,0 +1,125 @@
+"""The store's door: quick when a server is away, and one process at a time when a store is made."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hft.errors import ConfigError
+from hft.experiments import ExperimentsManager, TrackingError
+from hft.experiments.store import check_uri, why_away
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def guarded_port() -> Iterator[int]:
+    """A server that answers everything with 401."""
+
+    class Guard(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that http.server calls
+            self.send_error(401)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Guard) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_a_server_that_is_away_is_known_within_a_second(closed_port: int) -> None:
+    began = time.perf_counter()
+    assert "does not answer" in str(why_away(f"http://127.0.0.1:{closed_port}"))
+    assert time.perf_counter() - began < 1
+
+
+def test_a_server_that_never_answers_is_given_up_within_a_second(silent_port: int) -> None:
+    began = time.perf_counter()
+    assert "does not answer" in str(why_away(f"http://127.0.0.1:{silent_port}"))
+    assert time.perf_counter() - began < 1
+
+
+def test_a_guarded_server_is_there(guarded_port: int) -> None:
+    assert why_away(f"http://127.0.0.1:{guarded_port}") is None
+
+
+def test_a_file_is_not_probed() -> None:
+    assert why_away("sqlite:///nowhere/mlflow.db") is None
+
+
+@pytest.mark.parametrize("uri", ["outputs", "127.0.0.1:5000", "htp://host", "None", ""])
+def test_what_is_no_store_is_refused_with_the_key(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"tracking\.uri: .*sqlite:///outputs/mlflow\.db"):
+        check_uri(uri)
+
+
+def test_a_store_that_refuses_is_one_message(closed_port: int) -> None:
+    manager = ExperimentsManager(f"http://127.0.0.1:{closed_port}")
+    with pytest.raises(TrackingError, match=rf"{closed_port}: the tracking store refuses: [^\n]*$"):
+        manager.run_ids("abc")
+
+
+def test_a_file_that_is_no_database_is_one_message() -> None:
+    os.makedirs("outputs")
+    with open("outputs/mlflow.db", "w") as file:
+        file.write("this is text\n" * 200)
+    with pytest.raises(TrackingError, match="not a database"):
+        ExperimentsManager("sqlite:///outputs/mlflow.db").run_ids("abc")
+
+
+@pytest.mark.slow
+def test_two_processes_may_make_the_store_at_once() -> None:
+    script = (
+        "import sys; from hft.experiments import ExperimentsManager\n"
+        "print(ExperimentsManager('sqlite:///outputs/mlflow.db').start_run('line/initial', sys.argv[1]))"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script, run_id], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for run_id in ("one", "two")
+    ]
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    stored = ExperimentsManager("sqlite:///outputs/mlflow.db").run_ids("")
+    assert sorted(stored) == sorted(output.decode().strip() for output, _ in told)
+
+
+def test_importing_the_room_imports_neither_torch_nor_mlflow() -> None:
+    script = "import sys, hft.experiments; print([m for m in ('torch', 'mlflow', 'numpy', 'rich') if m in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_telemetry_is_off_and_no_mlruns_folder_appears() -> None:
+    script = (
+        "import os; from hft.experiments import ExperimentsManager\n"
+        "ExperimentsManager('sqlite:///outputs/mlflow.db').start_run('line/initial', 'one')\n"
+        "from mlflow.telemetry.utils import is_telemetry_disabled\n"
+        "print(is_telemetry_disabled(), os.listdir('.'))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "True ['outputs']"
