@@ -38,6 +38,7 @@ class QuerySplitter:
         test: share of the distinct queries for test.
         noise_words: words that do not tell two queries apart; None takes
             `hft.data.near_duplicates.NOISE_WORDS`.
+        salt: another text holds out others; to measure on several splits. A project keeps to one.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class QuerySplitter:
         validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1,
         test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2,
         noise_words: list[str] | None = None,
+        salt: str = "",
     ) -> None:
         _check_shares(validation, test)
+        self.salt = salt
         self.validation = validation
         self.test = test
         self.noise_words = NOISE_WORDS if noise_words is None else tuple(noise_words)
@@ -54,7 +57,7 @@ class QuerySplitter:
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test."""
         keys = query_keys(inputs.queries, self.noise_words)
-        return _by_hash(["query:" + key for key in keys], self.validation, self.test)
+        return _by_hash([f"{self.salt}query:{key}" for key in keys], self.validation, self.test)
 
 
 class GroupSplitter:
@@ -63,14 +66,17 @@ class GroupSplitter:
     Args:
         validation: share of the groups for validation.
         test: share of the groups for test.
+        salt: another text holds out others; to measure on several splits. A project keeps to one.
     """
 
     def __init__(
         self,
         validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1,
         test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3,
+        salt: str = "",
     ) -> None:
         _check_shares(validation, test)
+        self.salt = salt
         self.validation = validation
         self.test = test
 
@@ -87,7 +93,7 @@ class GroupSplitter:
                 f"{sum(group is None for group in groups)} of {len(groups)} have none. "
                 f"Choose data/splitter=by_query."
             )
-        return _by_hash([f"group:{group}" for group in groups], self.validation, self.test)
+        return _by_hash([f"{self.salt}group:{group}" for group in groups], self.validation, self.test)
 
 
 class GivenSplitter:
