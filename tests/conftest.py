@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A first call on a busy machine is slow, and the same cases at every run make a failure a finding.
+settings.register_profile("hft", deadline=None, derandomize=True)
+settings.load_profile("hft")
 
 
 @pytest.fixture(scope="session")
