@@ -31,6 +31,7 @@ REFUSED = [
     ("data/spliter=by_query", "data/spliter=by_query", "did you mean data/splitter?"),
     ("data/splitter=by_qery", "data/splitter", "did you mean data/splitter=by_query?"),
     ("~loss", "loss", "is missing"),
+    ("+tracking=csv", "+tracking=csv", "write it without the plus: tracking=csv"),
     ("params.margim=0.1", "params.margim", "did you mean params.margin?"),
     ("margin=0.1", "margin", "did you mean params.margin?"),
     ("params.margin.x=0.1", "params.margin.x", "params.margin holds 0.02"),

@@ -163,7 +163,8 @@ class _Check:
             try:
                 self._compose(Request(groups=[*kept, override]).lines())
             except _COMPOSITION_ERRORS as error:
-                explain_failure(error, self._report, override)
+                if not self._refuse_needless_plus(kept, override):
+                    explain_failure(error, self._report, override)
             else:
                 kept.append(override)
         request.groups = kept
@@ -172,6 +173,19 @@ class _Check:
         except _COMPOSITION_ERRORS:
             explain_failure(failure, self._report)
             return None
+
+    def _refuse_needless_plus(self, others: list[Override], override: Override) -> bool:
+        """Whether all that is wrong with a group's option is the plus before it."""
+        if not override.is_add():
+            return False
+        line = str(override.input_line)
+        try:
+            self._compose([*Request(groups=others).lines(), line.removeprefix("+")])
+        except _COMPOSITION_ERRORS:
+            return False
+        advice = f"write it without the plus: {line.removeprefix('+')}"
+        self._report.errors.append(Finding(line, "the group is part of the config already", advice=advice))
+        return True
 
     def _compose(self, lines: list[str]) -> DictConfig:
         return hydra_compose(config_name=self._config_name, overrides=lines, return_hydra_config=True)
