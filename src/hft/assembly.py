@@ -59,25 +59,34 @@ def trainer_of(
     Raises:
         ConfigError: Lightning refuses an argument.
     """
-    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    from hft.training import CheckpointFile
 
     arguments: dict[str, Any] = {
         "precision": precision,
         "accelerator": "gpu" if accelerator == "cuda" else accelerator,
         "val_check_interval": val_check_interval,
+        "check_val_every_n_epoch": None,  # the interval counts on across the epochs
         "num_sanity_val_steps": 0,
         "enable_model_summary": False,
+        "enable_progress_bar": False,  # hft draws its own
+        "inference_mode": False,  # what a model caches while it is validated must do for training as well
         "logger": False,
+        "plugins": [CheckpointFile()],
         "use_distributed_sampler": False,
     }
     try:
-        return instantiate(config.trainer)(callbacks=list(callbacks), **arguments)
+        make = instantiate(config.trainer)
+        for name, ours in (("callbacks", list(callbacks)), ("plugins", arguments.pop("plugins"))):
+            arguments[name] = [*ours, *make.keywords.get(name, ())]
+        return make(**arguments)
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: Lightning refuses these arguments: {error}") from error
 
 
 def validation_interval(test_each_n_inputs: int | float, batch_size: int, batches: int) -> int:
-    """Training batches between two validations, at least 1 and at most an epoch.
+    """Training batches between two validations, at least 1.
 
     Args:
         test_each_n_inputs: a count of sessions (int) or a share of the epoch (float up to 1.0).
@@ -88,4 +97,4 @@ def validation_interval(test_each_n_inputs: int | float, batch_size: int, batche
         wanted = round(test_each_n_inputs / batch_size)
     else:
         wanted = round(test_each_n_inputs * batches)
-    return max(1, min(batches, wanted))
+    return max(1, wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -41,7 +41,7 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
         data = method.prepare(instantiate(config.data.source), instantiate(config.data.splitter), **options)
     for line in data.report.lines():
         surroundings.say(line)
-    measured = []
+    measured: list[Any] = []
     texts = None
     for name, model in (("model", None), ("tuned model", tuned)):
         if name == "tuned model" and model is None:
@@ -56,4 +56,7 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
                     loaded, texts, settings, precision=precision, seed=config.seed, start=start, progress=progress
                 )
             )
-    return method.evaluate(measured[0], measured[1] if len(measured) > 1 else None, texts, settings, seed=config.seed)
+    report: Report = method.evaluate(
+        measured[0], measured[1] if len(measured) > 1 else None, texts, settings, seed=config.seed
+    )
+    return report

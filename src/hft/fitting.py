@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -24,62 +29,120 @@ if TYPE_CHECKING:
 CHECKPOINTS_NAME = "checkpoints"
 
 
-def fit(module: EmbeddingsFineTuner, method: FineTuningMethod, config: DictConfig, run: Run) -> None:
+def fit(
+    module: EmbeddingsFineTuner,
+    method: FineTuningMethod,
+    config: DictConfig,
+    run: Run,
+    checkpoint: Path | None = None,
+) -> None:
     """Trains the module and leaves it with the weights of its best validation.
 
     Args:
-        module: built by the method; its model is on the run's device.
+        module: built by the method, with the starting weights; its model is on the run's device.
         method: names the metric to watch.
         config: the run's.
         run: takes the values of every step.
+        checkpoint: of the same run, to go on from; None begins.
 
     Raises:
         TrainingError: the loss is not a number, the device is out of memory, or no session can be trained on.
+        StorageError: a checkpoint or a step cannot be written.
     """
     assert module.validator is not None
-    loader = module.train_dataloader()
-    sampler = loader.sampler
-    assert isinstance(sampler, EpochSampler)
-    if not len(sampler):
-        raise TrainingError(
-            "No training session gives a pair: each needs a picked result and a negative. See settings.negatives, "
-            "params.not_irrelevant_only and data.no_event_is_irrelevant."
-        )
+    sampler = _sampler(module)
     first = module.validator(module.model)
-    run.log({"step": 0, "epoch": 0, "inputs": 0, **first})
+    if checkpoint is None:
+        run.log({"step": 0, "epoch": 0, "inputs": 0, **first})
     monitor = f"validation_{method.main_metric}"
     if monitor not in first:
         measured = ", ".join(name.removeprefix("validation_") for name in first)
         raise ConfigError(f"method.main_metric={method.main_metric} has no value on validation. Measured: {measured}.")
+    interval = validation_interval(module.settings.test_each_n_inputs, module.settings.batch_size, len(sampler))
     best = BestWeights(monitor, method.direction, first[monitor])
     steps = StepLog(run.log, accumulators_of(config))
     callbacks: list[Any] = [best, steps, ResumePoint(sampler), *run.progress_callbacks()]
     if config.stopping.patience is not None:
-        mode = "max" if method.direction == "maximize" else "min"
-        patience, min_delta = config.stopping.patience, config.stopping.min_delta
-        callbacks.append(EarlyStopping(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta))
-    if config.trainer.get("enable_checkpointing") is not False:
-        folder = run.folder / CHECKPOINTS_NAME
-        callbacks.append(ModelCheckpoint(dirpath=folder, filename="last", enable_version_counter=False))
-    interval = validation_interval(module.settings.test_each_n_inputs, module.settings.batch_size, len(sampler))
+        callbacks.append(_early_stopping(config, best))
+    if writes_checkpoints(config):
+        callbacks.append(_checkpoints(run.folder, at_epoch_end=interval > len(sampler)))
     trainer = trainer_of(
         config, callbacks, precision=run.precision, accelerator=run.accelerator, val_check_interval=interval
     )
-    try:
-        trainer.fit(module)
-    except torch.cuda.OutOfMemoryError as error:
-        raise TrainingError(
-            f"The GPU is out of memory with settings.batch_size={module.settings.batch_size}. Lower it, lower "
-            "model.max_length, or raise params.num_fixed_layers."
-        ) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    _train(trainer, module, checkpoint)
+    module.model.to(run.accelerator)  # Lightning leaves the model on the CPU
     if best.seen_step < trainer.global_step:
         last = module.validator(module.model)
         run.log({"step": trainer.global_step, "epoch": trainer.current_epoch, "inputs": steps.inputs, **last})
         best.consider(last[monitor], trainer.global_step, module)
     best.restore(module)
     run.best_step = best.best_step
+
+
+def writes_checkpoints(config: DictConfig) -> bool:
+    """Whether the run writes checkpoints; only `trainer.enable_checkpointing=false` stops it."""
+    return config.trainer.get("enable_checkpointing") is not False
+
+
+def drop_checkpoints(config: DictConfig, folder: Path) -> None:
+    """Removes the checkpoints of a run that succeeded: they are three times the model, and nothing resumes it.
+
+    `trainer.enable_checkpointing=true`, given and not just left out, keeps them.
+    """
+    if config.trainer.get("enable_checkpointing") is not True:
+        shutil.rmtree(folder / CHECKPOINTS_NAME, ignore_errors=True)
+
+
+def _sampler(module: EmbeddingsFineTuner) -> EpochSampler:
+    sampler = module.train_dataloader().sampler
+    assert isinstance(sampler, EpochSampler)
+    if not len(sampler):
+        raise TrainingError(
+            "No training session gives a pair: each needs a picked result and a negative. See settings.negatives, "
+            "params.not_irrelevant_only and data.no_event_is_irrelevant."
+        )
+    return sampler
+
+
+def _early_stopping(config: DictConfig, best: BestWeights) -> EarlyStopping:
+    """Stops after `patience` validations in a row that did not beat the best one; the starting model counts."""
+    stopping = EarlyStopping(
+        monitor=best.monitor,
+        mode="max" if best.sign > 0 else "min",
+        patience=config.stopping.patience,
+        min_delta=config.stopping.min_delta,
+        check_on_train_epoch_end=False,  # left to itself it takes "every batch" for "every epoch"
+    )
+    stopping.best_score = torch.tensor(best.best_value, dtype=torch.float64)
+    return stopping
+
+
+def _checkpoints(folder: Path, *, at_epoch_end: bool) -> ModelCheckpoint:
+    """Keeps the last checkpoint: one a validation, or one an epoch where validations are rarer than epochs."""
+    return ModelCheckpoint(
+        dirpath=folder / CHECKPOINTS_NAME,
+        filename="last",
+        enable_version_counter=False,
+        save_on_train_epoch_end=at_epoch_end,
+    )
+
+
+def _train(trainer: pl.Trainer, module: EmbeddingsFineTuner, checkpoint: Path | None) -> None:
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    except torch.cuda.OutOfMemoryError as error:
+        raise TrainingError(
+            f"The GPU is out of memory with settings.batch_size={module.settings.batch_size}. Lower it, lower "
+            "model.max_length, or raise params.num_fixed_layers."
+        ) from error
+    except SystemExit as error:
+        # Lightning turns Ctrl-C into an exit, and leaves the process deaf to the next one.
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, on_interrupt)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class StepProgress(pl.Callback):
     ) -> None:
         """Moves the bar."""
         if self._progress is not None:
-            label = f"training, loss {float(outputs['loss']):.4f}"
+            label = f"training, loss {outputs['logged']['train_loss']:.4f}"
             self._progress.update(self._task, completed=trainer.global_step, description=label)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 
-from pytorch_lightning.utilities.warnings import PossibleUserWarning
+from lightning_fabric.utilities.warnings import PossibleUserWarning
 
 
 def quiet_lightning() -> None:

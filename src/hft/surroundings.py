@@ -53,7 +53,7 @@ class Surroundings:
         torch.set_num_threads(self.threads)
         # Sums in one order, so that a run can be repeated bit by bit. A GPU lacks such kernels for some of them.
         torch.use_deterministic_algorithms(self.accelerator == "cpu")
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         quiet_lightning()
         pl.seed_everything(self.seed, verbose=False)
 

@@ -46,7 +46,7 @@ def train(
     from hydra.utils import instantiate
 
     from hft.assembly import data_options, params_of, settings_of
-    from hft.fitting import fit, on_device
+    from hft.fitting import drop_checkpoints, fit, on_device
     from hft.run import Run
 
     with Run(config, folder, choices=choices, overrides=overrides) as run:
@@ -80,10 +80,11 @@ def train(
             with run.phase("evaluation"):
                 tuned = run.measure(method, model, texts, settings, start=start)
 
-        report = method.evaluate(
+        report: Report = method.evaluate(
             start, tuned, texts, settings, seed=config.seed, curves=run.curves, seconds=run.seconds
         )
         run.finish(report, model, method.values(start, tuned, texts))
+        drop_checkpoints(config, run.folder)
     return report
 
 

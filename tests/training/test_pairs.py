@@ -151,4 +151,5 @@ def test_a_batch_without_a_pair_is_an_empty_plan() -> None:
     ],
 )
 def test_the_epochs_are_divided_evenly_among_the_codes(order: list[int], epochs: int, expected: list[int]) -> None:
-    assert [stage_of_epoch(order, epoch, epochs) for epoch in range(epochs)] == [ExamplesType(code) for code in expected]
+    stages = [stage_of_epoch(order, epoch, epochs) for epoch in range(epochs)]
+    assert stages == [ExamplesType(code) for code in expected]

@@ -68,7 +68,8 @@ def mean_by_query(values: Values, sessions: npt.NDArray[np.int64]) -> Values:
     size = int(sessions.max(initial=-1)) + 1
     totals = np.bincount(sessions[known], weights=values[known], minlength=size)
     counts = np.bincount(sessions[known], minlength=size)
-    return np.divide(totals, counts, out=np.full(size, np.nan), where=counts > 0)
+    means: Values = np.divide(totals, counts, out=np.full(size, np.nan), where=counts > 0)
+    return means
 
 
 def distinct_queries(arrays: EvaluationArrays) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

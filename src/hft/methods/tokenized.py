@@ -76,12 +76,12 @@ class TokenizedData:
         return EvaluationArrays(
             query_rows=self.query_rows(inputs),
             shown_offsets=inputs.offsets,
-            shown_rows=inputs.flat_results,
+            shown_rows=inputs.flat_results.astype(np.int64),
             shown_events=inputs.flat_events,
             shown_gains=inputs.shown_gains(),
             is_irrelevant=inputs.is_irrelevant,
             label_offsets=labels.offsets,
-            label_rows=labels.rows,
+            label_rows=labels.rows.astype(np.int64),
             label_gains=labels.grades,
             pool=None if pool is None else pool.astype(np.int64),
         )

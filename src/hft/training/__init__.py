@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hft.training.batching import EpochSampler, SessionBatch, SessionCollator, session_loader
 from hft.training.callbacks import BestWeights, StepLog
+from hft.training.checkpoint_file import CheckpointFile
 from hft.training.evaluation import Evaluation, EvaluationArrays, Evaluator, inference
 from hft.training.finetuner import EmbeddingsFineTuner
 from hft.training.hardware import resolve_accelerator, resolve_precision
@@ -16,6 +17,7 @@ from hft.training.validation import Validator
 
 __all__ = [
     "BestWeights",
+    "CheckpointFile",
     "EmbeddingsFineTuner",
     "EpochSampler",
     "Evaluation",

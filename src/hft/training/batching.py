@@ -131,4 +131,11 @@ def session_loader(
     """A loader of SessionBatch over the usable sessions of the planner's split."""
     sampler = EpochSampler(planner.usable_sessions(), batch_size, seed)
     collator = SessionCollator(planner, queries, items, seed)
-    return DataLoader(_Batches(), sampler=sampler, batch_size=None, collate_fn=collator)  # type: ignore[arg-type]
+    # A generator of its own: to begin an epoch must not draw from the one that dropout uses.
+    return DataLoader(
+        _Batches(),  # type: ignore[arg-type]
+        sampler=sampler,
+        batch_size=None,
+        collate_fn=collator,  # type: ignore[arg-type]
+        generator=torch.Generator(),
+    )

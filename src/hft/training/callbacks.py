@@ -114,17 +114,21 @@ class StepLog(pl.Callback):
         self.write = write
         self.accumulators = dict(accumulators or {})
         self.inputs = 0
+        self._rates: dict[str, float] = {}
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Takes the rates of the step; when it has ended the schedule has moved on."""
+        groups = trainer.optimizers[0].param_groups
+        self._rates = {f"{group['name']}_lr": float(group["lr"]) for group in groups}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Writes the step's values and the rates it was made with."""
         self.inputs += batch.num_sessions
-        values = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("train_")}
-        values["train_loss"] = float(outputs["loss"])
-        for group in trainer.optimizers[0].param_groups:
-            values[f"{group['name']}_lr"] = float(group["lr"])
-        self._write(trainer, values)
+        self._write(trainer, {**outputs["logged"], **self._rates})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the validation's values."""

@@ -42,7 +42,7 @@ class EvaluationArrays:
     Args:
         query_rows: int64[queries], rows among the query texts.
         shown_offsets: int64[queries + 1], where each query's shown list starts.
-        shown_rows: int32[results], the shown items, in shown order.
+        shown_rows: int64[results], the shown items, in shown order.
         shown_events: float32[results], weight of the events on each.
         shown_gains: float32[results], what is known of the relevance of each.
         is_irrelevant: bool[queries].
@@ -168,7 +168,7 @@ class Evaluator:
         self.sign = sign
         self.metrics = list(metrics)
         self.seed = seed
-        rows = [arrays.shown_rows.astype(np.int64)]
+        rows = [arrays.shown_rows]
         if arrays.pool is not None:
             rows.append(arrays.pool)
         if extra_items is not None:
@@ -216,7 +216,7 @@ class Evaluator:
 
     def _shown_ranks(self, queries: Vectors, items: Vectors) -> FloatArray:
         owners = self.arrays.query_rows[self.arrays.shown_owners]
-        rows = self.arrays.shown_rows.astype(np.int64)
+        rows = self.arrays.shown_rows
         parts = [
             self.ranker(queries.of(owners[at : at + 65536]), items.of(rows[at : at + 65536])).float().cpu().numpy()
             for at in range(0, len(rows), 65536)

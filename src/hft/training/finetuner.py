@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,8 +71,12 @@ class EmbeddingsFineTuner(pl.LightningModule):
         """Turns dropout on where weights move. Lightning does not call train(), and a loaded model is in eval mode."""
         set_training_mode(self.model)
 
-    def training_step(self, batch: SessionBatch, batch_idx: int) -> Tensor:
-        """FloatTensor[], the loss of the batch.
+    def training_step(self, batch: SessionBatch, batch_idx: int) -> dict[str, Any]:
+        """The loss of the batch and what is logged of it.
+
+        Returns:
+            `loss`: FloatTensor[]. `logged`: the values by name; `train_loss` there is the batch's loss also where
+            Lightning divides `loss` by the number of accumulated batches.
 
         Raises:
             TrainingError: the loss is not a finite number.
@@ -95,23 +100,20 @@ class EmbeddingsFineTuner(pl.LightningModule):
                 "or set trainer.gradient_clip_val."
             )
         health = {f"train_{name}": value for name, value in pair_health(self.settings.loss_func, kept).items()}
-        values = {"train_loss": loss.detach(), "train_pairs": float(len(kept)), **health}
+        values = {"train_loss": float(loss.detach()), "train_pairs": float(len(kept)), **health}
         self.log_dict(values, batch_size=batch.num_sessions)
-        return loss
+        return {"loss": loss, "logged": values}
 
     def val_dataloader(self) -> DataLoader[int]:
         """One entry: a validation looks at the whole split at once."""
-        return DataLoader([0])  # type: ignore[arg-type]
+        # A generator of its own: a validation must not draw from the one that dropout uses.
+        return DataLoader([0], generator=torch.Generator())  # type: ignore[arg-type]
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Logs loss and metrics of the validation split."""
+        """Logs loss and metrics of the validation split, without rounding them to float32 as Lightning would."""
         if self.validator is not None:
-            self.log_dict(self.validator(self.model), batch_size=1)
-
-    def on_validation_end(self) -> None:
-        """Back to training after a validation."""
-        if self.trainer.training:
-            set_training_mode(self.model)
+            values = self.validator(self.model)
+            self.log_dict({name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()}, batch_size=1)
 
     def configure_optimizers(self) -> Any:
         """One optimizer over the two groups, and its schedule."""
@@ -126,8 +128,6 @@ def schedule(
     factory: SchedulerFactory, optimizer: torch.optim.Optimizer, total_steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """The factory's schedule; `total_steps` is handed over where the factory takes it."""
-    import inspect
-
     if "total_steps" in inspect.signature(factory).parameters:
         return factory(optimizer, total_steps=total_steps)
     return factory(optimizer)

@@ -6,6 +6,9 @@ import torch
 
 from hft.errors import ConfigError
 
+# Lightning's words, long and short. Weights in another type than float32 would be saved so as well.
+PRECISIONS = {"32": "32-true", "32-true": "32-true", "bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"}
+
 
 def resolve_accelerator(accelerator: str) -> str:
     """`cpu` or `cuda` for `auto`, `cpu`, `gpu` and `cuda`.
@@ -27,15 +30,23 @@ def resolve_accelerator(accelerator: str) -> str:
     raise ConfigError(f"trainer.accelerator is '{accelerator}'. Allowed: auto, cpu, gpu.")
 
 
-def resolve_precision(precision: str, accelerator: str) -> str:
+def resolve_precision(precision: str | int, accelerator: str) -> str:
     """Lightning's precision for `auto`: bf16-mixed where the hardware multiplies bf16 natively, else 32-true.
 
     Elsewhere bf16 is emulated and slower than fp32.
+
+    Raises:
+        ConfigError: a precision that hft does not train in.
     """
-    if str(precision) != "auto":
-        return str(precision)
-    native = torch.cuda.get_device_capability()[0] >= 8 if accelerator == "cuda" else cpu_has_bf16()
-    return "bf16-mixed" if native else "32-true"
+    if precision == "auto":
+        native = torch.cuda.get_device_capability()[0] >= 8 if accelerator == "cuda" else cpu_has_bf16()
+        return "bf16-mixed" if native else "32-true"
+    if str(precision) not in PRECISIONS:
+        raise ConfigError(
+            f"trainer.precision is '{precision}'. Allowed: auto, bf16-mixed, 32-true. Weights stay in float32 and fp16 "
+            "is not offered: bf16 is as fast, and needs no scaling of the loss."
+        )
+    return PRECISIONS[str(precision)]
 
 
 def cpu_has_bf16() -> bool:

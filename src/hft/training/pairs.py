@@ -147,13 +147,13 @@ class PairPlanner:
         )
         irrelevant = sessions.is_irrelevant[rows][owners]
         picked = (sessions.events[flat] > 0) & ~irrelevant
-        kept = _downsample(owners, ~picked, self.negative_downsampling, rng)
         # An item that some session of this query has picked is no negative here, nor is its double.
         codes = sessions.pair_code(sessions.query_keys[rows][owners], sessions.item_rows[flat])
-        clean = ~np.isin(codes, self._known_positives)
+        negative = irrelevant | ~np.isin(codes, self._known_positives)
+        kept = _downsample(owners, negative & ~picked, self.negative_downsampling, rng)
         nothing = np.zeros(len(owners), dtype=bool)
         use_irrelevant = nothing if self.not_irrelevant_only else irrelevant & kept
-        return entries.take(picked), entries.take(kept & ~irrelevant & clean), entries.take(use_irrelevant)
+        return entries.take(picked), entries.take(kept & ~irrelevant), entries.take(use_irrelevant)
 
     def _pairs_across_sessions(self, positives: _Entry, shown: _Entry, rows: IntArray) -> _Pairs:
         """Each positive with the distinct items of the batch that are no known positive of its query.

@@ -32,11 +32,12 @@ class TokenStore:
             texts: one a row.
             tokenize: texts -> int32[tokens] each, special tokens included.
         """
-        distinct, inverse = np.unique(np.asarray(texts, dtype=object), return_inverse=True) if texts else ([], [])
-        tokens = tokenize(list(distinct)) if len(distinct) else []
-        lengths = np.array([len(tokens[index]) for index in inverse], dtype=np.int64)
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        distinct = tokenize(list(place)) if place else []
+        tokens = [distinct[place[text]] for text in texts]
+        lengths = np.array([len(text) for text in tokens], dtype=np.int64)
         offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths)))
-        flat = np.concatenate([tokens[index] for index in inverse]) if len(inverse) else np.zeros(0, np.int32)
+        flat = np.concatenate([np.zeros(0, dtype=np.int32), *tokens])
         return cls(flat.astype(np.int32, copy=False), offsets)
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hft.training.batching import PairTensors
 from hft.training.evaluation import Evaluation, Evaluator, Progress, Vectors, inference
 from hft.training.pairs import ExamplesType, PairPlan, PairPlanner
 from hft.training.ranks import pair_features, select_pairs
+from hft.training.sessions import IntArray
 
 
 class Validator:
@@ -36,7 +38,7 @@ class Validator:
         *,
         batch_size: int,
         seed: int,
-        make_evaluator: Any,
+        make_evaluator: Callable[[IntArray], Evaluator],
         loss: FineTuningLoss,
         params: FineTuningParams,
         precision: str,
@@ -47,7 +49,7 @@ class Validator:
             planner.plan(rows[at : at + batch_size], rng) for at in range(0, len(rows), batch_size)
         ]
         extra = np.unique(np.concatenate([np.zeros(0, np.int64), *(plan.item_rows for plan in self.plans)]))
-        self.evaluator: Evaluator = make_evaluator(extra)
+        self.evaluator = make_evaluator(extra)
         self.loss = loss
         self.params = params
         self.precision = precision
