@@ -259,3 +259,11 @@ def test_other_scripts_and_emoji_survive(write: Write) -> None:
     found = read(sessions, items)
     assert [session.query for session in found] == texts
     assert [session.results[session.events.index(1.0)] for session in found] == texts
+
+
+def test_a_config_that_lists_every_name_asks_for_no_optional_field() -> None:
+    from hft.data.field_names import FieldNames, field_names
+
+    listed = FieldNames().model_dump()
+    assert field_names(listed).model_fields_set == set()
+    assert field_names({**listed, "ranks": "score"}).model_fields_set == {"ranks"}

@@ -66,10 +66,17 @@ class FieldNames(BaseModel):
     title: Name = "title"
     text: Name | Annotated[list[Name], Field(min_length=1)] = "text"
 
+    def renamed(self) -> set[str]:
+        """Fields that the user gave another name than hft's: those must be somewhere in the file."""
+        return {name for name, field in FieldNames.model_fields.items() if getattr(self, name) != field.default}
+
     @property
     def text_fields(self) -> list[str]:
         """The fields that make an item's text."""
         return [self.text] if isinstance(self.text, str) else list(self.text)
+
+
+_DEFAULTS = FieldNames().model_dump()
 
 
 def field_names(given: Mapping[str, Any] | None) -> FieldNames:
@@ -82,6 +89,8 @@ def field_names(given: Mapping[str, Any] | None) -> FieldNames:
         str(name): value if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
         for name, value in (given or {}).items()
     }
+    # A config may list every name; one that is the default asks for nothing, so the field stays optional.
+    plain = {name: value for name, value in plain.items() if value != _DEFAULTS.get(name)}
     try:
         return FieldNames.model_validate(plain)
     except ValidationError as error:
