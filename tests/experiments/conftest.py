@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+
+from hft.experiments import ExperimentsManager
 
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite store without runs; made once, since that takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    ExperimentsManager(f"sqlite:///{folder}/mlflow.db").run_ids("")
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def local_store(empty_store: Path, tmp_path: Path) -> str:
+    """The store that tracking=local uses, without runs: its address."""
+    (tmp_path / "outputs").mkdir()
+    shutil.copy(empty_store, tmp_path / "outputs" / "mlflow.db")
+    return "sqlite:///outputs/mlflow.db"

@@ -85,8 +85,8 @@ def test_another_broken_record_does_not_hide_a_run(run: RunRecord) -> None:
         find_run("broken")
 
 
-def test_a_run_whose_folder_is_gone_comes_from_the_store() -> None:
-    config = small_config(tracking__kind="mlflow", tracking__uri="sqlite:///outputs/mlflow.db")
+def test_a_run_whose_folder_is_gone_comes_from_the_store(local_store: str) -> None:
+    config = small_config(tracking__kind="mlflow", tracking__uri=local_store)
     record = train_line(config, Path("outputs/line/a"))
     shutil.rmtree(record.folder)
     found = find_run(str(record.tracking.mlflow_run_id)[:8])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,9 @@ from hft.experiments.projection import push_run
 EXPERIMENT = "line/initial"
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite store without runs; made once, since that takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    ExperimentsManager(f"sqlite:///{folder}/mlflow.db").run_ids("")
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def manager(empty_store: Path, tmp_path: Path) -> ExperimentsManager:
-    (tmp_path / "outputs").mkdir()
-    shutil.copy(empty_store, tmp_path / "outputs" / "mlflow.db")
-    return ExperimentsManager(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+def manager(local_store: str) -> ExperimentsManager:
+    return ExperimentsManager(local_store)
 
 
 def trained(name: str, score: float, **changes: object) -> RunRecord:

@@ -45,12 +45,12 @@ def test_a_table_keeps_values_that_only_some_rows_have() -> None:
     assert (second["train_loss"], second["validation_ndcg@10"]) == ("", "0.75")
 
 
-def test_a_store_has_what_the_folder_has() -> None:
-    config = small_config(tracking__kind="mlflow", tracking__uri="sqlite:///outputs/mlflow.db")
+def test_a_store_has_what_the_folder_has(local_store: str) -> None:
+    config = small_config(tracking__kind="mlflow", tracking__uri=local_store)
     record = train_line(config, Path("outputs/line/a"), score=0.75)
     assert record.tracking.pending is False
     assert record.tracking.experiment == "line/initial"
-    manager = ExperimentsManager("sqlite:///outputs/mlflow.db")
+    manager = ExperimentsManager(local_store)
     best = manager.best_run("line/initial", "ndcg@10", "maximize")
     assert (best.mlflow_run_id, best.run_id, best.value) == (record.tracking.mlflow_run_id, record.run_id, 0.75)
     downloaded = manager.download_run(best.mlflow_run_id, "again")
@@ -73,14 +73,16 @@ def test_a_server_that_is_away_costs_under_a_second_and_one_notice(away: str) ->
     assert [pending.run_id for pending in pending_runs("outputs")] == [record.run_id]
 
 
-def test_a_store_that_breaks_in_the_middle_is_left_alone_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_breaks_in_the_middle_is_left_alone_from_then_on(
+    local_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
 
     def fail(self: ExperimentsManager, *args: object) -> None:
         calls.append(args)
         raise RuntimeError("the connection was cut")
 
-    config = small_config(tracking__kind="mlflow", tracking__uri="sqlite:///outputs/mlflow.db")
+    config = small_config(tracking__kind="mlflow", tracking__uri=local_store)
     notices: list[str] = []
     with start_run(config, Path("outputs/line/a"), notify=notices.append) as run, monkeypatch.context() as broken:
         broken.setattr(ExperimentsManager, "log_rows", fail)
@@ -94,7 +96,7 @@ def test_a_store_that_breaks_in_the_middle_is_left_alone_from_then_on(monkeypatc
     assert "the connection was cut" in str(record.tracking.reason)
     assert [pushed.problem for pushed in sync("outputs")] == [None]
     assert sync("outputs") == []
-    manager = ExperimentsManager("sqlite:///outputs/mlflow.db")
+    manager = ExperimentsManager(local_store)
     assert manager.run_ids("") == [record.tracking.mlflow_run_id]
 
 
@@ -154,16 +156,15 @@ def test_an_address_that_is_no_store_is_refused_before_step_1() -> None:
         start_run(small_config(tracking__kind="mlflow", tracking__uri="over there"), Path("run"))
 
 
-def test_the_initial_model_is_offered_only_where_models_are_wanted() -> None:
+def test_the_initial_model_is_offered_only_where_models_are_wanted(local_store: str) -> None:
     asked: list[Path] = []
 
     def save(folder: Path) -> None:
         asked.append(folder)
         save_to(torch.zeros(1))(folder)
 
-    uri = "sqlite:///outputs/mlflow.db"
     for name, wanted in (("a", False), ("b", True), ("c", True)):
-        config = small_config(tracking__kind="mlflow", tracking__uri=uri, tracking__log_model=wanted)
+        config = small_config(tracking__kind="mlflow", tracking__uri=local_store, tracking__log_model=wanted)
         with start_run(config, Path("outputs/line") / name) as run:
             run.initial_model(save)
             run.finish({})

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from hft.experiments.run_record import RunRecord
     from hft.experiments.side_by_side import SideBySide
 
+# What a run's own report says of its start and its tuned model; a difference of two such means nothing.
+_OF_ONE_RUN = ("_difference", "_p")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `hft compare`."""
@@ -83,6 +86,8 @@ def _print_tables(
         console.print()
     table = Table("metric", *headings, "difference", box=None, pad_edge=False, header_style="bold")
     for name, (one_value, other_value) in compared.metrics.items():
+        if name.endswith(_OF_ONE_RUN):
+            continue
         gap = None if one_value is None or other_value is None else other_value - one_value
         table.add_row(name, _number(one_value), _number(other_value), "" if gap is None else f"{gap:+.4f}")
     console.print(table)

@@ -12,6 +12,7 @@ from typing import Any
 from hft.experiments.manager import BASE_MODEL_TAG, ExperimentsManager
 from hft.experiments.run_folder import (
     MODEL_NAME,
+    PER_QUERY_NAME,
     PICTURES_NAME,
     RECORD_NAME,
     REPORT_NAME,
@@ -71,7 +72,7 @@ def push_end(
     final = {**record.results.metrics, "step": last_step, "time": moment}
     seconds = {f"{phase}_seconds": value for phase, value in record.results.seconds.items()}
     manager.log_rows(mlflow_run_id, [*rows, {**seconds, **final}])
-    for name in (STEPS_NAME, REPORT_NAME):
+    for name in (STEPS_NAME, REPORT_NAME, PER_QUERY_NAME):
         if (record.folder / name).is_file():
             manager.log_files(mlflow_run_id, record.folder / name)
     if (record.folder / PICTURES_NAME).is_dir():
