@@ -58,9 +58,7 @@ def small_data(
     return RankingData(items=items, candidates=candidates, pools=pools, report=report, **splits)  # type: ignore[arg-type]
 
 
-def _sessions(
-    split: str, size: int, items: ItemsSet, irrelevant: int, rng: np.random.Generator
-) -> FineTuningInputs:
+def _sessions(split: str, size: int, items: ItemsSet, irrelevant: int, rng: np.random.Generator) -> FineTuningInputs:
     results = np.concatenate([rng.choice(len(items), RESULTS, replace=False) for _ in range(size)])
     events = np.zeros((size, RESULTS), dtype=np.float32)
     events[:, 0] = 1.0
