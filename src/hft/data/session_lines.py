@@ -90,6 +90,7 @@ class SessionLines:
             self._quarantine.add(self._file, record.number, reason_of(error, record.raw), record.raw)
             return
         self._seen |= session.model_fields_set
+        self._note_fields(record)
         problem = self._keep(session, record)
         if problem is not None:
             self._quarantine.add(self._file, record.number, problem, record.raw)
@@ -188,7 +189,7 @@ class SessionLines:
     def _require_fields(self) -> None:
         if self._lines == 0:
             raise DataError(f"{self._file}: the file is empty. Expected one session a line.")
-        named = self._names.model_fields_set
+        named = self._names.renamed()
         never = [name for name in _REQUIRED if self._missing[name] == self._lines]
         if self._seen:
             never += [name for name in _OPTIONAL if name in named and name not in self._seen]

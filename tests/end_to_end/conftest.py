@@ -1,0 +1,62 @@
+"""What a whole run needs: an empty current folder, small data, a tiny model, and few steps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from small_collections import write_beir, write_session_files
+
+# Two real steps, without pictures of progress and without a tracking store.
+TWO_STEPS = (
+    "threads=1",
+    "seed=3",
+    "tracking=csv",
+    "settings.batch_size=8",
+    "++trainer.max_steps=2",
+    "trainer.enable_progress_bar=false",
+    "trainer.precision=32-true",
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder; what a command puts on the import path goes again."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def session_files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Overrides that read small session files."""
+    return write_session_files(tmp_path_factory.mktemp("sessions"))
+
+
+@pytest.fixture(scope="session")
+def beir_folder(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Overrides that read a small labelled collection."""
+    return write_beir(tmp_path_factory.mktemp("beir"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_bert: Path) -> list[str]:
+    """Overrides that start from a tiny model."""
+    return ["model=local", f"model.source={tiny_bert}", "model.max_length=32"]
+
+
+@pytest.fixture(scope="session")
+def two_steps() -> list[str]:
+    """Overrides for two steps, nothing tracked."""
+    return list(TWO_STEPS)
+
+
+@pytest.fixture(scope="session")
+def small_run(session_files: list[str], tiny_model: list[str]) -> list[str]:
+    """Overrides of a whole run in about a second."""
+    return [*session_files, *tiny_model, *TWO_STEPS]
