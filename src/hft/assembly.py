@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from hft.errors import ConfigError
 from hft.settings import FineTuningParams, FineTuningSettings
+
+if TYPE_CHECKING:
+    from hft.experiments import RunRecord
 
 
 def params_of(config: DictConfig) -> FineTuningParams:
@@ -35,6 +38,25 @@ def data_options(config: DictConfig, quarantine: Path) -> dict[str, Any]:
     options: Any = OmegaConf.to_container(config.data, resolve=True)
     scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", "negatives")}
     return {**scalars, "quarantine_path": quarantine, "seed": config.seed}
+
+
+def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:
+    """The model that a run starts from, and the run that tuned it where an earlier one did.
+
+    It is the model group's model, or the tuned model of the run that `iteration.start_from` names.
+
+    Raises:
+        RunNotFoundError: no such run.
+        ModelError: it cannot be loaded.
+    """
+    start_from = config.iteration.start_from
+    if start_from is None:
+        return instantiate(config.model), None
+    from hft.experiments import MODEL_NAME, find_run
+
+    parent = find_run(start_from, config.outputs)
+    source = str(parent.folder / MODEL_NAME)
+    return instantiate(config.model, source=source, revision=None, sha256=None, dense_dim=None), parent
 
 
 def accumulators_of(config: DictConfig) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
         tuned: folder of a tuned model to compare with the config's model over the same queries; None measures
             the config's model alone.
 
+    Malformed lines of the data are kept under `quarantine` in the folder `config.outputs`.
+
     Raises:
         ConfigError, DataError, ModelError: the request was wrong.
     """
@@ -28,7 +30,7 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
     require_valid(config)
     from hydra.utils import instantiate
 
-    from hft.assembly import data_options, settings_of
+    from hft.assembly import data_options, settings_of, starting_model
     from hft.fitting import on_device
     from hft.models import load_saved_model
     from hft.surroundings import Surroundings
@@ -36,9 +38,10 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
     surroundings = Surroundings.of(config)
     surroundings.apply()
     method, settings = instantiate(config.method), settings_of(config)
-    with TemporaryDirectory(prefix="hft-evaluate-") as scratch:
-        options = data_options(config, Path(scratch) / "quarantine.jsonl")
-        data = method.prepare(instantiate(config.data.source), instantiate(config.data.splitter), **options)
+    moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    options = data_options(config, Path(config.outputs) / "quarantine" / f"{moment}.jsonl")
+    source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
+    data = method.prepare(source, splitter, **options, required_splits=("test",))
     for line in data.report.lines():
         surroundings.say(line)
     measured: list[Any] = []
@@ -46,7 +49,7 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
     for name, model in (("model", None), ("tuned model", tuned)):
         if name == "tuned model" and model is None:
             continue
-        loaded = instantiate(config.model) if model is None else load_saved_model(model)
+        loaded = starting_model(config)[0] if model is None else load_saved_model(model)
         texts = method.tokenize(loaded, data)
         with on_device(loaded, surroundings.accelerator), surroundings.text_progress(f"{name} on test") as progress:
             start = measured[0] if measured else None

@@ -59,7 +59,7 @@ def fit(
         measured = ", ".join(name.removeprefix("validation_") for name in first)
         raise ConfigError(f"method.main_metric={method.main_metric} has no value on validation. Measured: {measured}.")
     interval = validation_interval(module.settings.test_each_n_inputs, module.settings.batch_size, len(sampler))
-    best = BestWeights(monitor, method.direction, first[monitor])
+    best = BestWeights(monitor, method.direction, first[monitor], on_best=module.validator.keep)
     steps = StepLog(run.log, accumulators_of(config))
     callbacks: list[Any] = [best, steps, ResumePoint(sampler), *run.progress_callbacks()]
     if config.stopping.patience is not None:
@@ -77,6 +77,8 @@ def fit(
         best.consider(last[monitor], trainer.global_step, module)
     best.restore(module)
     run.best_step = best.best_step
+    if not best.best_step:
+        run.say("No validation beat the starting model: the starting weights are kept.")
 
 
 def writes_checkpoints(config: DictConfig) -> bool:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as pl
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from hft.assembly import starting_model
 from hft.experiments import (
     MODEL_NAME,
     PER_QUERY_NAME,
     PICTURES_NAME,
     TrackedRun,
     check_tracking,
-    find_run,
+    discard_unbegun,
     metrics_of_report,
     new_run_folder,
     open_run,
@@ -67,6 +67,7 @@ class Run:
         self.best_step = 0
         check_tracking(config.tracking)
         self.surroundings = Surroundings.of(config)
+        self._is_own_folder = folder is None
         self.folder = Path(folder) if folder else new_run_folder(config.outputs, config.method.meta.name)
         self._choices, self._overrides = choices, overrides
         self._parent: str | None = None
@@ -82,6 +83,8 @@ class Run:
     ) -> None:
         if self._tracked is not None:
             self._tracked.__exit__(kind, error, trace)
+        elif self._is_own_folder:
+            discard_unbegun(self.folder)
 
     @property
     def accelerator(self) -> str:
@@ -113,14 +116,9 @@ class Run:
 
     def starting_model(self) -> Any:
         """The model group's model, or the tuned model of the run that the iteration starts from."""
-        start_from = self.config.iteration.start_from
-        if start_from is None:
-            return instantiate(self.config.model)
-        parent = find_run(start_from, self.config.outputs)
-        self._parent = parent.run_id
-        return instantiate(
-            self.config.model, source=str(parent.folder / MODEL_NAME), revision=None, sha256=None, dense_dim=None
-        )
+        model, parent = starting_model(self.config)
+        self._parent = None if parent is None else parent.run_id
+        return model
 
     def begin(self, data: RankingData, model: Any) -> None:
         """Writes the first half of the record. Everything before the first step is known now."""

@@ -81,7 +81,7 @@ def train(
                 tuned = run.measure(method, model, texts, settings, start=start)
 
         report: Report = method.evaluate(
-            start, tuned, texts, settings, seed=config.seed, curves=run.curves, seconds=run.seconds
+            start, tuned, texts, settings, module=module, seed=config.seed, curves=run.curves, seconds=run.seconds
         )
         run.finish(report, model, method.values(start, tuned, texts))
         drop_checkpoints(config, run.folder)

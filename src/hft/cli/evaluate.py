@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,21 @@ def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
     """The config to evaluate, and the folder of the tuned model where a run is evaluated."""
     from hft.config import check, compose
 
-    override = _model_override(args.subject)
+    from hft.errors import RunNotFoundError
+
+    options = _model_options()
+    override = _model_override(args.subject, options, args.overrides)
     if override is not None:
-        overrides = [*override, *args.overrides]
-        report = check(overrides)
+        overrides = [f"outputs={_quoted(args.outputs)}", *override, *args.overrides]
+        report = check(overrides, multirun=False)
         report.raise_errors()
+        for warning in report.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         return compose(overrides), None
-    return _of_run(args)
+    try:
+        return _of_run(args)
+    except RunNotFoundError as error:
+        raise RunNotFoundError(f"{error}\n{_no_model_either(args.subject, options)}") from error
 
 
 def _of_run(args: argparse.Namespace) -> tuple[DictConfig, Path]:
@@ -78,23 +87,39 @@ def _of_run(args: argparse.Namespace) -> tuple[DictConfig, Path]:
     return check_trusted(config, [*args.trust, *targets]), record.folder / MODEL_NAME
 
 
-def _model_override(subject: str) -> list[str] | None:
-    """Overrides that choose the model that the subject names; None where it names a run."""
+def _model_options() -> list[str]:
     from hft.config.composer import config_loader
 
+    with config_loader() as loader:
+        return list(loader.get_group_options("model"))
+
+
+def _model_override(subject: str, options: Sequence[str], overrides: Sequence[str]) -> list[str] | None:
+    """Overrides that choose the model that the subject names; None where it names a run, or nothing."""
     folder = Path(subject)
     if folder.is_dir():
         is_model = (folder / "modules.json").is_file() or (folder / "config.json").is_file()
         return ["model=local", f"model.source={_quoted(str(folder))}"] if is_model else None
-    with config_loader() as loader:
-        options = loader.get_group_options("model")
     if subject in options:
         return [f"model={subject}"]
     if subject.startswith("packaged:"):
         return ["model=local", f"model.source={_quoted(subject)}"]
-    if subject.count("/") == 1 and not subject.startswith((".", "/", "~")):
+    # OWNER/NAME may be a mistyped path as well: with a revision it is meant as a hub id.
+    if subject.count("/") == 1 and any(override.startswith("model.revision=") for override in overrides):
         return ["model=hub", f"model.source={_quoted(subject)}"]
     return None
+
+
+def _no_model_either(subject: str, options: Sequence[str]) -> str:
+    """What the subject could have been where it is no run."""
+    import difflib
+
+    near = difflib.get_close_matches(subject, options, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    told = f"It is no model either: no folder with a config.json, and none of {', '.join(options)}.{meant}"
+    if subject.count("/") == 1 and not subject.startswith((".", "/", "~")):
+        told += f" If it is a hub id, name its revision: hft evaluate {subject} model.revision=COMMIT"
+    return told
 
 
 def _quoted(value: str) -> str:

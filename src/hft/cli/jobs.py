@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hft.cli.failures import STOPPED_BY_THE_USER, exit_status, user_error
+from hft.errors import HftError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -46,6 +47,10 @@ class Jobs:
         except Exception as error:
             name = " ".join(job.overrides.task) or "(no overrides)"
             self.failures.append((name, self.folder, error))
+            if isinstance(error, HftError):
+                from hft.experiments import discard_unbegun
+
+                discard_unbegun(self.folder)
             raise
 
     def run(self, hydra_main: Callable[[], None]) -> int:

@@ -33,12 +33,14 @@ def read_texts(file: Path, field: str = "text") -> list[str]:
 
 
 def _lines(file: Path, field: str) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines()
+    # Not str.splitlines, which also cuts at characters that may stand inside a text. A last line end ends a line.
+    content = file.read_text(encoding="utf-8-sig")
+    return content.removesuffix("\n").split("\n") if content else []
 
 
 def _jsonl(file: Path, field: str) -> list[str]:
     texts = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -46,7 +48,7 @@ def _jsonl(file: Path, field: str) -> list[str]:
         except json.JSONDecodeError as error:
             raise DataError(f"{file}:{number}: is not JSON: {error.msg}.") from error
         if not isinstance(value, dict) or not isinstance(value.get(field), str):
-            found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
+            found = f"fields {', '.join(value)}" if isinstance(value, dict) else f"a {type(value).__name__}, no object"
             raise DataError(f"{file}:{number}: has no text under '{field}'. Found: {found}. Set --field.")
         texts.append(value[field])
     return texts
@@ -57,8 +59,16 @@ def _table(file: Path, field: str) -> list[str]:
     import pyarrow.csv
     import pyarrow.parquet
 
+    # A text is a text, also where it reads like a number or a date, and it may hold line ends.
+    as_text = pyarrow.csv.ConvertOptions(column_types={field: pa.string()})
+    in_quotes = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    if file.stat().st_size == 0:
+        return []
     try:
-        table = pyarrow.parquet.read_table(file) if file.suffix == ".parquet" else pyarrow.csv.read_csv(file)
+        if file.suffix == ".parquet":
+            table = pyarrow.parquet.read_table(file)
+        else:
+            table = pyarrow.csv.read_csv(file, convert_options=as_text, parse_options=in_quotes)
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{file}: is not a {file.suffix[1:]} file: {error}") from error
     if field not in table.column_names:

@@ -17,6 +17,7 @@ from hft.experiments.run_folder import (
     RECORD_NAME,
     REPORT_NAME,
     STEPS_NAME,
+    discard_unbegun,
     new_run_folder,
 )
 from hft.experiments.run_record import RunRecord, load_record, weights_hash
@@ -46,6 +47,7 @@ __all__ = [
     "TrackingError",
     "check_tracking",
     "differences",
+    "discard_unbegun",
     "find_run",
     "list_runs",
     "load_record",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def new_run_folder(outputs: str | os.PathLike[str], method: str) -> Path:
             except FileExistsError:
                 continue
             return folder
+
+
+def discard_unbegun(folder: str | os.PathLike[str]) -> None:
+    """Removes the folder of a run that was refused before it began: one that holds at most Hydra's own files."""
+    path = Path(folder)
+    if path.is_dir() and all(entry.name == ".hydra" for entry in path.iterdir()):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def record_files(outputs: str | os.PathLike[str]) -> list[Path]:

@@ -93,7 +93,20 @@ class EmbeddingsMethod(FineTuningMethod):
     def evaluate(
         self, start: Measured, tuned: Measured | None, data: TokenizedData, settings: FineTuningSettings, **options: Any
     ) -> Report:
-        """The report: the starting and the tuned model over the same queries, beside the baselines."""
+        """The report: the starting and the tuned model over the same queries, beside the baselines.
+
+        Args:
+            start, tuned: as `measure` returns them; None for `tuned` describes the starting model alone.
+            data: as `tokenize` returns it.
+            settings: the metrics.
+            options: `seed`, and by choice `module` (as it was trained, for the validation split), `curves` and
+                `seconds`.
+        """
+        validator = None if options.get("module") is None else options["module"].validator
+        validation = None
+        if validator is not None and validator.start is not None and validator.best is not None:
+            sessions = distinct_queries(validator.evaluator.arrays)[1]
+            validation = (Measured(validator.start, sessions), Measured(validator.best, sessions))
         return build_report(
             start,
             tuned,
@@ -102,6 +115,7 @@ class EmbeddingsMethod(FineTuningMethod):
             main_metric=self.main_metric,
             direction=self.direction,
             seed=options["seed"],
+            validation=validation,
             curves=options.get("curves"),
             seconds=options.get("seconds"),
         )

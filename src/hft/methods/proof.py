@@ -87,6 +87,7 @@ def build_report(
     main_metric: str,
     direction: Direction,
     seed: int,
+    validation: tuple[Measured, Measured] | None = None,
     curves: Mapping[str, list[tuple[int, float]]] | None = None,
     seconds: Mapping[str, float] | None = None,
 ) -> Report:
@@ -99,6 +100,7 @@ def build_report(
         settings: the metrics.
         main_metric, direction: of the method.
         seed: of bootstrap, randomisation test and baselines.
+        validation: the starting and the kept weights' results on validation.
         curves: (step, value) by logged name.
         seconds: wall time by stage.
     """
@@ -107,14 +109,13 @@ def build_report(
     if tuned is not None:
         moved = {m.name: tuned.values(m.name) for m in settings.metric_calculators if isinstance(m, DistShift)}
         shifts = {name: float(np.nanmean(values)) for name, values in moved.items() if not np.isnan(values).all()}
-    compared = {
-        name: compare(start.values(name), None if tuned is None else tuned.values(name), seed=seed) for name in ranking
-    }
+    compared = _compared(start, tuned, ranking, seed)
     return Report(
         main_metric=main_metric,
         direction=direction,
         candidates=data.data.candidates,
         test=compared,
+        validation={} if validation is None else _compared(*validation, ranking, seed),
         baselines=_baselines(data, settings, start.sessions, seed),
         slices=_slices(start, tuned, data, ranking, seed),
         shifts=shifts,
@@ -124,6 +125,12 @@ def build_report(
         counts=_counts(data, compared[main_metric]),
         seconds=dict(seconds or {}),
     )
+
+
+def _compared(start: Measured, tuned: Measured | None, metrics: list[str], seed: int) -> dict[str, Comparison]:
+    return {
+        name: compare(start.values(name), None if tuned is None else tuned.values(name), seed=seed) for name in metrics
+    }
 
 
 def _baselines(

@@ -25,16 +25,20 @@ class BestWeights(pl.Callback):
         monitor: the logged value to compare, for example `validation_ndcg@10`.
         direction: whether higher or lower is better.
         start_value: the starting model's value.
+        on_best: called whenever a validation is the best so far.
 
     Attributes:
         best_value, best_step: of the best validation; step 0 is the start.
         seen_step: the step of the last validation.
     """
 
-    def __init__(self, monitor: str, direction: Direction, start_value: float) -> None:
+    def __init__(
+        self, monitor: str, direction: Direction, start_value: float, on_best: Callable[[], None] | None = None
+    ) -> None:
         self.monitor = monitor
         self.sign = 1.0 if direction == "maximize" else -1.0
         self.best_value = start_value
+        self.on_best = on_best
         self.best_step = 0
         self.seen_step = 0
         self._weights: dict[str, Tensor] | None = None
@@ -53,6 +57,8 @@ class BestWeights(pl.Callback):
         self.seen_step = step
         if self.sign * (value - self.best_value) > 0:
             self.best_value, self.best_step = value, step
+            if self.on_best is not None:
+                self.on_best()
             self._take(pl_module)
 
     def restore(self, pl_module: pl.LightningModule) -> None:

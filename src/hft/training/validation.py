@@ -30,6 +30,11 @@ class Validator:
         loss: the run's loss.
         params: the run's parameters.
         precision: Lightning's word for the run's precision.
+
+    Attributes:
+        start: results of the starting model, the first that was validated.
+        latest: results of the last validation.
+        best: results of the weights that are kept so far; see `keep`.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class Validator:
         self.params = params
         self.precision = precision
         self.start: Evaluation | None = None
+        self.latest: Evaluation | None = None
+        self.best: Evaluation | None = None
 
     def __call__(self, model: Any, progress: Progress | None = None) -> dict[str, float]:
         """Means over the split, named `validation_loss`, `validation_ndcg@10`, ... The first call is the start."""
@@ -62,9 +69,14 @@ class Validator:
         with torch.no_grad():
             evaluation = self.evaluator.evaluate(queries, items, self.start)
             values = {**self._loss(queries, items), **evaluation.means()}
+        self.latest = evaluation
         if self.start is None:
-            self.start = evaluation
+            self.start = self.best = evaluation
         return {f"validation_{name}": value for name, value in values.items()}
+
+    def keep(self) -> None:
+        """The last validation was of the best weights so far."""
+        self.best = self.latest
 
     def _loss(self, queries: Vectors, items: Vectors) -> dict[str, float]:
         totals: dict[str, list[tuple[float, int]]] = {}
