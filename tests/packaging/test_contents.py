@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
+pytestmark = pytest.mark.slow
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 CONFIGS = {path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")}
