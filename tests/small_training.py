@@ -102,9 +102,13 @@ class SmallRun:
     folder: Path
     rows: list[dict[str, float]] = field(default_factory=list)
     callbacks: list[pl.Callback] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     accelerator: str = "cpu"
     precision: str = "32-true"
     best_step: int = -1
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
 
     def log(self, row: Mapping[str, float]) -> None:
         self.rows.append(dict(row))
@@ -113,13 +117,41 @@ class SmallRun:
         return self.callbacks
 
 
+class WeightsAfterSteps(pl.Callback):
+    """Keeps a copy of the model's weights after each step."""
+
+    def __init__(self) -> None:
+        self.weights: dict[int, dict[str, torch.Tensor]] = {}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        self.weights[trainer.global_step] = copy_of(pl_module.model)
+
+
+def copy_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the weights, by name."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+    """Whether two sets of weights are equal to the last bit."""
+    return set(first) == set(second) and all(torch.equal(value, second[name]) for name, value in first.items())
+
+
 @dataclass
 class Training:
-    """What a small training leaves."""
+    """What a small training leaves.
+
+    Args:
+        module: with the weights that were kept.
+        run: with the rows written.
+        start: the weights before step 1.
+        after: the weights after each step.
+    """
 
     module: EmbeddingsFineTuner
     run: SmallRun
     start: dict[str, torch.Tensor]
+    after: dict[int, dict[str, torch.Tensor]]
 
     @property
     def weights(self) -> dict[str, torch.Tensor]:
@@ -129,9 +161,14 @@ class Training:
         """The values of a logged name, in order."""
         return [row[name] for row in self.run.rows if name in row]
 
+    @property
+    def last(self) -> dict[str, torch.Tensor]:
+        """The weights after the last step."""
+        return self.after[max(self.after)]
+
     def moved(self) -> set[str]:
-        """Names of the weights that differ from the starting ones."""
-        return {name for name, value in self.weights.items() if not torch.equal(value, self.start[name])}
+        """Names of the weights that the steps changed."""
+        return {name for name, value in self.last.items() if not torch.equal(value, self.start[name])}
 
 
 def small_model(folder: Path, params: FineTuningParams | None = None, **options: Any) -> TextEmbeddingModel:
@@ -201,11 +238,11 @@ def fit_small(
         }
     )
     method = EmbeddingsMethod({"name": "small"}, main_metric, direction)
-    start = {name: value.clone() for name, value in module.model.state_dict().items()}
+    start, after = copy_of(module.model), WeightsAfterSteps()
     small_run = run or SmallRun(folder)
-    small_run.callbacks.extend(callbacks or [])
+    small_run.callbacks.extend([after, *(callbacks or [])])
     fit(module, method, config, small_run, checkpoint)  # type: ignore[arg-type]
-    return Training(module, small_run, start)
+    return Training(module, small_run, start, after.weights)
 
 
 def train_small(folder: Path, into: Path, *, fitting: Mapping[str, Any] | None = None, **building: Any) -> Training:
