@@ -51,7 +51,6 @@ def run(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
     """The config to evaluate, and the folder of the tuned model where a run is evaluated."""
     from hft.config import check, compose
-
     from hft.errors import RunNotFoundError
 
     options = _model_options()

@@ -60,7 +60,8 @@ def _allowed(detail: dict[str, Any]) -> str:
         return str(detail["ctx"]["error"])
     if detail["type"] in _IN_WORDS:
         return _IN_WORDS[detail["type"]]
-    message = str(detail["msg"]).removeprefix("Input should be ")
+    # Without pydantic's account of how it tried: "a valid integer, unable to parse string as an integer".
+    message = str(detail["msg"]).removeprefix("Input should be ").partition(", unable to parse")[0]
     return message[:1].lower() + message[1:]
 
 

@@ -17,7 +17,7 @@ from hft.data.pools import evaluation_pools
 from hft.data.quarantine import Quarantine
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
-from hft.data.splitters import SPLITS, TRAIN
+from hft.data.splitters import SPLITS, TRAIN, QuerySplitter
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def prepare_ranking_data(
         rng = np.random.default_rng([seed, number])
         splits[name] = _complete(part, number, data, needed, limit_sessions, rng, dropped)
         if len(splits[name]) == 0 and name in required_splits:
-            raise DataError(_empty_split_message(name, np.bincount(assigned, minlength=3), splitter))
+            raise DataError(_empty_split_message(name, assigned, inputs, splitter))
     pools: dict[str, NDArray[np.int32]] = {}
     if candidates == "corpus":
         pools = evaluation_pools(splits["validation"], splits["test"], needed, validation_pool, limit_items, seed)
@@ -168,13 +168,15 @@ def _limited(inputs: FineTuningInputs, limit: int | None, rng: np.random.Generat
     return inputs.select(np.sort(rng.permutation(len(inputs))[:limit]))
 
 
-def _empty_split_message(name: str, counts: NDArray[np.int64], splitter: Splitter) -> str:
+def _empty_split_message(name: str, assigned: NDArray[np.int8], inputs: FineTuningInputs, splitter: Splitter) -> str:
+    counts = np.bincount(assigned, minlength=len(SPLITS))
     found = ", ".join(f"{split} {count}" for split, count in zip(SPLITS, counts, strict=True))
+    other = "by_group" if isinstance(splitter, QuerySplitter) else "by_query"
     return (
         f"data.splitter ({type(splitter).__name__}): no session is left for {name} (sessions by split: "
-        f"{found}). Training needs sessions with an event in train, validation and test. Choose another "
-        f"splitter (data/splitter=by_query), change its shares (data.splitter.validation, data.splitter.test), "
-        f"or give more sessions."
+        f"{found}; {len(set(inputs.queries))} distinct queries). Training needs sessions with an event in train, "
+        f"validation and test. Choose another splitter (data/splitter={other}), change its shares "
+        f"(data.splitter.validation, data.splitter.test), or give more sessions."
     )
 
 
