@@ -13,5 +13,6 @@ def quiet_lightning() -> None:
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty", category=Warning)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=Warning)
     warnings.filterwarnings("ignore", message="Found .* module\\(s\\) in eval mode", category=Warning)

@@ -138,3 +138,11 @@ def test_ctrl_c_ends_the_training_as_an_interruption(tiny_bert: Path, tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         fit_small(build_small(tiny_bert), tmp_path, callbacks=[Stop()])
     assert signal.getsignal(signal.SIGINT) == handler
+
+
+def test_a_last_batch_of_one_session_has_no_negative_in_the_batch_and_is_no_error(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = train_small(tiny_bert, tmp_path, settings={"batch_size": 19, "negatives": "in_batch"})
+    assert made.series("train_pairs")[1] == 0
+    assert made.series("train_loss")[1] == 0

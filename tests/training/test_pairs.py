@@ -153,3 +153,11 @@ def test_a_batch_without_a_pair_is_an_empty_plan() -> None:
 def test_the_epochs_are_divided_evenly_among_the_codes(order: list[int], epochs: int, expected: list[int]) -> None:
     stages = [stage_of_epoch(order, epoch, epochs) for epoch in range(epochs)]
     assert stages == [ExamplesType(code) for code in expected]
+
+
+def test_downsampling_counts_only_negatives_so_that_one_of_them_stays() -> None:
+    """Of five results not picked here, four were picked for the same query elsewhere: the fifth is the negative."""
+    lists = [(0, [0, 1, 2, 3, 4, 5], [1.0] + [0.0] * 5), (0, [1, 2, 3, 4], [1.0] * 4)]
+    for seed in range(5):
+        plan = plan_of(sessions_of(lists), rows=[0], seed=seed, negative_downsampling=0.2)
+        assert pairs_of(plan) == {(0, 0, 0, 5)}

@@ -99,6 +99,8 @@ class EmbeddingsFineTuner(pl.LightningModule):
                 f"The loss became {loss.item()} at step {self.global_step}. Lower params.items_lr and params.query_lr, "
                 "or set trainer.gradient_clip_val."
             )
+        if not loss.requires_grad:  # the batch has no pair, so that nothing was embedded
+            loss = loss + 0.0 * sum(weight.sum() for weight in _moving(self.model))
         health = {f"train_{name}": value for name, value in pair_health(self.settings.loss_func, kept).items()}
         values = {"train_loss": float(loss.detach()), "train_pairs": float(len(kept)), **health}
         self.log_dict(values, batch_size=batch.num_sessions)
