@@ -33,6 +33,21 @@ def settings_of(config: DictConfig) -> FineTuningSettings:
     )
 
 
+def parts_of(config: DictConfig, precision: str) -> dict[str, Any]:
+    """What FineTuningMethod.build takes beside model, data, settings and params.
+
+    Args:
+        config: the run's.
+        precision: as resolved, no longer `auto`.
+    """
+    return {
+        "optimizer": instantiate(config.optimizer),
+        "scheduler": instantiate(config.scheduler),
+        "precision": precision,
+        "seed": config.seed,
+    }
+
+
 def data_options(config: DictConfig, quarantine: Path) -> dict[str, Any]:
     """The scalars of the `data` node as arguments of FineTuningMethod.prepare."""
     options: Any = OmegaConf.to_container(config.data, resolve=True)

@@ -69,8 +69,8 @@ class SettingsScalars(BaseModel):
         test_each_n_inputs: validate each time that so many training sessions were seen: a whole number is a
             count, a fraction up to 1.0 a share of the epoch. Rounded to whole batches.
         is_similarity: whether a higher rank is a better one; None asks the ranker.
-        negatives: where negatives come from: results shown with the positive and not picked (`shown`), results
-            of the other sessions of the batch (`in_batch`), or `both`.
+        negatives: where negatives come from: results shown with the positive and not picked (`shown`), what was
+            picked in the other sessions of the batch (`in_batch`), or `both`: then also what they only showed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

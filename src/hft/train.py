@@ -45,7 +45,7 @@ def train(
     require_valid(config)
     from hydra.utils import instantiate
 
-    from hft.assembly import data_options, params_of, settings_of
+    from hft.assembly import data_options, params_of, parts_of, settings_of
     from hft.fitting import drop_checkpoints, fit, on_device
     from hft.run import Run
 
@@ -66,16 +66,7 @@ def train(
             with run.phase("evaluation"):
                 start = run.measure(method, model, texts, settings)
             with run.phase("training"):
-                module = method.build(
-                    model,
-                    texts,
-                    settings,
-                    params,
-                    optimizer=instantiate(config.optimizer),
-                    scheduler=instantiate(config.scheduler),
-                    precision=run.precision,
-                    seed=config.seed,
-                )
+                module = method.build(model, texts, settings, params, **parts_of(config, run.precision))
                 fit(module, method, config, run)
             with run.phase("evaluation"):
                 tuned = run.measure(method, model, texts, settings, start=start)
