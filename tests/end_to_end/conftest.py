@@ -9,13 +9,12 @@ import pytest
 
 from small_collections import write_beir, write_session_files
 
-# Two real steps, without pictures of progress and without a tracking store.
-TWO_STEPS = (
+# Without a progress bar and without a tracking store.
+QUIET = (
     "threads=1",
     "seed=3",
     "tracking=csv",
     "settings.batch_size=8",
-    "++trainer.max_steps=2",
     "trainer.enable_progress_bar=false",
     "trainer.precision=32-true",
 )
@@ -53,10 +52,10 @@ def tiny_model(tiny_bert: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def two_steps() -> list[str]:
     """Overrides for two steps, nothing tracked."""
-    return list(TWO_STEPS)
+    return [*QUIET, "++trainer.max_steps=2"]
 
 
 @pytest.fixture(scope="session")
 def small_run(session_files: list[str], tiny_model: list[str]) -> list[str]:
-    """Overrides of a whole run in about a second."""
-    return [*session_files, *tiny_model, *TWO_STEPS]
+    """Overrides of a whole run in about a second, in which the model becomes better."""
+    return [*session_files, *tiny_model, *QUIET, "settings.num_epochs=2", "params.items_lr=1e-2"]

@@ -78,11 +78,11 @@ def test_a_method_is_added_by_a_yaml_file(own_method: Path, place: Path, small_r
 
 
 def test_the_command_line_wins_over_the_experiment_and_that_over_the_method(
-    own_method: Path, small_run: list[str]
+    own_method: Path,
 ) -> None:
-    params = hft.compose([*small_run, "method=mine", "experiment=warm", "params.items_weight_decay=0.3"]).params
+    params = hft.compose(["method=mine", "experiment=warm", "params.items_weight_decay=0.3"]).params
     assert (params.margin, params.items_lr, params.items_weight_decay) == (0.1, 2e-3, 0.3)
-    assert hft.compose([*small_run, "method=mine", "loss=infonce"]).loss._target_ == "hft.losses.InfoNCELoss"
+    assert hft.compose(["method=mine", "loss=infonce"]).loss._target_ == "hft.losses.InfoNCELoss"
 
 
 def test_a_slip_in_an_own_method_names_its_key(
@@ -110,6 +110,7 @@ def test_a_reproduction_is_equal_to_the_last_bit(
     again = _records(place)[1]
     assert "It holds: every loss, every metric and the weights are equal to the last bit." in printed
     assert again.results.weights == recorded.results.weights
+    assert hft.load(again.folder).fingerprint != recorded.hashes["base_model"]
     assert again.results.steps == recorded.results.steps
     assert again.results.metrics == recorded.results.metrics
     assert again.reproduces == recorded.run_id
