@@ -15,12 +15,12 @@ from omegaconf import OmegaConf
 
 from hft.data import FineTuningInputs, ItemsSet, RankingData
 from hft.data.report import PreparationReport
-from hft.fitting import fit
 from hft.losses import InfoNCELoss
 from hft.methods import EmbeddingsMethod
 from hft.metrics import NDCG
 from hft.models import CosineRanker, TextEmbeddingModel, load_text_model
-from hft.quiet import quiet_lightning
+from hft.running.fitting import fit
+from hft.running.quiet import quiet_lightning
 from hft.settings import FineTuningParams, FineTuningSettings
 from hft.techniques import FullFineTuning
 from hft.training import EmbeddingsFineTuner
@@ -97,7 +97,7 @@ def params_with(**changes: Any) -> FineTuningParams:
 
 @dataclass
 class SmallRun:
-    """Stands where hft.run.Run stands: a folder and a list of the rows that a run would write down."""
+    """Stands where hft.running.run.Run stands: a folder and a list of the rows that a run would write down."""
 
     folder: Path
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -221,7 +221,7 @@ def fit_small(
     checkpoint: Path | None = None,
     run: SmallRun | None = None,
 ) -> Training:
-    """Trains a module with hft.fitting, as hft.train does."""
+    """Trains a module with hft.running.fitting, as hft.train does."""
     quiet_lightning()
     arguments = {
         "_target_": "pytorch_lightning.Trainer",

@@ -69,9 +69,7 @@ def test_the_old_content_is_seen_until_the_block_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()])
-def test_an_error_in_the_block_keeps_the_old_content_and_passes_through(
-    tmp_path: Path, error: BaseException
-) -> None:
+def test_an_error_in_the_block_keeps_the_old_content_and_passes_through(tmp_path: Path, error: BaseException) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
 
@@ -116,9 +114,7 @@ def test_a_full_disk_while_a_folder_is_replaced_keeps_the_old_folder(small_disk:
     assert names(small_disk) == ["model"]
 
 
-def test_a_disk_that_fills_up_at_the_flush_is_a_storage_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_up_at_the_flush_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 

@@ -30,10 +30,10 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
     require_valid(config)
     from hydra.utils import instantiate
 
-    from hft.assembly import data_options, settings_of, starting_model
-    from hft.fitting import on_device
     from hft.models import load_saved_model
-    from hft.surroundings import Surroundings
+    from hft.running.assembly import data_options, settings_of, starting_model
+    from hft.running.fitting import on_device
+    from hft.running.surroundings import Surroundings
 
     surroundings = Surroundings.of(config)
     surroundings.apply()

@@ -45,9 +45,9 @@ def train(
     require_valid(config)
     from hydra.utils import instantiate
 
-    from hft.assembly import data_options, params_of, parts_of, settings_of
-    from hft.fitting import drop_checkpoints, fit, on_device
-    from hft.run import Run
+    from hft.running.assembly import data_options, params_of, parts_of, settings_of
+    from hft.running.fitting import drop_checkpoints, fit, on_device
+    from hft.running.run import Run
 
     with Run(config, folder, choices=choices, overrides=overrides) as run:
         method = instantiate(config.method)

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from hft.fitting import CHECKPOINTS_NAME
+from hft.running.fitting import CHECKPOINTS_NAME
 from hft.training import linear_warmup
 from small_training import SmallRun, Training, build_small, fit_small, same
 

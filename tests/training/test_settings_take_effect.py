@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from torch.optim.lr_scheduler import StepLR
 
-from hft.assembly import validation_interval
 from hft.losses import InfoNCELoss, MarginRankingLoss, ProbMarginRankingLoss
 from hft.metrics import MRR, NDCG, Recall
 from hft.models import CosineRanker, DotRanker, EuclideanRanker
+from hft.running.assembly import validation_interval
 from hft.training import linear_warmup
 from small_training import RESULTS, Training, same, small_data, train_small
 

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from hft.api import load
-    from hft.progress import text_progress
+    from hft.running.progress import text_progress
 
     model = load(args.run, args.outputs)
     with text_progress(Console(stderr=True), f"{len(texts):,} texts") as progress:

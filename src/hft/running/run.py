@@ -14,7 +14,6 @@ import numpy as np
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from hft.assembly import starting_model
 from hft.experiments import (
     MODEL_NAME,
     PER_QUERY_NAME,
@@ -27,9 +26,10 @@ from hft.experiments import (
     open_run,
 )
 from hft.files import atomic_write
-from hft.progress import StepProgress
 from hft.reporting import print_report, save_pictures, write_report
-from hft.surroundings import Surroundings
+from hft.running.assembly import starting_model
+from hft.running.progress import StepProgress
+from hft.running.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from hft.data import RankingData

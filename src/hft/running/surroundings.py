@@ -11,8 +11,8 @@ import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
-from hft.progress import text_progress
-from hft.quiet import quiet_lightning
+from hft.running.progress import text_progress
+from hft.running.quiet import quiet_lightning
 from hft.training import resolve_accelerator, resolve_precision
 
 # As torch starts with: one thread a physical core. A run that sets another number must not change the next one's.

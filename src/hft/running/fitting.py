@@ -16,14 +16,14 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-from hft.assembly import accumulators_of, trainer_of, validation_interval
 from hft.errors import ConfigError, TrainingError
+from hft.running.assembly import accumulators_of, trainer_of, validation_interval
 from hft.training import BestWeights, EmbeddingsFineTuner, ResumePoint, StepLog
 from hft.training.batching import EpochSampler
 
 if TYPE_CHECKING:
     from hft.methods import FineTuningMethod
-    from hft.run import Run
+    from hft.running.run import Run
 
 # Holds last.ckpt, from which an interrupted run can go on.
 CHECKPOINTS_NAME = "checkpoints"
