@@ -23,9 +23,10 @@ MAY_IMPORT = {
     "training": {"models", "losses", "metrics"},
 }
 
-# The way of a run lies outside the rooms (train.py and the modules beside it): it knows every room, and no room knows
-# it. Only the command line stands above it.
-ABOVE_THE_ROOMS = {"cli"}
+# The way of a run (train.py, evaluate.py and the room `running`) knows every room, and no room knows it. Only the command
+# line stands above it.
+ABOVE_THE_ROOMS = {"cli", "running"}
+KNOW_A_RUN = {"cli", "running", "train", "evaluate"}
 
 # `python -m hft.train` is `hft train`.
 EXCEPTIONS = {("hft.train", "cli")}
@@ -112,9 +113,14 @@ def test_nothing_but_the_command_line_imports_the_command_line():
         for name in MODULES
         if name.split(".")[:2] != ["hft", "cli"]
         for part, _ in parts_of_hft_imported(name)
-        if part in ABOVE_THE_ROOMS
+        if part == "cli"
     }
     assert importers - EXCEPTIONS == {("hft.__main__", "cli")}
+
+
+def test_only_the_way_of_a_run_imports_the_room_of_a_run():
+    importers = {name.split(".")[1] for name in MODULES for part, _ in parts_of_hft_imported(name) if part == "running"}
+    assert importers <= KNOW_A_RUN
 
 
 def test_a_hydra_plugin_imports_hft_only_inside_functions():

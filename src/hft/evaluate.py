@@ -31,9 +31,7 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
     from hydra.utils import instantiate
 
     from hft.models import load_saved_model
-    from hft.running.assembly import data_options, settings_of, starting_model
-    from hft.running.fitting import on_device
-    from hft.running.surroundings import Surroundings
+    from hft.running import Surroundings, data_options, on_device, settings_of, starting_model
 
     surroundings = Surroundings.of(config)
     surroundings.apply()

@@ -45,9 +45,7 @@ def train(
     require_valid(config)
     from hydra.utils import instantiate
 
-    from hft.running.assembly import data_options, params_of, parts_of, settings_of
-    from hft.running.fitting import drop_checkpoints, fit, on_device
-    from hft.running.run import Run
+    from hft.running import Run, data_options, drop_checkpoints, fit, on_device, params_of, parts_of, settings_of
 
     with Run(config, folder, choices=choices, overrides=overrides) as run:
         method = instantiate(config.method)

@@ -1,1 +1,24 @@
-"""One run from its start to its end: what it computes with, its objects, its training, its record, its progress."""
+"""One run from its start to its end: what it computes with, its objects, its training, its record, its progress.
+
+Of hft only train.py, evaluate.py and the command line know this room; it knows every other one.
+"""
+
+from __future__ import annotations
+
+from hft.running.assembly import data_options, params_of, parts_of, settings_of, starting_model
+from hft.running.fitting import drop_checkpoints, fit, on_device
+from hft.running.run import Run
+from hft.running.surroundings import Surroundings
+
+__all__ = [
+    "Run",
+    "Surroundings",
+    "data_options",
+    "drop_checkpoints",
+    "fit",
+    "on_device",
+    "params_of",
+    "parts_of",
+    "settings_of",
+    "starting_model",
+]
