@@ -23,8 +23,8 @@ MAY_IMPORT = {
     "training": {"models", "losses", "metrics"},
 }
 
-# The way of a run (train.py, evaluate.py and the room `running`) knows every room, and no room knows it. Only the command
-# line stands above it.
+# The way of a run (train.py, evaluate.py and the room `running`) knows every room, and no room knows it. Only the
+# command line stands above it.
 ABOVE_THE_ROOMS = {"cli", "running"}
 KNOW_A_RUN = {"cli", "running", "train", "evaluate"}
 
