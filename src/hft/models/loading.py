@@ -108,8 +108,17 @@ def load_text_model(
     ).eval()
 
 
-def load_saved_model(folder: str | os.PathLike[str]) -> TextEmbeddingModel:
+def load_saved_model(
+    folder: str | os.PathLike[str], *, max_length: int | None = None, dropout: float | None = None
+) -> TextEmbeddingModel:
     """Loads what `TextEmbeddingModel.save` wrote, or any sentence-transformers text folder, exactly as it says.
+
+    Towers, pooling, dense layers, normalisation and prompts are the folder's; only what is no part of the tuned
+    weights can be asked for.
+
+    Args:
+        folder: of the model.
+        max_length, dropout: as in `load_text_model`; None: as the folder says.
 
     Raises:
         ModelError: there is no such folder, or it is no model that hft can load.
@@ -117,7 +126,7 @@ def load_saved_model(folder: str | os.PathLike[str]) -> TextEmbeddingModel:
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise ModelError(f"{path}: no such folder. Give the folder of a saved model (it holds modules.json).")
-    return load_text_model(source=str(path))
+    return load_text_model(source=str(path), max_length=max_length, dropout=dropout)
 
 
 def _build_tower(layout: TowerLayout, wishes: _Wishes) -> TextTower:

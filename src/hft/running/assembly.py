@@ -51,14 +51,15 @@ def parts_of(config: DictConfig, precision: str) -> dict[str, Any]:
 def data_options(config: DictConfig, quarantine: Path) -> dict[str, Any]:
     """The scalars of the `data` node as arguments of FineTuningMethod.prepare."""
     options: Any = OmegaConf.to_container(config.data, resolve=True)
-    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", "negatives")}
+    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter")}
     return {**scalars, "quarantine_path": quarantine, "seed": config.seed}
 
 
 def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:
     """The model that a run starts from, and the run that tuned it where an earlier one did.
 
-    It is the model group's model, or the tuned model of the run that `iteration.start_from` names.
+    It is the model group's model, or the tuned model of the run that `iteration.start_from` names. That one is what
+    its folder says (towers, pooling, dense layers, prompts); of the model group only `max_length` and `dropout` apply.
 
     Raises:
         RunNotFoundError: no such run.
@@ -68,10 +69,11 @@ def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:
     if start_from is None:
         return instantiate(config.model), None
     from hft.experiments import MODEL_NAME, find_run
+    from hft.models import load_saved_model
 
     parent = find_run(start_from, config.outputs)
-    source = str(parent.folder / MODEL_NAME)
-    return instantiate(config.model, source=source, revision=None, sha256=None, dense_dim=None), parent
+    asked = {name: config.model.get(name) for name in ("max_length", "dropout")}
+    return load_saved_model(parent.folder / MODEL_NAME, **asked), parent
 
 
 def accumulators_of(config: DictConfig) -> dict[str, Any]:
