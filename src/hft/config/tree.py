@@ -16,6 +16,9 @@ from hft.config.report import Finding, first_line, nearest
 _ONLY_IN_A_JOB = re.compile(r"\$\{hydra:")
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
+# A reference to a key, and nothing in it that could be a resolver or lead to one.
+_REFERENCE_TO_A_KEY = re.compile(r"\$\{[\w.\[\]-]+\}")
+
 
 class Unknown:
     """Stands where a value is missing, cannot be resolved, or is known only once a job runs."""
@@ -59,6 +62,14 @@ def plain_tree(config: DictConfig) -> ConfigTree:
 def targets(tree: ConfigTree) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every node with a `_target_`, nested and in lists too, with its dotted key. References are not followed."""
     yield from _targets(tree.values, "", tree)
+
+
+def refers_to_keys_only(text: str) -> bool:
+    """Whether all references of a text are plain ones to other keys: `${seed}`, not `${oc.env:HOME}`.
+
+    What is not certain counts as a resolver: `${${a}:b}` is one, whatever `a` is.
+    """
+    return "${" not in _REFERENCE_TO_A_KEY.sub("", text)
 
 
 def join(prefix: str, key: object) -> str:
