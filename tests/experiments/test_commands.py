@@ -13,6 +13,7 @@ from small_runs import train_line
 import hft
 import hft.cli.reproduce
 from hft.cli import main
+from hft.cli.variation import vary_config
 from hft.experiments import RunRecord, find_run, list_runs, load_record
 
 OVERRIDES = ["tracking=csv", "params.items_lr=0.05"]
@@ -129,6 +130,45 @@ def test_what_the_user_trusts_runs(recorded: RunRecord) -> None:
         config["loss"] = {"_target_": "mylosses.Mine"}
     recorded.save()
     assert main(["reproduce", "a", "--trust", "mylosses"]) == 0
+
+
+def test_a_record_from_elsewhere_does_not_read_the_environment(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hush")
+    for config in (recorded.config, recorded.config_unresolved):
+        config["run_name"] = "${oc.env:SECRET}"
+    recorded.save()
+    for command in (["reproduce", "a"], ["reproduce", "a", "seed=1"], ["evaluate", "a"]):
+        assert main(command) == 2
+        printed = told(capsys)
+        assert "config.run_name" in printed
+        assert "hush" not in printed
+    assert len(list_runs()) == 1
+
+
+def test_a_record_does_not_say_where_configs_are_searched(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "theirs" / "ranker").mkdir(parents=True)
+    (tmp_path / "theirs" / "ranker" / "evil.yaml").write_text("_target_: os.system\ncommand: touch owned\n")
+    recorded.overrides = [f"hydra.searchpath=[file://{tmp_path}/theirs]", "ranker=evil"]
+    for config in (recorded.config, recorded.config_unresolved):
+        config["ranker"] = {"_target_": "os.system", "command": "touch owned"}
+    recorded.save()
+    assert main(["reproduce", "a", "loss=margin"]) == 2
+    assert "--trust os.system" in told(capsys)
+    assert len(list_runs()) == 1
+
+
+def test_a_variation_does_not_push_to_the_store_of_the_record(recorded: RunRecord) -> None:
+    theirs = {"kind": "mlflow", "uri": "http://somebody.else:5000", "log_model": True}
+    for config in (recorded.config, recorded.config_unresolved):
+        config["tracking"] = theirs
+    own = vary_config(recorded, ["seed=1"]).config.tracking
+    assert (own.kind, own.uri) == ("mlflow", "sqlite:///outputs/mlflow.db")
+    assert vary_config(recorded, ["seed=1", "tracking=csv"]).config.tracking.kind == "csv"
+    assert vary_config(recorded, ["tracking.uri=http://mine"]).config.tracking.uri == "http://mine"
 
 
 def varied(capsys: pytest.CaptureFixture[str], *overrides: str) -> tuple[dict[str, Any], RunRecord]:

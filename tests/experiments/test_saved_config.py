@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from omegaconf.resolvers import oc
 from small_runs import plain, small_config, train_line
 
-from hft.experiments.saved_config import Change, apply_changes, config_to_repeat, graft, saved_config
+from hft.errors import ConfigError
+from hft.experiments.saved_config import (
+    Change,
+    apply_changes,
+    config_to_repeat,
+    config_to_vary,
+    graft,
+    saved_config,
+)
 
 
 def test_a_saved_config_resolves_to_what_was_recorded() -> None:
@@ -28,6 +37,52 @@ def test_what_a_resolver_answered_stays(monkeypatch: pytest.MonkeyPatch) -> None
     record = train_line(small_config(place="${oc.env:PLACE}/${seed}"), Path("run"))
     monkeypatch.setenv("PLACE", "now")
     assert saved_config(record).place == "then/0"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("run_name", "${oc.env:SECRET}"), ("seed", "${threads}"), ("data", {"x": [{"y": r"\${oc.env:SECRET}"}]})],
+)
+def test_a_record_whose_resolved_config_holds_a_reference_is_refused(
+    key: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hush")
+    record = train_line(small_config(), Path("run"))
+    record.config[key] = value
+    with pytest.raises(ConfigError, match=rf"config\.{key}.*Expected a value") as refusal:
+        saved_config(record)
+    assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["${oc.env:SECRET}", "${${kind}:SECRET}", "${oc.${part}:SECRET}", ["${oc.env:SECRET}"], {"a": "${oc.env:SECRET}"}],
+)
+def test_no_resolver_of_a_record_is_ever_answered(place: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = train_line(small_config(place="then", kind="oc.env", part="env"), Path("run"))
+    record.config_unresolved["place"] = place
+    record.config_unresolved["only_here"] = "${oc.env:SECRET}"
+
+    def answered(name: str, *default: str) -> str:
+        raise AssertionError("a resolver was answered")
+
+    OmegaConf.register_new_resolver("oc.env", answered, replace=True)
+    try:
+        config = saved_config(record)
+        assert plain(config) == record.config
+        assert "oc.env:" not in str(config)
+    finally:
+        OmegaConf.clear_resolver("oc.env")
+        OmegaConf.register_new_resolver("oc.env", oc.env)
+
+
+def test_a_variation_is_tracked_where_the_user_tracks() -> None:
+    record = train_line(small_config(), Path("run"))
+    own = {"tracking": {"kind": "mlflow", "uri": "sqlite:///${outputs}/mlflow.db", "log_model": True}}
+    assert config_to_vary(record, own, "outputs").tracking.kind == "csv"
+    record.config["tracking"] = {"kind": "mlflow", "uri": "http://somebody.else", "log_model": True}
+    record.config["outputs"] = "/somebody/else"
+    assert config_to_vary(record, own, "outputs").tracking.uri == "sqlite:///outputs/mlflow.db"
 
 
 def test_where_the_two_halves_disagree_the_resolved_one_counts() -> None:

@@ -83,7 +83,8 @@ def _of_run(args: argparse.Namespace) -> tuple[DictConfig, Path]:
         config, targets = varied.config, list(varied.targets)
         for warning in varied.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-    return check_trusted(config, [*args.trust, *targets]), record.folder / MODEL_NAME
+    # The saved config holds no resolver; those that overrides bring are the user's own.
+    return check_trusted(config, [*args.trust, *targets], resolvers=bool(args.overrides)), record.folder / MODEL_NAME
 
 
 def _model_options() -> list[str]:

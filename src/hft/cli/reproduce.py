@@ -66,7 +66,8 @@ def _vary(recorded: RunRecord, args: argparse.Namespace) -> int:
     from hft.experiments.reproduce import variation, vary
 
     varied = vary_config(recorded, args.overrides)
-    trusted = check_trusted(varied.config, [*args.trust, *varied.targets])
+    # The saved config holds no resolver; those that overrides and `tracking` bring are the user's own.
+    trusted = check_trusted(varied.config, [*args.trust, *varied.targets], resolvers=True)
     changes = variation(recorded, trusted)
     for warning in varied.warnings:
         _say(f"warning: {warning}")

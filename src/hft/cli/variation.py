@@ -36,18 +36,19 @@ def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
     """Applies overrides to a recorded config.
 
     A value override changes its key, and what refers to it follows. A group override composes the group as
-    `hft train` would now, and replaces its node whole.
+    `hft train` would now, and replaces its node whole. Where the run is tracked is never taken from the record.
 
     Raises:
         ConfigError: an override that the check refuses; all of them in one message.
     """
-    from hft.config import check_config
+    from hft.config import check_config, compose
     from hft.config.composer import config_loader
     from hft.config.keys import refuse_unknown_keys
     from hft.config.overrides import parse, sort_out
     from hft.config.report import CheckReport, Finding
     from hft.config.targets import TargetChecker
-    from hft.experiments.saved_config import apply_changes, graft, saved_config
+    from hft.experiments.reproduce import outputs_of
+    from hft.experiments.saved_config import apply_changes, config_to_vary, graft
 
     report, checker = CheckReport(), TargetChecker()
     with config_loader() as loader:
@@ -58,7 +59,8 @@ def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
         report.errors.append(Finding(str(sweep.input_line), "several values for one run", advice=advice))
     report.raise_errors()
 
-    config, targets = saved_config(recorded), []
+    config = config_to_vary(recorded, _container(compose([])), outputs_of(recorded))
+    targets: list[str] = []
     if request.groups:
         before, after = _composed(before_lines, after_lines, [str(o.input_line) for o in request.groups])
         config = graft(config, before, after, [_node(override.key_or_group) for override in request.groups])
@@ -83,6 +85,8 @@ def _lines(recorded: RunRecord, request: Request, loader: Any) -> tuple[list[str
 
     ignored = CheckReport()  # an option that no longer exists: the saved config has its content all the same
     old = sort_out(parse(recorded.overrides, loader, ignored), loader, ignored).groups
+    # The record does not say where configs are searched, nor how Hydra works: what is composed here is the user's own.
+    old = [override for override in old if not override.key_or_group.startswith("hydra")]
     new = [override.key_or_group for override in request.groups]
     before = [str(override.input_line) for override in old]
     kept = [

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hft.experiments.plain import same
+from hft.errors import ConfigError
+from hft.experiments.plain import flatten, same
 from hft.experiments.run_record import RunRecord
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-# `${oc.env:HOME}`, `${now:%H}`: what a resolver answers today is not what it answered then.
-_RESOLVER = re.compile(r"\$\{[^{}]*:")
+# A reference to another key. Whatever else stands in `${}` may be a resolver, or lead to one: `${oc.env:HOME}`,
+# `${now:%H}`, `${${a}:b}`.
+_REFERENCE_TO_A_KEY = re.compile(r"\$\{[\w.\[\]-]+\}")
 
 Tree = dict[str, Any]
 _ABSENT = object()
@@ -38,9 +40,14 @@ class Change:
 def saved_config(record: RunRecord) -> DictConfig:
     """The run's config with its interpolations, so that what follows a key goes on following it.
 
-    What a resolver had answered (an environment variable, the time) is fixed to the recorded answer. Where the two
-    configs of the record do not agree with each other, the resolved one counts.
+    What a resolver had answered (an environment variable, the time) is fixed to the recorded answer: what it answers
+    here and today is another thing, and none of the business of a record from elsewhere. Where the two configs of
+    the record do not agree with each other, the resolved one counts.
+
+    Raises:
+        ConfigError: the resolved config holds a reference, so that it is not what was resolved.
     """
+    _require_resolved(record)
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -71,6 +78,25 @@ def config_to_repeat(record: RunRecord) -> DictConfig:
         if value is not None and node in config:
             OmegaConf.update(config, key, value, force_add=True)
     return config
+
+
+def config_to_vary(record: RunRecord, own: Mapping[str, Any], outputs: str) -> DictConfig:
+    """The config that a variation starts from. It is tracked where the user tracks, not where the record was.
+
+    Args:
+        record: the run.
+        own: the user's own composition, interpolations kept. Its `tracking` takes the place of the recorded one; a
+            record that was tracked in its folder only stays so.
+        outputs: where the new run lands, and a local tracking store with it.
+    """
+    from omegaconf import OmegaConf
+
+    tree = _container(saved_config(record))
+    tree["outputs"] = outputs
+    recorded = record.config.get("tracking")
+    if "tracking" in own and not (isinstance(recorded, Mapping) and recorded.get("kind") == "csv"):
+        tree["tracking"] = own["tracking"]
+    return OmegaConf.create(tree)
 
 
 def graft(config: DictConfig, before: Mapping[str, Any], after: Mapping[str, Any], nodes: Iterable[str]) -> DictConfig:
@@ -108,14 +134,24 @@ def apply_changes(config: DictConfig, changes: Iterable[Change]) -> DictConfig:
     return changed
 
 
+def _require_resolved(record: RunRecord) -> None:
+    for key, value in flatten(record.config).items():
+        if "${" in f"{key} {value}":
+            raise ConfigError(
+                f"{record.folder}: run.yaml: config.{key}: found {value!r}. Expected a value: `config` is the resolved "
+                "config, and hft writes no reference into it. Write there what the run used."
+            )
+
+
 def _fixed(unresolved: Any, resolved: Any) -> Any:
+    """The unresolved side where it is sure to be values and references to keys, else the resolved one."""
     if isinstance(unresolved, Mapping) and isinstance(resolved, Mapping):
-        return {key: _fixed(value, resolved.get(key)) for key, value in unresolved.items()}
+        return {key: _fixed(unresolved.get(key, value), value) for key, value in resolved.items()}
     if isinstance(unresolved, list) and isinstance(resolved, list) and len(unresolved) == len(resolved):
         return [_fixed(one, other) for one, other in zip(unresolved, resolved, strict=True)]
-    if isinstance(unresolved, str) and _RESOLVER.search(unresolved):
-        return resolved
-    return unresolved
+    if isinstance(unresolved, str) and "${" not in _REFERENCE_TO_A_KEY.sub("", unresolved):
+        return unresolved
+    return resolved
 
 
 def _carried(tree: Tree, before: Mapping[str, Any], after: Mapping[str, Any], kept: set[tuple[str, ...]]) -> Tree:
