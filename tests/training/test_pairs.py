@@ -161,3 +161,14 @@ def test_downsampling_counts_only_negatives_so_that_one_of_them_stays() -> None:
     for seed in range(5):
         plan = plan_of(sessions_of(lists), rows=[0], seed=seed, negative_downsampling=0.2)
         assert pairs_of(plan) == {(0, 0, 0, 5)}
+
+
+def test_what_downsampling_dropped_does_not_come_back_from_another_session_of_the_batch() -> None:
+    shown = list(range(2, 12))
+    lists = [(0, [0, *shown], [1.0] + [0.0] * 10), (1, [1, *shown], [1.0] + [0.0] * 10)]
+    for seed in range(5):
+        plan = plan_of(sessions_of(lists), seed=seed, negatives="both", negative_downsampling=0.2)
+        for query in (0, 1):
+            negatives = {negative for asked, _, _, negative in pairs_of(plan) if asked == query}
+            assert len(negatives & set(shown)) == 2
+            assert negatives - set(shown) == {1 - query}

@@ -128,18 +128,18 @@ class PairPlanner:
             rows: int64[sessions of the batch].
             rng: the draw of negatives and of the positives that irrelevant sessions are paired with.
         """
-        positives, shown, irrelevant = self._entries(rows, rng)
+        positives, shown, own, irrelevant = self._entries(rows, rng)
         pairs = []
         if self.negatives in ("shown", "both"):
             pairs.append(_pairs_within_sessions(positives, shown))
         if self.negatives in ("in_batch", "both"):
-            pairs.append(self._pairs_across_sessions(positives, shown, rows))
+            pairs.append(self._pairs_across_sessions(positives, shown, own, rows))
         if len(irrelevant):
             pairs.append(_pairs_with_irrelevant(positives, irrelevant, len(rows), rng))
         return _assemble(pairs)
 
-    def _entries(self, rows: IntArray, rng: np.random.Generator) -> tuple[_Entry, _Entry, _Entry]:
-        """(positives, kept shown negatives, kept results of irrelevant sessions) of the batch."""
+    def _entries(self, rows: IntArray, rng: np.random.Generator) -> tuple[_Entry, _Entry, _Entry, _Entry]:
+        """(positives, kept shown negatives, all results, kept results of irrelevant sessions) of the batch."""
         sessions = self.sessions
         flat, owners = flat_rows(rows, sessions.offsets)
         entries = _Entry(
@@ -153,12 +153,13 @@ class PairPlanner:
         kept = _downsample(owners, negative & ~picked, self.negative_downsampling, rng)
         nothing = np.zeros(len(owners), dtype=bool)
         use_irrelevant = nothing if self.not_irrelevant_only else irrelevant & kept
-        return entries.take(picked), entries.take(kept & ~irrelevant), entries.take(use_irrelevant)
+        return entries.take(picked), entries.take(kept & ~irrelevant), entries, entries.take(use_irrelevant)
 
-    def _pairs_across_sessions(self, positives: _Entry, shown: _Entry, rows: IntArray) -> _Pairs:
+    def _pairs_across_sessions(self, positives: _Entry, shown: _Entry, own: _Entry, rows: IntArray) -> _Pairs:
         """Each positive with the distinct items of the batch that are no known positive of its query.
 
-        With `both`, the results shown with a positive are left to the pairs within its session.
+        With `both`, all results shown with a positive (`own`) are left to the pairs within its session: one that
+        downsampling dropped there must not come back because another session of the batch kept it.
         """
         sessions = self.sessions
         candidates = np.unique(
@@ -168,9 +169,11 @@ class PairPlanner:
         codes = sessions.pair_code(keys[:, None], np.broadcast_to(candidates, (len(positives), len(candidates))))
         allowed = ~np.isin(codes, self._known_positives)
         if self.negatives == "both":
-            own = np.zeros((len(rows), len(candidates)), dtype=bool)
-            own[shown.session, np.searchsorted(candidates, shown.item)] = True
-            allowed &= ~own[positives.session]
+            place = np.minimum(np.searchsorted(candidates, own.item), len(candidates) - 1)
+            here = candidates[place] == own.item if len(candidates) else np.zeros(len(own), dtype=bool)
+            is_own = np.zeros((len(rows), len(candidates)), dtype=bool)
+            is_own[own.session[here], place[here]] = True
+            allowed &= ~is_own[positives.session]
         positive, candidate = np.nonzero(allowed)
         taken = positives.take(positive)
         ones = np.ones(len(positive), dtype=np.float32)
