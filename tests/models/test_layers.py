@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModel
 
 from hft.errors import ConfigError, ModelError
 from hft.models import load_text_model
-from hft.models.dropout import set_module_dropout
+from hft.models.dropout import set_config_dropout
 from hft.models.encoders import position_capacity
 from hft.models.layers import encoder_layers, fix_first_layers
 
@@ -32,8 +32,11 @@ KINDS = {
 }  # fmt: skip
 
 
-def _encoder(kind: str) -> nn.Module:
-    return AutoModel.from_config(AutoConfig.for_model(kind, **KINDS[kind]))
+def _encoder(kind: str, dropout: float | None = None) -> nn.Module:
+    config = AutoConfig.for_model(kind, **KINDS[kind])
+    if dropout is not None:
+        set_config_dropout(config, dropout)
+    return AutoModel.from_config(config)
 
 
 def _output(encoder: nn.Module, upto: int) -> torch.Tensor:
@@ -71,11 +74,9 @@ def test_no_fixed_layers_means_that_the_embeddings_move_too(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_dropout_of_zero_makes_every_kind_of_encoder_exact_in_training(kind: str) -> None:
-    encoder = _encoder(kind)
-    set_module_dropout(encoder, 0.0)
-    assert torch.equal(_output(encoder.train(), 3), _output(encoder.eval(), 3))
-    set_module_dropout(encoder, 0.5)
-    assert not torch.equal(_output(encoder.train(), 3), _output(encoder.eval(), 3))
+    exact, random = _encoder(kind, 0.0), _encoder(kind, 0.5)
+    assert torch.equal(_output(exact.train(), 3), _output(exact.eval(), 3))
+    assert not torch.equal(_output(random.train(), 3), _output(random.eval(), 3))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from hft.errors import ConfigError, ModelError
-from hft.models.dropout import set_config_dropout, set_module_dropout
 from hft.models.fingerprint import weights_fingerprint
 from hft.models.layers import encoder_layers, fix_first_layers
 from hft.models.sentence_saving import save_model
@@ -185,12 +184,6 @@ class TextEmbeddingModel(nn.Module):
         for tower in self.towers:
             tower.requires_grad_(True)
             fix_first_layers(tower.encoder, num_fixed_layers)
-
-    def set_dropout(self, probability: float) -> None:
-        """Sets every dropout of both towers. It acts in training mode only."""
-        for tower in self.towers:
-            set_config_dropout(tower.config, probability)
-            set_module_dropout(tower, probability)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
