@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -20,7 +21,7 @@ from hft.config.static import (
 )
 from hft.config.static.annotations import ValueChecker, checker_of
 from hft.config.static.signatures import StaticParameter
-from hft.config.tree import ConfigTree, has_unknown, join, targets
+from hft.config.tree import UNKNOWN, ConfigTree, has_unknown, join, targets
 from hft.config.validation import findings_of
 
 # Keys that Hydra's instantiate reads itself.
@@ -80,6 +81,32 @@ class TargetChecker:
             return class_constant(self.symbol(target), name, self.symbols)
         except (NotFoundError, NotVerifiableError):
             return None
+
+    def constant_of(self, node: Any, name: str) -> Any:
+        """As `constant`, of the `_target_` of a node; None where the node has none."""
+        target = node.get("_target_") if isinstance(node, dict) else None
+        return self.constant(target, name) if isinstance(target, str) else None
+
+    def argument(self, node: Any, name: str) -> Any:
+        """What the target of a node gets for an argument: the config's value, else its default.
+
+        None where it takes no such argument or there is no target, `UNKNOWN` where the source does not tell.
+        """
+        target = node.get("_target_") if isinstance(node, dict) else None
+        if not isinstance(target, str):
+            return None
+        if name in node:
+            return node[name]
+        try:
+            parameter = self.signature(target).by_name.get(name)
+        except (NotFoundError, NotVerifiableError):
+            return UNKNOWN
+        if parameter is None:
+            return None
+        try:
+            return ast.literal_eval(parameter.default) if parameter.default is not None else UNKNOWN
+        except ValueError:
+            return UNKNOWN
 
     def _lookup(self, target: str) -> tuple[Symbol, StaticSignature]:
         if target not in self._found:

@@ -44,6 +44,13 @@ class ConfigTree:
     references: dict[str, str] = field(default_factory=dict)
     problems: list[Finding] = field(default_factory=list)
 
+    def get(self, key: str) -> Any:
+        """The value under a dotted key; None where there is none."""
+        try:
+            return lookup(self.values, key)
+        except KeyError:
+            return None
+
     def is_reference(self, key: str) -> bool:
         return key in self.references
 

@@ -13,11 +13,13 @@ from hft.losses.features import FineTuningFeatures
 class FineTuningLoss(nn.Module):
     """`loss(features) -> scalar`. A loss of one's own derives from this class.
 
-    `ignores` names the FineTuningParams that have no effect under the loss; the pre-flight check reads it
-    without importing the module, so it must be written as a literal.
+    `ignores` names the FineTuningParams that have no effect under the loss, and `ignores_negative_confidences` says
+    whether only the confidences of positives count; the pre-flight check reads them without importing the module,
+    so they must be written as literals.
     """
 
     ignores: ClassVar[frozenset[str]] = frozenset()
+    ignores_negative_confidences: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, features: FineTuningFeatures) -> Tensor:

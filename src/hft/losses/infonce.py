@@ -31,6 +31,7 @@ class InfoNCELoss(FineTuningLoss):
     """
 
     ignores: ClassVar[frozenset[str]] = frozenset({"margin"})
+    ignores_negative_confidences: ClassVar[bool] = True
 
     def __init__(self, temperature: Annotated[float, Field(gt=0.0)] = 0.05) -> None:
         super().__init__()

@@ -32,6 +32,7 @@ class DistShift(ABC):
 
     base_name: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    compares_with_start: ClassVar[bool] = True  # the starting model has no value; the pre-flight check reads it
 
     @property
     def name(self) -> str:

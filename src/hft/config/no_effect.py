@@ -1,0 +1,154 @@
+"""Warnings of what was set and has no effect beside the rest of the config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hft.config.report import CheckReport, Finding
+from hft.config.targets import TargetChecker
+from hft.config.tree import ConfigTree, lookup
+
+# What a shared tower does not use: it has the items tower's rate and decay.
+_OF_THE_QUERY_TOWER = ("query_lr", "query_weight_decay")
+
+# What `settings` holds for schedulers that refer to it, and no other.
+_OF_A_SCHEDULER = ("step_size", "gamma")
+
+# Sources whose shown lists are simulated after the split, with the argument and its value under which they are.
+_SIMULATES: dict[str, tuple[str, str] | None] = {
+    "hft.data.PythonDocs": None,
+    "hft.data.BeirFolder": ("reading", "labelled"),
+}
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A config, and how to tell what of it was asked for.
+
+    Args:
+        tree: the config.
+        named: dotted keys that the user named on the command line.
+        defaults: the values of the shipped train.yaml.
+    """
+
+    tree: ConfigTree
+    named: set[str]
+    defaults: dict[str, Any]
+
+    def is_set(self, key: str) -> bool:
+        """Whether a key was named, or differs from what is shipped."""
+        if key in self.named:
+            return True
+        try:
+            return bool(self.tree.get(key) != lookup(self.defaults, key))
+        except KeyError:
+            return False
+
+
+def warn_of_no_effect(
+    tree: ConfigTree, checker: TargetChecker, named: set[str], defaults: dict[str, Any], report: CheckReport
+) -> None:
+    """Warn of each value that was set and changes nothing.
+
+    Args:
+        tree: the config.
+        checker: reads targets.
+        named, defaults: as in hft.config.crosschecks.cross_check.
+        report: gets the warnings.
+    """
+    request = _Request(tree, named, defaults)
+    _of_loss_and_method(request, checker, report)
+    _of_a_shared_tower(request, checker, report)
+    _of_another_scheduler(request, report)
+    _of_the_curriculum(tree, report)
+    _of_shown_negatives(request, report)
+    _of_confidences(tree, checker, report)
+    _of_simulated_sessions(tree, checker, report)
+
+
+def _of_loss_and_method(request: _Request, checker: TargetChecker, report: CheckReport) -> None:
+    for part in ("loss", "method"):
+        node = request.tree.get(part)
+        for name in sorted(checker.constant_of(node, "ignores") or ()):
+            if request.is_set(f"params.{name}"):
+                _warn(report, f"params.{name}", f"is set, but the {part} {node['_target_']} ignores it")
+
+
+def _of_a_shared_tower(request: _Request, checker: TargetChecker, report: CheckReport) -> None:
+    if checker.argument(request.tree.get("model"), "shared") is not True:
+        return
+    for name in _OF_THE_QUERY_TOWER:
+        if request.is_set(f"params.{name}"):
+            _warn(
+                report,
+                f"params.{name}",
+                "is set, but the towers are shared (model.shared) and the query tower has no weights of its own",
+                f"set params.{name.replace('query', 'items')}, which a shared tower uses",
+            )
+
+
+def _of_another_scheduler(request: _Request, report: CheckReport) -> None:
+    for name in _OF_A_SCHEDULER:
+        key = f"settings.{name}"
+        if request.is_set(key) and not request.tree.refers_to(key):
+            scheduler = request.tree.get("scheduler._target_")
+            found = f"is set, but the scheduler {scheduler} ignores it"
+            _warn(report, key, found, "use scheduler=step_lr, or leave it")
+
+
+def _of_the_curriculum(tree: ConfigTree, report: CheckReport) -> None:
+    """With fewer epochs than codes, some codes have no epoch (hft.training.pairs.stage_of_epoch)."""
+    order, epochs = tree.get("params.examples_order"), tree.get("settings.num_epochs")
+    if not isinstance(order, list) or type(epochs) is not int or not 1 <= epochs < len(order):
+        return
+    reached = {epoch * len(order) // epochs for epoch in range(epochs)}
+    left_out = [str(code) for stage, code in enumerate(order) if stage not in reached]
+    _warn(
+        report,
+        "params.examples_order",
+        f"found {len(order)} codes for {epochs} {'epoch' if epochs == 1 else 'epochs'} (settings.num_epochs), "
+        f"so that {'this one never runs' if len(left_out) == 1 else 'these never run'}: {', '.join(left_out)}",
+        f"write settings.num_epochs={len(order)} or a multiple of it, or fewer codes",
+    )
+
+
+def _of_shown_negatives(request: _Request, report: CheckReport) -> None:
+    tree, key = request.tree, "params.negative_downsampling"
+    only_in_batch = tree.get("settings.negatives") == "in_batch" and tree.get("params.not_irrelevant_only") is True
+    if only_in_batch and request.is_set(key):
+        _warn(
+            report,
+            key,
+            "is set, but no shown negative is used (settings.negatives=in_batch, params.not_irrelevant_only=true)",
+            "write settings.negatives=shown or both, or leave it",
+        )
+
+
+def _of_confidences(tree: ConfigTree, checker: TargetChecker, report: CheckReport) -> None:
+    confidence = tree.get("confidence._target_")
+    if not isinstance(confidence, str) or confidence.rpartition(".")[2] == "ConstantConfidence":
+        return
+    loss = tree.get("loss")
+    if checker.constant_of(loss, "ignores_negative_confidences") is True:
+        _warn(
+            report,
+            "confidence",
+            f"found {confidence}, but under the loss {loss['_target_']} only the confidences of positives count",
+            "for those of negatives too: loss=prob_margin settings.negatives=shown",
+        )
+
+
+def _of_simulated_sessions(tree: ConfigTree, checker: TargetChecker, report: CheckReport) -> None:
+    source, key = tree.get("data.source"), "data.no_event_is_irrelevant"
+    target = source.get("_target_") if isinstance(source, dict) else None
+    if tree.get(key) is not True or not isinstance(target, str) or target not in _SIMULATES:
+        return
+    when = _SIMULATES[target]
+    if when is None or checker.argument(source, when[0]) == when[1]:
+        found = f"is set, but {target} simulates its sessions from known relevance, and none of them is irrelevant"
+        _warn(report, key, found, "leave it")
+
+
+def _warn(report: CheckReport, key: str, found: str, advice: str | None = None) -> None:
+    report.warnings.append(Finding(key, found, advice=advice))
