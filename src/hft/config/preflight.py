@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 # A check takes well under a second; a sweep with more choices than this time allows is checked in part.
 SECONDS_FOR_CHOICES = 0.6
 
-_BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-
 # What Hydra, OmegaConf and the YAML reader raise for what a user wrote.
 _COMPOSITION_ERRORS = (
     HydraException,
@@ -209,9 +207,9 @@ class _Check:
     def _check_choices(self, request: Request, config: DictConfig, named: set[str]) -> None:
         """Check every choice of every sweep, one at a time beside the first choices of the others."""
         started = time.monotonic()
+        sweeper = config.hydra.runtime.choices.get("hydra/sweeper")
         for override in request.sweeps:
-            basic = OmegaConf.select(config, "hydra.sweeper._target_") == _BASIC_SWEEPER
-            if basic and not override.is_discrete_sweep():
+            if sweeper == "basic" and not override.is_discrete_sweep():
                 self._report.errors.append(
                     Finding(
                         str(override.input_line),
