@@ -87,7 +87,7 @@ def writes_checkpoints(config: DictConfig) -> bool:
 
 
 def drop_checkpoints(config: DictConfig, folder: Path) -> None:
-    """Removes the checkpoints of a run that succeeded: they are three times the model, and nothing resumes it.
+    """Removes the checkpoints of a run that succeeded: they are four times the model, and nothing resumes it.
 
     `trainer.enable_checkpointing=true`, given and not just left out, keeps them.
     """
