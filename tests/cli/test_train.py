@@ -67,6 +67,23 @@ def test_a_wrong_request_is_refused_before_anything_runs(trained, folder, capsys
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["=3"], "=3: this override names no key"),
+        ([""], "'': an empty argument"),
+        (["--", "seed=1"], "a bare -- is not"),
+    ],
+)
+def test_what_names_no_key_gets_one_clear_message(trained, capsys, arguments, says):
+    assert main(["train", *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert says in printed
+    assert "_dummy" not in printed
+    assert printed.count("error:") + printed.count("hft train:") == 1
+    assert trained == []
+
+
 def test_hydras_advice_to_add_a_plus_is_not_what_a_typo_gets(trained, capsys):
     assert main(["train", "params.margim=1"]) == 2
     captured = capsys.readouterr()

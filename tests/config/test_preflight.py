@@ -79,6 +79,12 @@ REFUSED = [
     ("hydra.job.num=abc", "hydra.job.num", "Integer"),
     ("not an override", "not an override", "this is not an override"),
     ("seed=[1", "seed=[1", "this is not an override"),
+    ("=3", "=3", "this override names no key"),
+    ("+=3", "+=3", "this override names no key"),
+    ("~", "~", "this override names no key"),
+    ("~=3", "~=3", "allowed: KEY=VALUE, GROUP=OPTION, +KEY=VALUE or ~KEY"),
+    ("", "''", "an empty argument is no override"),
+    (" ", "' '", "an empty argument is no override"),
 ]
 
 

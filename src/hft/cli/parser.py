@@ -23,6 +23,10 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             ConfigError: an option or argument that the command does not take.
         """
+        if "--" in arguments:
+            raise ConfigError(
+                f"{self.prog}: a bare -- is not expected here: options and arguments come in any order. Leave it out."
+            )
         parsed, unknown = self.parse_known_intermixed_args(list(arguments))
         if unknown:
             word = unknown[0]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Choices of one sweep that are looked at; a range may have millions.
 MOST_CHOICES = 200
 
+_GRAMMAR = "KEY=VALUE, GROUP=OPTION, +KEY=VALUE or ~KEY"
+
 _SEARCH_PATH = "hydra.searchpath"
 
 
@@ -66,6 +68,10 @@ def parse(overrides: Sequence[str], loader: ConfigLoader, report: CheckReport) -
     parser = OverridesParser.create(config_loader=loader)
     parsed = []
     for line in overrides:
+        if not line.strip(" ~+=") or line.lstrip(" ~+").startswith("="):
+            found = "an empty argument is no override" if not line.strip() else "this override names no key"
+            report.errors.append(Finding(line if line.strip() else repr(line), found, _GRAMMAR))
+            continue
         try:
             parsed.extend(parser.parse_overrides([line]))
         except OverrideParseException as error:
@@ -73,7 +79,7 @@ def parse(overrides: Sequence[str], loader: ConfigLoader, report: CheckReport) -
                 Finding(
                     line,
                     "this is not an override",
-                    "KEY=VALUE, GROUP=OPTION, +KEY=VALUE or ~KEY",
+                    _GRAMMAR,
                     advice=f"quote values that hold blanks or commas, KEY='\"a, b\"' ({_cause(error)})",
                 )
             )
