@@ -15,7 +15,7 @@ SOURCE = ROOT / "src"
 CONF = ROOT / "conf"
 
 # Every room may import these; they import no room.
-FOUNDATION = {"errors": set(), "settings": {"errors"}, "files": {"errors"}}
+FOUNDATION = {"errors": set(), "settings": {"errors"}, "files": {"errors"}, "threads": set()}
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.
 MAY_IMPORT = {

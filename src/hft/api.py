@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hft.threads import wait_politely
+
 if TYPE_CHECKING:
     from hft.models import TextEmbeddingModel
 
@@ -20,6 +22,7 @@ def load(run: str | Path, outputs: str | Path = "outputs") -> TextEmbeddingModel
         RunNotFoundError: no run answers to it.
         ModelError: its model cannot be loaded.
     """
+    wait_politely()
     from hft.experiments import MODEL_NAME, find_run
     from hft.models import load_saved_model
 

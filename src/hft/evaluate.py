@@ -6,10 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.threads import wait_politely
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from hft.metrics import Report
+    from hft.running import Surroundings
 
 
 def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
@@ -25,16 +28,23 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
     Raises:
         ConfigError, DataError, ModelError: the request was wrong.
     """
+    wait_politely()
     from hft.config import require_valid
 
     require_valid(config)
+    from hft.running import Surroundings
+
+    surroundings = Surroundings.of(config)
+    with surroundings.applied():
+        return _evaluated(config, tuned, surroundings)
+
+
+def _evaluated(config: DictConfig, tuned: str | Path | None, surroundings: Surroundings) -> Report:
     from hydra.utils import instantiate
 
     from hft.models import load_saved_model
-    from hft.running import Surroundings, data_options, on_device, settings_of, starting_model
+    from hft.running import data_options, on_device, settings_of, starting_model
 
-    surroundings = Surroundings.of(config)
-    surroundings.apply()
     method, settings = instantiate(config.method), settings_of(config)
     moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     options = data_options(config, Path(config.outputs) / "quarantine" / f"{moment}.jsonl")

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.threads import wait_politely
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -40,6 +42,7 @@ def train(
         ConfigError, DataError, ModelError: the request was wrong; nothing was trained.
         TrainingError, StorageError: it was tried and did not succeed; the record says so.
     """
+    wait_politely()
     from hft.config import require_valid
 
     require_valid(config)

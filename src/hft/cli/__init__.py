@@ -14,6 +14,7 @@ from importlib import import_module
 from hft.cli.commands import COMMANDS, usage
 from hft.cli.failures import exit_status
 from hft.cli.parser import CommandParser
+from hft.threads import wait_politely
 
 __all__ = ["main"]
 
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _import_from_current_folder()
+    wait_politely()
     try:
         return _dispatch(arguments)
     except (Exception, KeyboardInterrupt) as error:
