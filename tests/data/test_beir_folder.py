@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from hft.data import BeirFolder, GivenSplitter, Quarantine, QuerySplitter, prepare_ranking_data
 from hft.errors import DataError
@@ -128,9 +129,12 @@ def test_movie_search_is_read_as_sessions(shared_data: Path) -> None:
 
 
 def test_given_test_queries_that_training_has_seen_leave_train(shared_data: Path) -> None:
+    """By the noise words that experiment=movie_search names."""
+    shipped = OmegaConf.load(Path(__file__).parents[2] / "conf" / "experiment" / "movie_search.yaml")
+    splitter = GivenSplitter(noise_words=list(shipped.data.splitter.noise_words))
     source = BeirFolder(shared_data / "movie_search", reading="shown")
-    strict = prepare_ranking_data(source, GivenSplitter(), candidates="shown")
-    loose = prepare_ranking_data(source, GivenSplitter(), candidates="shown", keep_seen_queries=True)
+    strict = prepare_ranking_data(source, splitter, candidates="shown")
+    loose = prepare_ranking_data(source, splitter, candidates="shown", keep_seen_queries=True)
     assert len(strict.test) == len(loose.test)
     assert strict.report.dropped["sessions whose query is held out from their split"] > 500
     assert len(loose.train) > len(strict.train)

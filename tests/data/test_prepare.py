@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hft.data import FineTuningInputs, GivenSplitter, ItemsSet, QuerySplitter, SessionFiles, prepare_ranking_data
+from hft.data import (
+    FineTuningInputs,
+    GivenSplitter,
+    GroupSplitter,
+    ItemsSet,
+    PythonDocs,
+    QuerySplitter,
+    SessionFiles,
+    prepare_ranking_data,
+)
 from hft.errors import DataError
 
 Make = Callable[..., FineTuningInputs]
@@ -89,11 +98,54 @@ def test_an_empty_split_is_an_error_that_says_which(make_inputs: Make, source_of
 def test_a_held_out_query_leaves_train_with_its_near_duplicates(make_inputs: Make, source_of: SourceOf) -> None:
     shown = [("the insidious", "ab", [1, 0]), ("INSIDIOUS netflix", "ab", [1, 0]), ("up", "ab", [1, 0])]
     inputs = make_inputs([*shown, ("alien", "ab", [0, 1])], split=["test", "train", "validation", "train"])
-    data = prepare_ranking_data(source_of(inputs), GivenSplitter(), candidates="shown")
+    data = prepare_ranking_data(source_of(inputs), GivenSplitter(noise_words=["netflix"]), candidates="shown")
     assert data.train.queries == ["alien"]
     assert data.report.dropped == {"sessions whose query is held out from their split": 1}
-    kept = prepare_ranking_data(source_of(inputs), GivenSplitter(), candidates="shown", keep_seen_queries=True)
+    kept = prepare_ranking_data(
+        source_of(inputs), GivenSplitter(noise_words=["netflix"]), candidates="shown", keep_seen_queries=True
+    )
     assert kept.train.queries == ["INSIDIOUS netflix", "alien"]
+
+
+@pytest.mark.parametrize("kind", [QuerySplitter, GivenSplitter, GroupSplitter])
+def test_the_splitters_noise_words_decide_on_leaks_and_go_with_the_data(
+    make_inputs: Make, source_of: SourceOf, kind: Any
+) -> None:
+    queries = [f"title{n // 2 * 2} {'netflix' if n % 2 else ''}" for n in range(80)]
+    inputs = make_inputs(
+        [(query, "ab", [1, 0]) for query in queries],
+        group=[f"g{n}" for n in range(80)],
+        split=["train" if n % 2 else ("validation", "test")[n % 4 // 2] for n in range(80)],
+    )
+    noisy = prepare_ranking_data(
+        source_of(inputs), kind(noise_words=["netflix"]), candidates="shown", required_splits=("test",)
+    )
+    plain = prepare_ranking_data(source_of(inputs), kind(), candidates="shown", required_splits=("test",))
+    assert (noisy.noise_words, plain.noise_words) == (("netflix",), ())
+
+    def titles(data: Any, split: str) -> set[str]:
+        return {query.split()[0] for query in data.splits[split].queries}
+
+    assert not titles(noisy, "train") & titles(noisy, "test")
+    assert titles(plain, "train") & titles(plain, "test")
+
+
+def test_simulated_sessions_without_a_click_are_irrelevant_by_option() -> None:
+    def prepared(no_event_is_irrelevant: bool) -> Any:
+        return prepare_ranking_data(
+            PythonDocs(click_probability=0.3),
+            GroupSplitter(),
+            candidates="corpus",
+            limit_sessions=60,
+            limit_items=100,
+            no_event_is_irrelevant=no_event_is_irrelevant,
+        )
+
+    left_out, kept = prepared(False), prepared(True)
+    assert not left_out.train.is_irrelevant.any()
+    assert 0 < kept.train.is_irrelevant.sum() < len(kept.train)
+    assert (kept.train.is_irrelevant == ~kept.train.has_event).all()
+    assert kept.test.labels().grades.sum() == len(kept.test)
 
 
 def many(make_inputs: Make, count: int = 120, **columns: Any) -> FineTuningInputs:

@@ -17,6 +17,7 @@ def test_what_training_has_seen_of_each_input(make_inputs: Callable[..., FineTun
         ],
         judged=[None, None, None, None, {"f": 1.0, "a": 0.0}],
     )
-    qualities = seen_in_training(train, test)
+    qualities = seen_in_training(train, test, ["netflix"])
     assert qualities.query_seen.tolist() == [True, False, True, False, False]
+    assert seen_in_training(train, test).query_seen.tolist() == [False, False, True, False, False]
     assert qualities.items_seen.tolist() == [True, True, False, False, False]

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hft.data import FineTuningInputs, GivenSplitter, GroupSplitter, ItemsSet, QuerySplitter, query_key
+from hft.data import FineTuningInputs, GivenSplitter, GroupSplitter, ItemsSet, QuerySplitter, query_key, query_keys
 from hft.errors import ConfigError, DataError
 
 Make = Callable[..., FineTuningInputs]
+NOISE = ["netflix", "movie", "online", "free"]
 TITLES = ["insidious", "inception", "brothers grimm", "fantastic four", "i am love", "borat", "up", "alien"]
 
 
@@ -35,21 +36,21 @@ def inputs_of(queries: list[str], **columns: object) -> FineTuningInputs:
 )
 def test_near_duplicate_queries_are_never_in_two_splits(parts: list[tuple[str, str]]) -> None:
     inputs = inputs_of([title + ending for title, ending in parts])
-    splits = QuerySplitter(validation=0.3, test=0.3).assign(inputs, inputs.items)
+    splits = QuerySplitter(validation=0.3, test=0.3, noise_words=NOISE).assign(inputs, inputs.items)
     by_key: dict[str, set[int]] = {}
     for query, split in zip(inputs.queries, splits.tolist(), strict=True):
-        by_key.setdefault(query_key(query), set()).add(split)
+        by_key.setdefault(query_key(query, NOISE), set()).add(split)
     assert all(len(found) == 1 for found in by_key.values())
 
 
 def test_a_query_stays_in_its_split_in_every_batch() -> None:
     monday = [f"query number {number}" for number in range(300)]
     tuesday = [f"{query} netflix" for query in monday[::-3]] + ["something new"]
-    splitter = QuerySplitter()
+    splitter = QuerySplitter(noise_words=NOISE)
     first = inputs_of(monday)
     second = inputs_of(tuesday)
-    before = dict(zip(map(query_key, monday), splitter.assign(first, first.items), strict=True))
-    after = dict(zip(map(query_key, tuesday), splitter.assign(second, second.items), strict=True))
+    before = dict(zip(query_keys(monday, NOISE), splitter.assign(first, first.items), strict=True))
+    after = dict(zip(query_keys(tuesday, NOISE), splitter.assign(second, second.items), strict=True))
     assert all(before[key] == split for key, split in after.items() if key in before)
 
 
@@ -89,11 +90,11 @@ def test_given_splits_are_taken_and_validation_is_carved_from_train_by_query() -
     queries = [f"query number {number}" for number in range(400)]
     given_splits = ["test" if number % 4 == 0 else "train" for number in range(400)]
     inputs = inputs_of(queries, split=given_splits)
-    splits = GivenSplitter(validation=0.2).assign(inputs, inputs.items)
+    splits = GivenSplitter(validation=0.2, noise_words=NOISE).assign(inputs, inputs.items)
     assert all((split == 2) == (name == "test") for split, name in zip(splits, given_splits, strict=True))
     assert (splits == 1).sum() == pytest.approx(60, abs=25)
     again = inputs_of([f"{query} netflix" for query in queries], split=given_splits)
-    assert np.array_equal(GivenSplitter(validation=0.2).assign(again, again.items), splits)
+    assert np.array_equal(GivenSplitter(validation=0.2, noise_words=NOISE).assign(again, again.items), splits)
 
 
 def test_a_given_validation_split_is_taken() -> None:

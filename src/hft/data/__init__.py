@@ -17,6 +17,7 @@ from hft.data.session_files import SessionFiles
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
+from hft.data.text_clusters import near_duplicate_clusters
 
 __all__ = [
     "INPUTS_SCHEMA",
@@ -45,6 +46,7 @@ __all__ = [
     "SplitCounts",
     "Splitter",
     "WindowConfidence",
+    "near_duplicate_clusters",
     "prepare_ranking_data",
     "query_key",
     "query_keys",

@@ -11,6 +11,8 @@ from scipy.sparse import csr_array
 
 from hft.data.near_duplicates import STOP_WORDS, stem
 
+# Why this stands beside hft.metrics.baselines.bm25: the simulator scores every training query against every item, and
+# needs sparse products for that and no package more; the baseline is judged against, so it is a known implementation.
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
     from hft.data.inputs import FineTuningInputs
 
 
-def leaks(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDArray[np.bool_]:
+def leaks(inputs: FineTuningInputs, assigned: NDArray[np.int8], noise_words: Sequence[str] = ()) -> NDArray[np.bool_]:
     """`bool[sessions]`: sessions to leave out because a near-duplicate of their query is held out more
     strictly.
 
     Test is held out from validation and train, validation from train. A splitter by query never gives such
     sessions; splits given by a source, or by group, do.
+
+    Args:
+        inputs: all sessions.
+        assigned: `int8[sessions]` their splits.
+        noise_words: words that do not tell two queries apart.
     """
-    keys = np.unique(np.array(query_keys(inputs.queries), dtype=object).astype(str), return_inverse=True)[1]
+    names = np.array(query_keys(inputs.queries, noise_words), dtype=object).astype(str)
+    keys = np.unique(names, return_inverse=True)[1]
     strictest = np.zeros(int(keys.max(initial=-1)) + 1, dtype=np.int8)
     np.maximum.at(strictest, keys, assigned)
     return np.asarray(strictest[keys] > assigned, dtype=np.bool_)

@@ -20,18 +20,11 @@ STOP_WORDS = frozenset({
     "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "you", "your",
 })  # fmt: skip
 
-# Words that people put beside what they look for without changing it.
-NOISE_WORDS = (
-    "movie", "film", "netflix", "hulu", "prime", "amazon", "disney", "hbo", "imdb", "watch", "online",
-    "stream", "streaming", "free", "full", "hd", "download", "cast", "trailer", "please", "show",
-    "find", "search", "best", "buy",
-)  # fmt: skip
-
 _WORD_MARKS = re.compile(r"['’`´]")
 _NOT_A_WORD = re.compile(r"[^\w]+|_+")
 
 
-def query_key(query: str, noise_words: Sequence[str] = NOISE_WORDS) -> str:
+def query_key(query: str, noise_words: Sequence[str] = ()) -> str:
     """The near-duplicate key of a query.
 
     Normalises (NFKC, case folded, accents dropped), strips punctuation and symbols, drops stop words and
@@ -40,12 +33,14 @@ def query_key(query: str, noise_words: Sequence[str] = NOISE_WORDS) -> str:
 
     Args:
         query: any text.
-        noise_words: words that do not tell two queries apart, in any form and number.
+        noise_words: words that do not tell two queries apart, in any form and number. None by default: which words
+            people put beside what they look for depends on where they search ("netflix" and "watch" say nothing in
+            a search of movies, a lot in one of documentation).
     """
     return _query_key(query, _stems(noise_words))
 
 
-def query_keys(queries: Iterable[str], noise_words: Sequence[str] = NOISE_WORDS) -> list[str]:
+def query_keys(queries: Iterable[str], noise_words: Sequence[str] = ()) -> list[str]:
     """The keys of many queries; each distinct text is worked out once."""
     noise = _stems(noise_words)
     known: dict[str, str] = {}

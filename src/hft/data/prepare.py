@@ -55,7 +55,9 @@ def prepare_ranking_data(
         batch_id: take only the sessions of this batch of clickstream; None takes all.
         max_quarantined_share: share of a file's lines that may be malformed, 0..1.
         quarantine_path: where malformed lines are kept; None only counts them.
-        no_event_is_irrelevant: flag sessions without an event as irrelevant.
+        no_event_is_irrelevant: flag sessions without an event as irrelevant. Of a source's own sessions, those whose
+            relevance is known stay as they are; of simulated ones, each without a click is flagged, and evaluation
+            measures it by its known relevance all the same.
         limit_sessions: keep at most so many sessions a split, by a seeded draw; None keeps all.
         limit_items: keep at most so many items in the pools that evaluation ranks; relevant ones always stay.
         validation_pool: items that validation ranks for each query (where candidates is `corpus`).
@@ -72,7 +74,8 @@ def prepare_ranking_data(
         data = source.read(quarantine)
     inputs = _chosen(data, batch_id, no_event_is_irrelevant)
     assigned = splitter.assign(inputs, data.items)
-    leaking = leaks(inputs, assigned) & (not keep_seen_queries)
+    noise_words = tuple(getattr(splitter, "noise_words", ()))
+    leaking = leaks(inputs, assigned, noise_words) & (not keep_seen_queries)
     dropped = Counter(data.dropped)
     dropped["sessions whose query is held out from their split"] += int(leaking.sum())
     needed = relevant_items(inputs.select(~leaking), assigned[~leaking])
@@ -80,14 +83,14 @@ def prepare_ranking_data(
     for number, name in enumerate(SPLITS):
         part = inputs.select((assigned == number) & ~leaking)
         rng = np.random.default_rng([seed, number])
-        splits[name] = _complete(part, number, data, needed, limit_sessions, rng, dropped)
+        splits[name] = _complete(part, number, data, needed, no_event_is_irrelevant, limit_sessions, rng, dropped)
         if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, assigned, inputs, splitter))
     pools: dict[str, NDArray[np.int32]] = {}
     if candidates == "corpus":
         pools = evaluation_pools(splits["validation"], splits["test"], needed, validation_pool, limit_items, seed)
     report = _report(data, quarantine, dropped, splits, pools, time.perf_counter() - started)
-    return RankingData(data.items, **splits, candidates=candidates, pools=pools, report=report)
+    return RankingData(data.items, **splits, candidates=candidates, pools=pools, report=report, noise_words=noise_words)
 
 
 def _report(
@@ -147,6 +150,7 @@ def _complete(
     split: int,
     data: SourceData,
     needed: NDArray[np.bool_],
+    no_event_is_irrelevant: bool,
     limit: int | None,
     rng: np.random.Generator,
     dropped: Counter[str],
@@ -155,6 +159,8 @@ def _complete(
     if data.impressions is not None:
         inputs = _limited(inputs, limit, rng)
         inputs = data.impressions(inputs, showable_items(needed, split), None if split == TRAIN else 1)
+        if no_event_is_irrelevant:
+            inputs = inputs.replace(is_irrelevant=inputs.is_irrelevant | ~inputs.has_event)
     useful = inputs.is_irrelevant | inputs.has_event
     if split != TRAIN:
         useful = useful | inputs.has_positive_grade

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,15 +29,16 @@ class Qualities:
     items_seen: NDArray[np.bool_]
 
 
-def seen_in_training(train: FineTuningInputs, inputs: FineTuningInputs) -> Qualities:
+def seen_in_training(train: FineTuningInputs, inputs: FineTuningInputs, noise_words: Sequence[str] = ()) -> Qualities:
     """What training has seen of the inputs of another split.
 
     Args:
         train: the training sessions, as they are trained on.
         inputs: sessions over the same items. One without a relevant item counts as not seen.
+        noise_words: words that do not tell two queries apart.
     """
-    train_keys = set(query_keys(train.queries))
-    query_seen = np.array([key in train_keys for key in query_keys(inputs.queries)], dtype=np.bool_)
+    train_keys = set(query_keys(train.queries, noise_words))
+    query_seen = np.array([key in train_keys for key in query_keys(inputs.queries, noise_words)], dtype=np.bool_)
     learned = np.zeros(len(inputs.items), dtype=np.bool_)
     learned[train.flat_results[train.flat_events > 0]] = True
     labels = inputs.labels()

@@ -33,6 +33,7 @@ class RankingData:
         candidates: what evaluation ranks: `shown`, the session's own list, or `corpus`, a pool of items.
         pools: for `corpus`, the rows of the items ranked: `int32[items]` under "validation" and "test".
         report: what was read, left out and kept.
+        noise_words: the splitter's: words that do not tell two queries apart.
     """
 
     items: ItemsSet
@@ -42,6 +43,7 @@ class RankingData:
     candidates: Candidates
     pools: dict[str, NDArray[np.int32]]
     report: PreparationReport
+    noise_words: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, FineTuningInputs]:

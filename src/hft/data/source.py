@@ -67,7 +67,11 @@ class SessionSource(Protocol):
 
 
 class Splitter(Protocol):
-    """Says which split each session belongs to."""
+    """Says which split each session belongs to.
+
+    A splitter that has an attribute `noise_words` (a sequence of words that do not tell two queries apart) decides
+    on them for all that asks whether two queries are near-duplicates; without it there are none.
+    """
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from hft.data.near_duplicates import NOISE_WORDS, query_keys, stable_fraction
+from hft.data.near_duplicates import query_keys, stable_fraction
 from hft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class QuerySplitter:
     Args:
         validation: share of the distinct queries for validation.
         test: share of the distinct queries for test.
-        noise_words: words that do not tell two queries apart; None takes
-            `hft.data.near_duplicates.NOISE_WORDS`.
+        noise_words: words that do not tell two queries apart, for everything that asks whether two queries are near-
+            duplicates: splits, leaks, masks of negatives, slices. None: only stop words are such.
         salt: another text holds out others; to measure on several splits. A project keeps to one.
     """
 
@@ -52,7 +52,7 @@ class QuerySplitter:
         self.salt = salt
         self.validation = validation
         self.test = test
-        self.noise_words = NOISE_WORDS if noise_words is None else tuple(noise_words)
+        self.noise_words = () if noise_words is None else tuple(noise_words)
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test."""
@@ -66,6 +66,8 @@ class GroupSplitter:
     Args:
         validation: share of the groups for validation.
         test: share of the groups for test.
+        noise_words: words that do not tell two queries apart, where a query of one split is looked for in another.
+            None: only stop words are such.
         salt: another text holds out others; to measure on several splits. A project keeps to one.
     """
 
@@ -73,12 +75,14 @@ class GroupSplitter:
         self,
         validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1,
         test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3,
+        noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
         _check_shares(validation, test)
         self.salt = salt
         self.validation = validation
         self.test = test
+        self.noise_words = () if noise_words is None else tuple(noise_words)
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test.
@@ -102,15 +106,15 @@ class GivenSplitter:
 
     Args:
         validation: share of the distinct training queries for validation, where the source gives none.
-        noise_words: words that do not tell two queries apart; None takes
-            `hft.data.near_duplicates.NOISE_WORDS`.
+        noise_words: words that do not tell two queries apart, for everything that asks whether two queries are near-
+            duplicates: splits, leaks, masks of negatives, slices. None: only stop words are such.
     """
 
     def __init__(
         self, validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1, noise_words: list[str] | None = None
     ) -> None:
         self.validation = validation
-        self.noise_words = NOISE_WORDS if noise_words is None else tuple(noise_words)
+        self.noise_words = () if noise_words is None else tuple(noise_words)
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test.
