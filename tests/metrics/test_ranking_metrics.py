@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 from ir_measures import AP, RR, P, R, nDCG
 
-from hft.metrics import MAP, MRR, NDCG, Metric, Precision, Recall, rank_lists, rank_matrix, top_rows
+from hft.metrics import (
+    MAP,
+    MRR,
+    NDCG,
+    Metric,
+    Precision,
+    RankedLists,
+    Recall,
+    rank_lists,
+    rank_matrix,
+    ranking_depth,
+    top_rows,
+)
 
 CASES = [
     (NDCG(10), nDCG @ 10),
@@ -112,3 +124,21 @@ def test_a_name_carries_the_cutoff(metric: Metric, name: str) -> None:
 def test_metrics_of_no_query_are_empty() -> None:
     for metric, _ in CASES:
         assert metric(rank_lists([], [], [0])).shape == (0,)
+
+
+def test_a_metric_of_ones_own_needs_no_cutoff() -> None:
+    class Found(Metric):
+        base_name = "found"
+
+        def _values(self, lists: RankedLists) -> np.ndarray:
+            return (lists.gains > 0).any(axis=1).astype(float)
+
+    metric = Found()
+    assert (metric.name, metric.k) == ("found", None)
+    lists = rank_lists([2.0, 1.0, 1.0], [0.0, 1.0, 0.0], [0, 2, 3])
+    assert metric(lists) == pytest.approx([1.0, np.nan], nan_ok=True)
+
+
+def test_a_ranking_is_as_deep_as_the_largest_cutoff_and_deepest_without_one() -> None:
+    assert ranking_depth([NDCG(3), Recall(250), MRR(10)]) == 250
+    assert ranking_depth([NDCG(3), MAP()]) == ranking_depth([object()]) == 1000

@@ -21,7 +21,9 @@ class FineTuningFeatures:
         target: FloatTensor[pairs], t: +1 where the rank is a similarity, -1 where it is a distance.
         positive_index: LongTensor[pairs], which positive a pair belongs to: 0..num_positives-1, in any order,
             groups of any size.
-        num_positives: positives in the batch, counting those that no pair is left of.
+        num_positives: an upper bound of positive_index, exclusive: positives that pairs were made of, counting those
+            whose pairs have all been left out since (thresholds, curriculum); a positive without a pair is not among
+            them.
         margin: by how much a positive should win, in units of the ranker (FineTuningParams.margin).
         is_irrelevant: BoolTensor[pairs], whether the pair comes from an irrelevant session.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hft.metrics.accumulators import MetricsAccumulator
-from hft.metrics.base import Metric, QueryMean, mean_over_queries
+from hft.metrics.base import Metric, QueryMean, mean_over_queries, ranking_depth
 from hft.metrics.baselines import (
     Baseline,
     Bm25Baseline,
@@ -15,7 +15,7 @@ from hft.metrics.comparison import Comparison, bootstrap_interval, compare, pair
 from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
 from hft.metrics.dist_shift import DistShift, IrrelevantDistShift, NotIrrelevantDistShift
 from hft.metrics.learning import learning_verdict
-from hft.metrics.ranked_lists import RankedLists, rank_lists, rank_matrix, top_rows
+from hft.metrics.ranked_lists import RankedLists, order_within, rank_lists, rank_matrix, top_rows
 from hft.metrics.ranking import MAP, MRR, NDCG, Precision, Recall
 from hft.metrics.report import QueryExample, RankedResult, Report
 
@@ -47,8 +47,10 @@ __all__ = [
     "fine_tuning_outcome",
     "learning_verdict",
     "mean_over_queries",
+    "order_within",
     "paired_randomization_p",
     "rank_lists",
     "rank_matrix",
+    "ranking_depth",
     "top_rows",
 ]

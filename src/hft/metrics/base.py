@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hft.metrics.ranked_lists import RankedLists
+
+# How deep a metric without a cutoff looks into a ranking of a pool.
+FULL_DEPTH = 1000
 
 
 class Metric(ABC):
@@ -18,11 +22,14 @@ class Metric(ABC):
     Never only a mean: intervals and paired tests need the value of every query. A query without a relevant
     item is worth NaN, for no ranking of it is better than another; `mean_over_queries` leaves it out and
     counts it.
+
+    Attributes:
+        k: positions that count; None counts all, and leaves the cutoff out of the name.
     """
 
     base_name: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
-    k: int | None
+    k: int | None = None
 
     @property
     def name(self) -> str:
@@ -39,6 +46,18 @@ class Metric(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(k={self.k})"
+
+
+def ranking_depth(metrics: Iterable[Any]) -> int:
+    """How deep a ranking of a pool must go for all of the metrics, whoever ranks: a model or a baseline.
+
+    As deep as the largest cutoff; FULL_DEPTH where a metric has none.
+
+    Args:
+        metrics: those of rankings; what has no attribute `k` has no cutoff.
+    """
+    cutoffs = [getattr(metric, "k", None) for metric in metrics]
+    return max((FULL_DEPTH if k is None else int(k) for k in cutoffs), default=1)
 
 
 @dataclass(frozen=True)

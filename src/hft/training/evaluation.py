@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from hft.metrics import DistShift, RankedLists, rank_lists, rank_matrix, top_rows
+from hft.metrics import DistShift, RankedLists, order_within, rank_lists, rank_matrix, ranking_depth, top_rows
 from hft.training.ranks import Ranker, full_precision
 from hft.training.sessions import FloatArray, IntArray
 from hft.training.token_store import Tokens, TokenStore
@@ -22,8 +22,6 @@ Side = Literal["query", "items"]
 PROGRESS_TEXTS = 512
 # Queries scored at once against a pool: bounds the memory of the score matrix.
 QUERY_CHUNK = 256
-# How deep a metric without a cutoff looks into a ranking of a pool.
-POOL_DEPTH = 1000
 Progress = Callable[[int], None]
 
 
@@ -228,19 +226,19 @@ class Evaluator:
         pool = self.arrays.pool
         assert pool is not None
         pool_vectors = items.of(pool)
+        depth = ranking_depth(metric for metric in self.metrics if not isinstance(metric, DistShift))
         parts = []
         for at in range(0, len(self.arrays), QUERY_CHUNK):
             vectors = queries.of(self.arrays.query_rows[at : at + QUERY_CHUNK])
             scores = self.ranker.matrix(vectors, pool_vectors).float().cpu().numpy()
-            parts.append(top_rows(scores, self._depth, rows=pool, higher_is_better=self.sign > 0, seed=self.seed + at))
+            parts.append(top_rows(scores, depth, rows=pool, higher_is_better=self.sign > 0, seed=self.seed + at))
         return np.concatenate(parts)
 
     def _top_of_shown(self, shown_ranks: FloatArray) -> IntArray:
         """int64[queries, depth]: the shown items in the order of their ranks, -1 past a list's end."""
         arrays = self.arrays
         owners = arrays.shown_owners
-        draw = np.random.default_rng(self.seed).random(len(owners))
-        order = np.lexsort((draw, -self.sign * shown_ranks, owners))
+        order = order_within(shown_ranks, owners, higher_is_better=self.sign > 0, seed=self.seed)
         place = np.arange(len(order)) - arrays.shown_offsets[owners]
         depth = int(np.diff(arrays.shown_offsets).max(initial=0))
         top = np.full((len(arrays), depth), -1, dtype=np.int64)
@@ -255,11 +253,3 @@ class Evaluator:
                 shown_ranks, arrays.shown_gains, arrays.shown_offsets, higher_is_better=higher, seed=self.seed
             )
         return rank_matrix(top, arrays.label_offsets, arrays.label_rows, arrays.label_gains, pool=arrays.pool)
-
-    @property
-    def _depth(self) -> int:
-        """How deep a metric looks into a ranking of the pool; a metric without a cutoff looks at POOL_DEPTH."""
-        return max(
-            [POOL_DEPTH if metric.k is None else metric.k for metric in self.metrics if hasattr(metric, "k")],
-            default=10,
-        )
