@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from hft.data import RankingData
+from hft.data import FineTuningInputs, ItemsSet, RankingData
+from hft.errors import ConfigError
 from hft.methods import EmbeddingsMethod, PluginMeta
-from hft.methods.proof import mean_by_query
-from hft.metrics import MRR, NDCG
+from hft.methods.proof import Measured, _slices, mean_by_query
+from hft.methods.tokenized import TokenizedData
+from hft.metrics import MRR, NDCG, Recall
+from hft.training import Evaluation
 from small_training import all_confident, params_with, settings_with, small_data, small_model
 
 
@@ -92,3 +95,116 @@ def test_meta_is_validated() -> None:
     assert EmbeddingsMethod({"name": "mine", "version": "2"}).meta == PluginMeta(name="mine", version="2")
     with pytest.raises(ValueError, match="nmae"):
         EmbeddingsMethod({"nmae": "mine"})
+
+
+def test_baselines_and_models_are_ranked_as_deep_as_the_deepest_metric_looks(tiny_bert: Path) -> None:
+    items = ItemsSet.from_columns([f"i{n}" for n in range(150)], [f"item {n}" for n in range(150)])
+    splits = {
+        name: FineTuningInputs.from_columns(
+            items,
+            [f"{name}{n}" for n in range(4)],
+            [f"{name} query {n}" for n in range(4)],
+            offsets=np.arange(5, dtype=np.int64) * 3,
+            results=np.arange(12, dtype=np.int32) * 12,
+            events=np.tile(np.array([1, 0, 0], dtype=np.float32), 4),
+        )
+        for name in ("train", "validation", "test")
+    }
+    pool = np.arange(150, dtype=np.int32)
+    data = RankingData(
+        items, **splits, candidates="corpus", pools={"validation": pool, "test": pool}, report=small_data().report
+    )
+    metrics = (NDCG(k=10), Recall(k=150))
+    method, found, texts = measured(tiny_bert, data, metric_calculators=metrics)
+    report = method.evaluate(found, None, texts, settings_with(metric_calculators=metrics), seed=0)
+    assert found.evaluation.top_rows.shape[1] == 150
+    assert {means["recall@150"] for means in report.baselines.values()} == {report.test["recall@150"].start} == {1.0}
+
+
+def one_list_of(data: RankingData, tiny_bert: Path, values: list[float]) -> tuple[Measured, TokenizedData]:
+    """Made-up values a test session."""
+    texts = TokenizedData.of(data, small_model(tiny_bert))
+    sessions = np.unique(data.test.queries, return_inverse=True)[1].astype(np.int64)
+    top = np.zeros((len(data.test), 1), dtype=np.int64)
+    return Measured(Evaluation({"ndcg@10": np.array(values)}, np.zeros(0, np.float32), top), sessions), texts
+
+
+def test_a_slice_averages_the_sessions_in_it_only(tiny_bert: Path) -> None:
+    """Each query is asked twice: once with its relevant item known from training, once with an unknown one."""
+    data = small_data(sizes={"train": 20, "validation": 8, "test": 24})
+    learned = data.train.flat_results[data.train.flat_events > 0]
+    unknown = np.setdiff1d(np.arange(len(data.items)), learned)[:5]
+    results = np.tile(unknown, (24, 1))
+    results[::2, 0] = learned[0]
+    events = np.tile(np.array([1, 0, 0, 0, 0], dtype=np.float32), 24)
+    test = FineTuningInputs.from_columns(
+        data.items,
+        [f"t{n}" for n in range(24)],
+        [f"query {n // 2}" for n in range(24)],
+        offsets=np.arange(25, dtype=np.int64) * 5,
+        results=results.ravel().astype(np.int32),
+        events=events,
+    )
+    data = RankingData(**{**vars(data), "test": test})
+    found, texts = one_list_of(data, tiny_bert, [1.0, 0.0] * 12)
+    slices = _slices(found, None, texts, ["ndcg@10"], "ndcg@10", 0)
+    assert slices["relevant items seen in training"]["ndcg@10"].start == 1.0
+    assert slices["relevant items not seen in training"]["ndcg@10"].start == 0.0
+    assert slices["relevant items seen in training"]["ndcg@10"].queries == 12
+    assert "query seen in training" not in slices
+
+
+def test_one_query_fills_one_example(tiny_bert: Path) -> None:
+    data = with_repeated_queries(small_data())
+    method, found, texts = measured(tiny_bert, data)
+    asked = [example.query for example in method.evaluate(found, found, texts, settings_with(), seed=0).examples]
+    assert len(set(asked)) == len(asked) == 5
+
+
+def test_a_main_metric_that_is_not_ranked_by_is_refused(tiny_bert: Path) -> None:
+    _, found, texts = measured(tiny_bert, small_data())
+    method = EmbeddingsMethod({"name": "small"}, "mrr@10", "maximize")
+    with pytest.raises(ConfigError, match=r"main_metric=mrr@10 .* Measured: ndcg@10"):
+        method.evaluate(found, None, texts, settings_with(), seed=0)
+
+
+def test_the_split_that_chose_the_weights_gives_no_p(tiny_bert: Path) -> None:
+    method, found, texts = measured(tiny_bert, small_data())
+    model, parts = small_model(tiny_bert), {"optimizer": torch.optim.SGD, "scheduler": None}
+    module = method.build(model, texts, settings_with(), params_with(), **parts, precision="32-true", seed=0)
+    assert module.validator is not None
+    module.validator(model)
+    report = method.evaluate(found, found, texts, settings_with(), seed=0, module=module)
+    assert report.validation["ndcg@10"].p is None
+    assert report.validation["ndcg@10"].interval is not None
+    assert report.test["ndcg@10"].p is not None
+
+
+def test_near_duplicate_items_share_a_key_where_they_are_trained_on(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = small_data()
+    texts = list(data.items.texts)
+    first, second = (int(row) for row in data.train.flat_results[:2])
+    texts[first] = "a red tent for two people who walk in the mountains in summer"
+    texts[second] = "a red tent for two people who walk in the mountains in winter"
+    items = ItemsSet.from_columns(data.items.ids, texts)
+    splits = {name: FineTuningInputs(inputs.table, items) for name, inputs in data.splits.items()}
+    data = RankingData(**{**vars(data), **splits, "items": items})
+    keys = TokenizedData.of(data, small_model(tiny_bert)).item_key
+    assert keys[first] == keys[second]
+    assert items.texts == texts
+    assert len(set(keys.tolist())) >= len(items) - 1 - (len(items) - len(set(texts)))
+    monkeypatch.setattr("hft.methods.tokenized.NEAR_DUPLICATE_ITEMS", 3)
+    keys = TokenizedData.of(data, small_model(tiny_bert)).item_key
+    assert keys[first] != keys[second]
+
+
+def test_the_noise_words_of_the_data_decide_on_the_masks(tiny_bert: Path) -> None:
+    data = small_data()
+    twins = data.train.replace(query=["up", "up netflix", *data.train.queries[2:]])
+    for noise, alike in (((), False), (("netflix",), True)):
+        changed = RankingData(**{**vars(data), "train": twins, "noise_words": noise})
+        texts = TokenizedData.of(changed, small_model(tiny_bert))
+        rows = texts.query_key[texts.query_rows(twins)]
+        assert bool(rows[0] == rows[1]) is alike

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hft.data import seen_in_training
+from hft.errors import ConfigError
 from hft.methods.tokenized import TokenizedData
 from hft.metrics import (
     Comparison,
@@ -21,6 +23,7 @@ from hft.metrics import (
     learning_verdict,
     rank_lists,
     rank_matrix,
+    ranking_depth,
 )
 from hft.metrics.baselines import (
     Baseline,
@@ -36,9 +39,7 @@ from hft.training.evaluation import EvaluationArrays
 
 Values = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-# How deep a baseline's ranking of a pool goes: metrics without a cutoff look no deeper.
-BASELINE_DEPTH = 100
-# Examples in the report: those with the largest gain, the largest loss, and some without a change.
+# Queries in the report's examples: half of them those with the largest gain.
 NUM_EXAMPLES = 6
 EXAMPLE_DEPTH = 5
 # A slice with fewer queries than this says nothing.
@@ -60,6 +61,12 @@ class Measured:
     def values(self, metric: str) -> Values:
         """float64[distinct queries]: mean over the query's sessions; NaN where none has a value."""
         return mean_by_query(self.evaluation.values[metric], self.sessions)
+
+    def part(self, kept: Bools) -> Measured:
+        """The results of some sessions (bool[sessions]) only, their queries counted anew from 0."""
+        values = {name: of_sessions[kept] for name, of_sessions in self.evaluation.values.items()}
+        sessions = np.unique(self.sessions[kept], return_inverse=True)[1].astype(np.int64)
+        return Measured(replace(self.evaluation, values=values, top_rows=self.evaluation.top_rows[kept]), sessions)
 
 
 def mean_by_query(values: Values, sessions: npt.NDArray[np.int64]) -> Values:
@@ -103,8 +110,16 @@ def build_report(
         validation: the starting and the kept weights' results on validation.
         curves: (step, value) by logged name.
         seconds: wall time by stage.
+
+    Raises:
+        ConfigError: the main metric is none of the ranking metrics.
     """
-    ranking = [metric.name for metric in settings.metric_calculators if not isinstance(metric, DistShift)]
+    ranking = [metric.name for metric in _ranking_metrics(settings)]
+    if main_metric not in ranking:
+        raise ConfigError(
+            f"method.main_metric={main_metric} is no ranking metric of this run. Measured: "
+            f"{', '.join(ranking) or 'none'}. Choose one of them, or add it under metrics.calculators."
+        )
     shifts = {}
     if tuned is not None:
         moved = {m.name: tuned.values(m.name) for m in settings.metric_calculators if isinstance(m, DistShift)}
@@ -115,9 +130,9 @@ def build_report(
         direction=direction,
         candidates=data.data.candidates,
         test=compared,
-        validation={} if validation is None else _compared(*validation, ranking, seed),
+        validation={} if validation is None else _without_p(_compared(*validation, ranking, seed)),
         baselines=_baselines(data, settings, start.sessions, seed),
-        slices=_slices(start, tuned, data, ranking, seed),
+        slices=_slices(start, tuned, data, ranking, main_metric, seed),
         shifts=shifts,
         examples=_examples(start, tuned, data, main_metric, direction),
         curves=dict(curves or {}),
@@ -125,6 +140,15 @@ def build_report(
         counts=_counts(data, compared[main_metric]),
         seconds=dict(seconds or {}),
     )
+
+
+def _ranking_metrics(settings: FineTuningSettings) -> list[Any]:
+    return [metric for metric in settings.metric_calculators if not isinstance(metric, DistShift)]
+
+
+def _without_p(compared: dict[str, Comparison]) -> dict[str, Comparison]:
+    """The kept weights were chosen by this very split: a test of them on it would prove nothing."""
+    return {name: replace(comparison, p=None) for name, comparison in compared.items()}
 
 
 def _compared(start: Measured, tuned: Measured | None, metrics: list[str], seed: int) -> dict[str, Comparison]:
@@ -144,56 +168,57 @@ def _baselines(
         baselines.append(ItemPopularityBaseline(len(items), train.flat_results, train.flat_events, seed))
     arrays = data.evaluation("test")
     queries = data.data.test.queries
+    metrics = _ranking_metrics(settings)
     found: dict[str, dict[str, float]] = {}
     for baseline in baselines:
-        lists = _ranked_by(baseline, queries, arrays, seed)
-        metrics = [metric for metric in settings.metric_calculators if not isinstance(metric, DistShift)]
+        lists = _ranked_by(baseline, queries, arrays, ranking_depth(metrics), seed)
         means = {metric.name: mean_by_query(metric(lists), sessions) for metric in metrics}
         found[baseline.name] = {name: float(np.nanmean(values)) for name, values in means.items()}
     return found
 
 
-def _ranked_by(baseline: Baseline, queries: list[str], arrays: EvaluationArrays, seed: int) -> RankedLists:
+def _ranked_by(baseline: Baseline, queries: list[str], arrays: EvaluationArrays, depth: int, seed: int) -> RankedLists:
     if arrays.pool is None:
         scores = baseline.shown(queries, arrays.shown_rows, arrays.shown_offsets)
         return rank_lists(scores, arrays.shown_gains, arrays.shown_offsets, seed=seed)
-    top = baseline.corpus(queries, arrays.pool, BASELINE_DEPTH)
+    top = baseline.corpus(queries, arrays.pool, depth)
     return rank_matrix(top, arrays.label_offsets, arrays.label_rows, arrays.label_gains, pool=arrays.pool)
 
 
 def _slices(
-    start: Measured, tuned: Measured | None, data: TokenizedData, metrics: list[str], seed: int
+    start: Measured, tuned: Measured | None, data: TokenizedData, metrics: list[str], main_metric: str, seed: int
 ) -> dict[str, dict[str, Comparison]]:
-    """By whether the query, and the relevant items, were seen in training; slices too small are left out."""
-    seen = seen_in_training(data.data.train, data.data.test)
+    """By whether the query, and the relevant items, were seen in training.
+
+    A session is in a slice, and a query is worth the mean of its sessions there. A slice of too few queries is left
+    out, as is one that holds everything.
+    """
+    seen = seen_in_training(data.data.train, data.data.test, data.data.noise_words)
     masks = {
         "query seen in training": seen.query_seen,
         "query not seen in training": ~seen.query_seen,
         "relevant items seen in training": seen.items_seen,
         "relevant items not seen in training": ~seen.items_seen,
     }
+    measurable = ~np.isnan(start.evaluation.values[main_metric])
     found = {}
     for name, mask in masks.items():
-        queries = np.bincount(start.sessions, weights=mask) > 0
-        measurable = ~np.isnan(start.values(metrics[0])) & queries
-        if measurable.sum() >= SMALLEST_SLICE and measurable.sum() != (~np.isnan(start.values(metrics[0]))).sum():
-            found[name] = {
-                metric: compare(
-                    start.values(metric)[queries], None if tuned is None else tuned.values(metric)[queries], seed=seed
-                )
-                for metric in metrics
-            }
+        counted = mask & measurable
+        if len(np.unique(start.sessions[counted])) >= SMALLEST_SLICE and counted.sum() < measurable.sum():
+            part = start.part(counted), None if tuned is None else tuned.part(counted)
+            found[name] = _compared(*part, metrics, seed)
     return found
 
 
 def _examples(
     start: Measured, tuned: Measured | None, data: TokenizedData, main_metric: str, direction: Direction
 ) -> tuple[QueryExample, ...]:
-    """Queries with the largest gain first, then the largest loss, then the median one."""
+    """Queries with the largest gain first, then the largest loss, then the median one; a session of each."""
     before = start.evaluation.values[main_metric]
     after = before if tuned is None else tuned.evaluation.values[main_metric]
     sign = 1.0 if direction == "maximize" else -1.0
-    known = np.flatnonzero(~np.isnan(before))
+    known = np.flatnonzero(~np.isnan(before) & ~np.isnan(after))
+    known = known[np.sort(np.unique(start.sessions[known], return_index=True)[1])]
     order = known[np.argsort(-sign * (after - before)[known], kind="stable")]
     half = NUM_EXAMPLES // 2
     middle = len(order) // 2

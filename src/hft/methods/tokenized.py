@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from hft.data import FineTuningInputs, RankingData, query_keys
+from hft.data import FineTuningInputs, RankingData, near_duplicate_clusters, query_keys
 from hft.training import EvaluationArrays, SessionArrays, TokenStore
 from hft.training.sessions import FloatArray, IntArray
+
+# Items among which near-duplicates are looked for; of more, only those of the same text count as one. 9,750 texts of
+# 75 words take 0.7 s on a CPU core.
+NEAR_DUPLICATE_ITEMS = 20_000
 
 Confidence = Callable[[FloatArray, IntArray], FloatArray]
 
@@ -25,7 +30,6 @@ class TokenizedData:
         items: tokens of the items, by row of the ItemsSet.
         query_row: from a query's text to its row in `queries`.
         query_key: int64[distinct queries], equal for near-duplicates.
-        item_key: int64[items], equal for items of the same text.
     """
 
     data: RankingData
@@ -33,7 +37,6 @@ class TokenizedData:
     items: TokenStore
     query_row: dict[str, int]
     query_key: IntArray
-    item_key: IntArray
 
     @classmethod
     def of(cls, data: RankingData, model: Any) -> TokenizedData:
@@ -46,9 +49,25 @@ class TokenizedData:
             queries=TokenStore.build(texts, lambda batch: model.tokenize(batch, "query")),
             items=TokenStore.build(item_texts, lambda batch: model.tokenize(batch, "items")),
             query_row=query_row,
-            query_key=_group(query_keys(texts)),
-            item_key=_group(item_texts),
+            query_key=_group(query_keys(texts, data.noise_words)),
         )
+
+    @cached_property
+    def item_key(self) -> IntArray:
+        """int64[items], equal for items that no negative may tell apart: near-duplicates, or else the same text.
+
+        Near-duplicates are looked for among the items that training or validation shows, where these are no more than
+        NEAR_DUPLICATE_ITEMS: all pairs are compared, so the time grows with the square of their number.
+        """
+        texts = list(self.data.items.texts)
+        used = np.unique(np.concatenate([self.data.train.flat_results, self.data.validation.flat_results]))
+        if len(used) <= NEAR_DUPLICATE_ITEMS:
+            clusters = near_duplicate_clusters([texts[row] for row in used])
+            # All of a cluster take the text of its first member.
+            first = used[np.unique(clusters, return_index=True)[1]]
+            for row, cluster in zip(used.tolist(), clusters.tolist(), strict=True):
+                texts[row] = texts[first[cluster]]
+        return _group(texts)
 
     def query_rows(self, inputs: FineTuningInputs) -> IntArray:
         """int64[sessions]: the row of each session's query."""

@@ -33,7 +33,7 @@ class Comparison:
         tuned: mean of the tuned model.
         difference: tuned - start.
         interval: 95% bootstrap interval of the difference.
-        p: two-sided p of the paired randomisation test.
+        p: two-sided p of the paired randomisation test; None also where the data chose the tuned model.
         queries: queries that count.
         left_out: queries without a relevant item, which no ranking can serve.
         start_interval: 95% bootstrap interval of `start`.

@@ -52,7 +52,9 @@ class Report:
         direction: whether a higher or a lower value of it is better.
         candidates: what was ranked: each session's `shown` list, or a pool of items (`corpus`).
         test: by metric, on the test split, read once.
-        validation: by metric, on the validation split; empty where it was not measured.
+        validation: by metric, on the validation split; empty where it was not measured. The tuned weights were
+            chosen by this split, so their advantage and its interval are flattered by the choice, and there is no
+            p. The proof is `test`.
         baselines: on the test split, by baseline, by metric: the mean over the same queries.
         slices: on the test split, by slice of it ("query seen in training"), by metric.
         shifts: further means on the test split, by name (`not_irrelevant_dist_shift`); absent where there is none.

@@ -37,7 +37,7 @@ class SessionArrays:
         query_keys: int64[sessions], equal for queries that are near-duplicates of each other.
         offsets: int64[sessions + 1], where each session's results start.
         item_rows: int64[results], row of each shown item among the item texts, in shown order.
-        item_keys: int64[all items], equal for items that are the same text.
+        item_keys: int64[all items], equal for items that are near-duplicates of each other.
         events: float32[results], weight of the events on each result; 0 is none.
         confidences: float32[results], in (0, 1].
         is_irrelevant: bool[sessions].
@@ -65,5 +65,5 @@ class SessionArrays:
         return np.unique(self.pair_code(self.query_keys[owners[picked]], self.item_rows[picked]))
 
     def pair_code(self, query_keys: IntArray, item_rows: IntArray) -> IntArray:
-        """One number for each (query key, item), the same for items of the same text. Broadcasts."""
+        """One number for each (query key, item), the same for items of one key. Broadcasts."""
         return query_keys * np.int64(len(self.item_keys)) + self.item_keys[item_rows]
