@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,21 @@ import torch
 
 from hft.errors import ConfigError, TrainingError
 from hft.losses import InfoNCELoss
+from hft.training import EmbeddingsFineTuner
+from hft.training.batching import PairTensors
 from hft.training.finetuner import parameter_groups, set_training_mode
-from small_training import SmallRun, build_small, fit_small, make_sgd, params_with, small_data, small_model, train_small
+from small_training import (
+    SmallRun,
+    Training,
+    build_small,
+    fit_small,
+    make_sgd,
+    params_with,
+    same,
+    small_data,
+    small_model,
+    train_small,
+)
 
 
 class Spy(pl.Callback):
@@ -115,11 +129,49 @@ def test_a_training_without_a_usable_session_is_refused(tiny_bert: Path, tmp_pat
         fit_small(module, tmp_path)
 
 
-def test_a_batch_whose_pairs_are_all_left_out_is_no_error(tiny_bert: Path, tmp_path: Path) -> None:
-    made = train_small(tiny_bert, tmp_path, params={"min_abs_difference_threshold": 1.9})
-    assert made.series("train_pairs") == [0.0] * 4
-    assert made.series("train_loss") == [0.0] * 4
-    assert "train_dead_wrong_share" not in made.run.rows[1]
+def test_an_epoch_whose_pairs_are_all_left_out_ends_the_training(tiny_bert: Path, tmp_path: Path) -> None:
+    run = SmallRun(tmp_path)
+    module = build_small(tiny_bert, params={"min_abs_difference_threshold": 1.9})
+    with pytest.raises(TrainingError, match=r"No pair was left to train on in epoch 0.*min_abs_difference_threshold"):
+        fit_small(module, tmp_path, run=run)
+    steps = [row for row in run.rows if "train_pairs" in row]
+    assert [row["train_pairs"] for row in steps] == [0.0] * 4
+    assert all("items_lr" in row and "train_loss" not in row for row in steps)
+
+
+class Without(EmbeddingsFineTuner):
+    """Takes the pairs out of some batches."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        if batch_idx in self.empty:  # type: ignore[operator]
+            nothing = {name: getattr(batch.pairs, name)[:0] for name in batch.pairs.__dataclass_fields__}
+            batch = dataclasses.replace(batch, pairs=PairTensors(**nothing))
+        return super().training_step(batch, batch_idx)
+
+
+def without_pairs(tiny_bert: Path, tmp_path: Path, empty: set[int], accumulate: int = 1) -> Training:
+    module = build_small(tiny_bert, params={"items_weight_decay": 0.5})
+    module.__class__ = Without
+    module.empty = empty  # type: ignore[assignment]
+    return fit_small(module, tmp_path, trainer={"accumulate_grad_batches": accumulate})
+
+
+def test_a_batch_without_a_pair_moves_and_decays_nothing(tiny_bert: Path, tmp_path: Path) -> None:
+    made = without_pairs(tiny_bert, tmp_path, {1, 2})
+    assert made.series("train_pairs")[1:3] == [0.0, 0.0]
+    assert len(made.series("train_loss")) == 2
+    assert same(made.after[1], made.after[2])
+    assert same(made.after[2], made.after[3])
+    assert not same(made.after[3], made.after[4])
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_batch_without_a_pair_adds_nothing_to_the_batches_it_is_accumulated_with(
+    tiny_bert: Path, tmp_path: Path, empty: int
+) -> None:
+    made = without_pairs(tiny_bert, tmp_path, {empty, 2, 3}, accumulate=2)
+    assert not same(made.start, made.after[1])
+    assert same(made.after[1], made.after[2])
 
 
 def test_an_unmeasured_main_metric_is_refused_with_what_is_measured(tiny_bert: Path, tmp_path: Path) -> None:
@@ -145,4 +197,4 @@ def test_a_last_batch_of_one_session_has_no_negative_in_the_batch_and_is_no_erro
 ) -> None:
     made = train_small(tiny_bert, tmp_path, settings={"batch_size": 19, "negatives": "in_batch"})
     assert made.series("train_pairs")[1] == 0
-    assert made.series("train_loss")[1] == 0
+    assert len(made.series("train_loss")) == 1

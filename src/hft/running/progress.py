@@ -56,12 +56,11 @@ class StepProgress(pl.Callback):
         total = int(trainer.estimated_stepping_batches)
         self._task = self._progress.add_task("training", total=total, completed=trainer.global_step)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Moves the bar."""
         if self._progress is not None:
-            label = f"training, loss {outputs['logged']['train_loss']:.4f}"
+            loss = pl_module.step_values.get("train_loss")
+            label = "training, no pair" if loss is None else f"training, loss {loss:.4f}"
             self._progress.update(self._task, completed=trainer.global_step, description=label)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -15,4 +15,5 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty", category=Warning)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=Warning)
+    warnings.filterwarnings("ignore", message="`training_step` returned `None`", category=Warning)
     warnings.filterwarnings("ignore", message="Found .* module\\(s\\) in eval mode", category=Warning)

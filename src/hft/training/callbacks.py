@@ -129,12 +129,10 @@ class StepLog(pl.Callback):
         groups = trainer.optimizers[0].param_groups
         self._rates = {f"{group['name']}_lr": float(group["lr"]) for group in groups}
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Writes the step's values and the rates it was made with."""
         self.inputs += batch.num_sessions
-        self._write(trainer, {**outputs["logged"], **self._rates})
+        self._write(trainer, {**pl_module.step_values, **self._rates})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the validation's values."""

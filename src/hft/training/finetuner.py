@@ -29,6 +29,9 @@ class EmbeddingsFineTuner(pl.LightningModule):
     A step: embed the batch's distinct queries and items, rank every pair, leave out what the thresholds and the
     curriculum leave out, take the loss. Logs `train_loss`, the shares of dead pairs and the number of pairs.
 
+    A batch of which no pair is left has no loss, and Lightning leaves its step out: no weight moves or decays. An
+    epoch of such batches ends the training.
+
     Args:
         model: an hft embedding model; the technique has already decided which weights move.
         settings: what a search holds fixed.
@@ -39,6 +42,11 @@ class EmbeddingsFineTuner(pl.LightningModule):
             after every optimizer step; None keeps the rates.
         loader: of the training batches; None where the trainer is handed one.
         validator: validates the model; None for a run without validation.
+
+    Attributes:
+        step_values: what the last batch is logged with, by name: `train_pairs`, and where there are any, `train_loss`
+            (the batch's, also where Lightning divides it by the number of accumulated batches) and the shares of
+            dead pairs.
     """
 
     def __init__(
@@ -60,6 +68,8 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self.make_scheduler = scheduler
         self.loader = loader
         self.validator = validator
+        self.step_values: dict[str, float] = {}
+        self._epoch_pairs = 0
 
     def train_dataloader(self) -> DataLoader[SessionBatch]:
         """Batches of training sessions."""
@@ -71,12 +81,36 @@ class EmbeddingsFineTuner(pl.LightningModule):
         """Turns dropout on where weights move. Lightning does not call train(), and a loaded model is in eval mode."""
         set_training_mode(self.model)
 
-    def training_step(self, batch: SessionBatch, batch_idx: int) -> dict[str, Any]:
-        """The loss of the batch and what is logged of it.
+    def on_train_epoch_start(self) -> None:
+        """Counts the pairs of the epoch anew. Lightning does not call it where an epoch is resumed in its middle."""
+        self._epoch_pairs = 0
 
-        Returns:
-            `loss`: FloatTensor[]. `logged`: the values by name; `train_loss` there is the batch's loss also where
-            Lightning divides `loss` by the number of accumulated batches.
+    def on_train_epoch_end(self) -> None:
+        """An epoch must have had a pair.
+
+        Raises:
+            TrainingError: it had none.
+        """
+        if not self._epoch_pairs:
+            stage = stage_of_epoch(self.params.examples_order, self.current_epoch, self.settings.num_epochs)
+            raise TrainingError(
+                f"No pair was left to train on in epoch {self.current_epoch}. What leaves pairs out: "
+                f"params.min_abs_difference_threshold ({self.params.min_abs_difference_threshold}), "
+                f"params.max_abs_difference_threshold ({self.params.max_abs_difference_threshold}), and the kind of "
+                f"pairs of this epoch ({stage.name}, params.examples_order={self.params.examples_order}). In-batch "
+                "negatives need two sessions a batch (settings.batch_size)."
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """For a resume in the middle of an epoch."""
+        checkpoint["epoch_pairs"] = self._epoch_pairs
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self._epoch_pairs = checkpoint["epoch_pairs"]
+
+    def training_step(self, batch: SessionBatch, batch_idx: int) -> Tensor | None:
+        """FloatTensor[], the loss of the batch; None where it has no pair. See `step_values` for what is logged.
 
         Raises:
             TrainingError: the loss is not a finite number.
@@ -93,18 +127,20 @@ class EmbeddingsFineTuner(pl.LightningModule):
         )
         stage = stage_of_epoch(self.params.examples_order, self.current_epoch, self.settings.num_epochs)
         kept = select_pairs(features, self.params, stage)
+        self._epoch_pairs += len(kept)
+        self.step_values = {"train_pairs": float(len(kept))}
+        if not len(kept):
+            return None
         loss: Tensor = self.settings.loss_func(kept)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss.item()} at step {self.global_step}. Lower params.items_lr and params.query_lr, "
                 "or set trainer.gradient_clip_val."
             )
-        if not loss.requires_grad:  # the batch has no pair, so that nothing was embedded
-            loss = loss + 0.0 * sum(weight.sum() for weight in _moving(self.model))
         health = {f"train_{name}": value for name, value in pair_health(self.settings.loss_func, kept).items()}
-        values = {"train_loss": float(loss.detach()), "train_pairs": float(len(kept)), **health}
-        self.log_dict(values, batch_size=batch.num_sessions)
-        return {"loss": loss, "logged": values}
+        self.step_values = {"train_loss": float(loss.detach()), "train_pairs": float(len(kept)), **health}
+        self.log_dict(self.step_values, batch_size=batch.num_sessions)
+        return loss
 
     def val_dataloader(self) -> DataLoader[int]:
         """One entry: a validation looks at the whole split at once."""
