@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -72,19 +72,21 @@ class Run:
         self._choices, self._overrides = choices, overrides
         self._parent: str | None = None
         self._tracked: TrackedRun | None = None
+        self._applied = ExitStack()
 
     def __enter__(self) -> Run:
-        self.surroundings.apply()
+        self._applied.enter_context(self.surroundings.applied())
         self.say(f"{self.config.method.meta.name}: {self.folder}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._tracked is not None:
-            self._tracked.__exit__(kind, error, trace)
-        elif self._is_own_folder:
-            discard_unbegun(self.folder)
+        with self._applied:
+            if self._tracked is not None:
+                self._tracked.__exit__(kind, error, trace)
+            elif self._is_own_folder:
+                discard_unbegun(self.folder)
 
     @property
     def accelerator(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import pytorch_lightning as pl
@@ -15,9 +15,6 @@ from hft.running.progress import text_progress
 from hft.running.quiet import quiet_lightning
 from hft.training import resolve_accelerator, resolve_precision
 
-# As torch starts with: one thread a physical core. A run that sets another number must not change the next one's.
-DEFAULT_THREADS = torch.get_num_threads()
-
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -26,7 +23,7 @@ class Surroundings:
     Args:
         accelerator: `cpu` or `cuda`.
         precision: Lightning's word, `auto` resolved.
-        threads: CPU threads of torch.
+        threads: CPU threads of torch; where the config names none, as many as the process has set.
         seed: of all random generators.
         console: on stderr, so that stdout holds results only.
     """
@@ -46,16 +43,26 @@ class Surroundings:
         """
         accelerator = resolve_accelerator(config.trainer.get("accelerator", "auto"))
         precision = resolve_precision(config.trainer.get("precision", "auto"), accelerator)
-        return cls(accelerator, precision, config.threads or DEFAULT_THREADS, config.seed)
+        return cls(accelerator, precision, config.threads or torch.get_num_threads(), config.seed)
 
-    def apply(self) -> None:
-        """Sets threads, seed and determinism of this process."""
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Sets threads, seed and, on a CPU, determinism of this process; threads and determinism are put back.
+
+        On a GPU determinism is left as it is: there are no such kernels for some sums.
+        """
+        threads, switches = torch.get_num_threads(), _deterministic_switches()
         torch.set_num_threads(self.threads)
-        # Sums in one order, so that a run can be repeated bit by bit. A GPU lacks such kernels for some of them.
-        torch.use_deterministic_algorithms(self.accelerator == "cpu")
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if self.accelerator == "cpu":
+            # Sums in one order, so that a run can be repeated bit by bit.
+            _set_deterministic_switches(on=True, warn_only=False, fill=False)
         quiet_lightning()
         pl.seed_everything(self.seed, verbose=False)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            _set_deterministic_switches(**switches)
 
     def say(self, line: str) -> None:
         """A line for the person who waits."""
@@ -64,3 +71,16 @@ class Surroundings:
     def text_progress(self, label: str) -> AbstractContextManager[Callable[[int], None]]:
         """A count of embedded texts."""
         return text_progress(self.console, label)
+
+
+def _deterministic_switches() -> dict[str, bool]:
+    return {
+        "on": torch.are_deterministic_algorithms_enabled(),
+        "warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
+        "fill": torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    }
+
+
+def _set_deterministic_switches(*, on: bool, warn_only: bool, fill: bool) -> None:
+    torch.use_deterministic_algorithms(on, warn_only=warn_only)
+    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
