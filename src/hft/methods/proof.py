@@ -197,8 +197,8 @@ def _slices(
     masks = {
         "query seen in training": seen.query_seen,
         "query not seen in training": ~seen.query_seen,
-        "relevant items seen in training": seen.items_seen,
-        "relevant items not seen in training": ~seen.items_seen,
+        "items seen in training": seen.items_seen,
+        "items not seen in training": ~seen.items_seen,
     }
     measurable = ~np.isnan(start.evaluation.values[main_metric])
     found = {}

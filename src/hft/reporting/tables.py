@@ -24,6 +24,8 @@ _CANDIDATES = {
     "shown": "over the list that each session was shown",
     "corpus": "over the whole pool of items",
 }
+# Characters a line where nobody watches.
+WIDTH_OF_A_FILE = 110
 _SPACE_ABOVE = (1, 0, 0, 0)
 _BETTER, _WORSE, _QUIET = "bold green", "bold red", "dim"
 
@@ -35,7 +37,11 @@ def print_report(report: Mapping[str, Any], console: Console | None = None) -> N
         report: `Report.to_dict()`, of two models or, before any fine-tuning, of one.
         console: where to; None is standard output.
     """
-    (console or Console()).print(Group(*_parts(report)))
+    if console is None:
+        console = Console()
+        if not console.is_terminal:  # a file has no edge to wrap at
+            console.width = WIDTH_OF_A_FILE
+    console.print(Group(*_parts(report)))
 
 
 def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -141,8 +147,8 @@ def _heading(title: str, explanation: str) -> Padding:
 
 
 def _table() -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("", overflow="fold", min_width=10)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    table.add_column("", overflow="fold", min_width=12)
     return table
 
 
