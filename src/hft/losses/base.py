@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from hft.losses.features import FineTuningFeatures
@@ -25,13 +27,19 @@ class FineTuningLoss(nn.Module):
     def forward(self, features: FineTuningFeatures) -> Tensor:
         """FloatTensor[] over the batch's pairs; 0, still part of the graph, where there is no pair."""
 
-    @abstractmethod
     def gradient_weight(self, features: FineTuningFeatures) -> Tensor:
-        """FloatTensor[pairs] in 0..1, without a graph.
+        """FloatTensor[pairs] in 0..1, without a graph: how much each pair pulls.
 
-        The slope of the loss in the pair's difference, relative to the largest slope that the loss can have.
-        Confidences are left out: they say how far to believe a pair, not where the loss is flat.
+        The slope of the loss in the pair's positive rank, relative to the largest of these pairs. The losses of
+        hft give it in closed form, relative to the largest slope that they can have; confidences are left out
+        there: they say how far to believe a pair, not where the loss is flat.
         """
+        with torch.enable_grad():
+            ranks = features.positive_ranks.detach().requires_grad_()
+            loss = self(replace(features, positive_ranks=ranks))
+            (slopes,) = torch.autograd.grad(loss, ranks)
+        sizes = slopes.abs()
+        return sizes / sizes.max().clamp_min(torch.finfo(sizes.dtype).tiny)
 
 
 def graph_zero(features: FineTuningFeatures) -> Tensor:
