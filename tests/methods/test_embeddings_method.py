@@ -185,7 +185,9 @@ def test_near_duplicate_items_share_a_key_where_they_are_trained_on(
 ) -> None:
     data = small_data()
     texts = list(data.items.texts)
-    first, second = (int(row) for row in data.train.flat_results[:2])
+    first, second, other, another = (int(row) for row in data.train.flat_results[:4])
+    texts[other] = "a tent for camping, to sleep and cook outdoors"
+    texts[another] = "a stove for camping, to sleep and cook outdoors"
     texts[first] = "a red tent for two people who walk in the mountains in summer"
     texts[second] = "a red tent for two people who walk in the mountains in winter"
     items = ItemsSet.from_columns(data.items.ids, texts)
@@ -193,6 +195,7 @@ def test_near_duplicate_items_share_a_key_where_they_are_trained_on(
     data = RankingData(**{**vars(data), **splits, "items": items})
     keys = TokenizedData.of(data, small_model(tiny_bert)).item_key
     assert keys[first] == keys[second]
+    assert keys[other] != keys[another]
     assert items.texts == texts
     assert len(set(keys.tolist())) >= len(items) - 1 - (len(items) - len(set(texts)))
     monkeypatch.setattr("hft.methods.tokenized.NEAR_DUPLICATE_ITEMS", 3)

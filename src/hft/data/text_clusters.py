@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WORD = re.compile(r"\w+")
-_CHUNK_TEXTS = 2048
+_CHUNK_TEXTS = 512
 
 
 def near_duplicate_clusters(

@@ -14,8 +14,11 @@ from hft.training import EvaluationArrays, SessionArrays, TokenStore
 from hft.training.sessions import FloatArray, IntArray
 
 # Items among which near-duplicates are looked for; of more, only those of the same text count as one. 9,750 texts of
-# 75 words take 0.7 s on a CPU core.
+# 75 words take 0.7 s on a CPU core; 20,000 that all hold one same phrase, the worst case, 10 s.
 NEAR_DUPLICATE_ITEMS = 20_000
+# Share of shingles in common. High: texts of one template ("A tent for camping, to sleep outdoors") that differ in what
+# they are about are the very negatives to learn from.
+NEAR_DUPLICATE_OVERLAP = 0.8
 
 Confidence = Callable[[FloatArray, IntArray], FloatArray]
 
@@ -62,7 +65,7 @@ class TokenizedData:
         texts = list(self.data.items.texts)
         used = np.unique(np.concatenate([self.data.train.flat_results, self.data.validation.flat_results]))
         if len(used) <= NEAR_DUPLICATE_ITEMS:
-            clusters = near_duplicate_clusters([texts[row] for row in used])
+            clusters = near_duplicate_clusters([texts[row] for row in used], threshold=NEAR_DUPLICATE_OVERLAP)
             # All of a cluster take the text of its first member.
             first = used[np.unique(clusters, return_index=True)[1]]
             for row, cluster in zip(used.tolist(), clusters.tolist(), strict=True):
