@@ -18,9 +18,9 @@ def pair_health(loss: FineTuningLoss, features: FineTuningFeatures) -> dict[str,
     Returns:
         `dead_wrong_share`: mis-ordered pairs (difference below 0) that the loss has given up;
         `dead_satisfied_share`: rightly ordered pairs (difference 0 or more) that need no more.
-        Empty where there is no pair: a share of nothing is absent, not 0.
+        Empty where there is no pair (a share of nothing is absent, not 0), and for a loss that is a plain function.
     """
-    if len(features) == 0:
+    if len(features) == 0 or not isinstance(loss, FineTuningLoss):
         return {}
     dead = loss.gradient_weight(features) < DEAD_BELOW
     wrong = features.difference < 0
