@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from small_training import all_confident, small_data
 
 from hft.methods.tokenized import TokenizedData
 from hft.training import EpochSampler, PairPlanner, TokenStore, session_loader
+from small_training import all_confident, small_data
 
 
 class Characters:

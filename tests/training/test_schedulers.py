@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import build_small, fit_small, train_small
 
 from hft.training import constant_rate, cosine_warmup, linear_warmup
 from hft.training.finetuner import schedule
+from small_training import build_small, fit_small, train_small
 
 
 def rates_of(factory: Any, steps: int, **options: Any) -> list[float]:
