@@ -50,6 +50,26 @@ def test_an_ambiguous_prefix_lists_who_answers() -> None:
     assert find_run("abcdef1").folder.name == "a"
 
 
+def named(folder: str, *, reproduces: str | None = None) -> RunRecord:
+    record = train_line(small_config(run_name="first try"), Path("outputs/line") / folder)
+    record.reproduces = reproduces
+    record.save()
+    return record
+
+
+def test_a_name_means_the_original_and_not_its_reproductions(run: RunRecord) -> None:
+    once = named("b", reproduces=run.run_id)
+    named("c", reproduces=once.run_id)
+    assert find_run("first try").run_id == run.run_id
+    assert find_run(once.run_id).run_id == once.run_id
+
+
+def test_a_name_that_two_runs_have_says_to_use_the_id(run: RunRecord) -> None:
+    named("b")
+    with pytest.raises(RunNotFoundError, match="2 runs answer to it; use the id of one"):
+        find_run("first try")
+
+
 def test_a_prefix_that_is_too_short_names_the_run_and_the_rule() -> None:
     with_id("a", "abcdef11" + "0" * 24)
     with pytest.raises(RunNotFoundError, match=r"6 characters(?s:.)*abcdef11"):

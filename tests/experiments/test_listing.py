@@ -21,9 +21,16 @@ def test_a_row_says_what_the_run_was_and_what_it_gave() -> None:
     assert row.seconds is not None
 
 
-def test_a_loss_without_a_choice_is_named_by_its_class() -> None:
+def test_a_loss_without_a_choice_is_named_by_the_option_of_its_class_or_else_by_the_class() -> None:
     train_line(small_config(), Path("outputs/line/a"))
-    assert list_runs()[0].loss == "InfoNCELoss"
+    train_line(small_config(loss___target_="mine.MyLoss"), Path("outputs/line/b"))
+    assert [row.loss for row in list_runs()] == ["MyLoss", "infonce"]
+
+
+def test_a_row_has_the_name_and_the_overrides_of_the_run() -> None:
+    train_line(small_config(run_name="first try"), Path("outputs/line/a"), overrides=["seed=1", "loss=margin"])
+    (row,) = list_runs()
+    assert (row.name, row.overrides) == ("first try", ("seed=1", "loss=margin"))
 
 
 def test_the_newest_run_comes_first_whatever_its_folder_is_called() -> None:

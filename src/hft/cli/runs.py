@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "broken": "red"}
 
 _WIDTH_OF_A_FILE = 200  # characters a line where nobody watches; no line is wrapped there
+_INDENT = "  "
+_SHORTEST_OVERRIDES = 20  # characters of them that stay, however narrow the terminal is
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,25 +61,48 @@ def _sync(args: argparse.Namespace) -> int:
 
 def _print_table(rows: list[RunRow]) -> None:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "started", "status", "method", "loss", "test", "duration"):
-        table.add_column(heading, no_wrap=heading != "method", overflow="fold")
-    for row in rows:
-        status = f"[{_STYLES[row.status]}]{row.status}[/]" + (" *" if row.pending else "")
-        cells = (row.method or "", row.loss or "", _values(row), _duration(row.seconds))
-        table.add_row((row.run_id or "?")[:8], _moment(row.started), status, *map(escape, cells))
     console = Console()
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_FILE
-    console.print(table)
+    lines = [("run", "started", "status", "method", "loss", "test", "duration"), *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    styles = ["bold", *(_STYLES[row.status] for row in rows)]
+    for number, (line, style) in enumerate(zip(lines, styles, strict=True)):
+        shown = Text("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        begin = widths[0] + widths[1] + 4
+        shown.stylize(style, *((begin, begin + widths[2]) if number else (0,)))
+        console.print(shown, soft_wrap=True)
+        if number:
+            console.print(Text(_origin(rows[number - 1], console.width), "dim"), soft_wrap=True)
     for row in rows:
         if row.status == "broken":
-            console.print(f"[red]broken[/] {escape(row.problem or '')}", soft_wrap=True)
+            console.print(Text.assemble(("broken", "red"), f" {row.problem or ''}"), soft_wrap=True)
     if any(row.pending for row in rows):
         console.print("* not in the tracking store yet: hft runs --sync")
+
+
+def _cells(row: RunRow) -> tuple[str, ...]:
+    status = row.status + (" *" if row.pending else "")
+    what = (row.method or "", row.loss or "", _values(row), _duration(row.seconds))
+    return ((row.run_id or "?")[:8], _moment(row.started), status, *what)
+
+
+def _origin(row: RunRow, width: int) -> str:
+    """The line under a run: its name, what it repeats, the overrides that made it (shortened to fit), its folder."""
+    from pathlib import Path
+
+    folder = Path(row.folder)
+    if folder.is_absolute() and folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
+    repeats = f"repeats {row.reproduces[:8]}" if row.reproduces else ""
+    overrides = " ".join(line for line in row.overrides if not (row.name and line.startswith("run_name=")))
+    parts = [_INDENT + (row.name or ""), repeats, overrides, str(folder)]
+    room = width - sum(len(part) + 2 for part in parts if part.strip() and part is not overrides) - 2
+    if len(overrides) > room:
+        parts[2] = f"{overrides[: max(room - 3, _SHORTEST_OVERRIDES)]}..."
+    return _INDENT + "  ".join(part.strip() for part in parts if part.strip())
 
 
 def _moment(started: str) -> str:

@@ -24,7 +24,8 @@ def find_run(run: str | os.PathLike[str], outputs: str | os.PathLike[str] = "out
     Args:
         run: a run folder or its run.yaml; or, of a run under `outputs`: the folder's name, the run's name, its id
             or MLflow's id (6 characters or more are enough where only one run begins with them). Where the folder
-            of an MLflow run is gone, it is downloaded from the store.
+            of an MLflow run is gone, it is downloaded from the store. A reproduction has the name of the run that
+            it repeats: the name means the original.
         outputs: where runs land.
 
     Returns:
@@ -41,11 +42,13 @@ def find_run(run: str | os.PathLike[str], outputs: str | os.PathLike[str] = "out
     if text and (path / RECORD_NAME).is_file():
         return load_record(path / RECORD_NAME)
     records = _records(text, outputs)
-    matches = [record for record in records if _answers(record, text)]
+    matches = _originals([record for record in records if _answers(record, text)], text)
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise RunNotFoundError(f"run {text!r}: {len(matches)} runs answer to it; give more of one:\n{_table(matches)}")
+        by_name = any(record.name == text for record in matches)
+        what_to_do = "use the id of one" if by_name else "give more of one"
+        raise RunNotFoundError(f"run {text!r}: {len(matches)} runs answer to it; {what_to_do}:\n{_table(matches)}")
     stored = _from_store(text, outputs)
     if stored is None:
         _refuse(text, outputs, records)
@@ -68,6 +71,14 @@ def _answers(record: RunRecord, text: str) -> bool:
         return True
     ids = (record.run_id, record.tracking.mlflow_run_id or "")
     return len(text) >= SHORTEST_PREFIX and any(known.startswith(text) for known in ids)
+
+
+def _originals(matches: list[RunRecord], name: str) -> list[RunRecord]:
+    """Leaves out runs of the name that repeat another run of it."""
+    if not all(record.name == name for record in matches):
+        return matches
+    ids = {record.run_id for record in matches}
+    return [record for record in matches if record.reproduces not in ids]
 
 
 def _from_store(text: str, outputs: str | os.PathLike[str]) -> RunRecord | None:

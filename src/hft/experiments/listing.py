@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from hft.errors import HftError
@@ -14,6 +15,7 @@ from hft.experiments.run_record import RunRecord, load_record
 
 _STARTED = re.compile(rb"^started: '?([0-9T:.\-]+Z)", re.MULTILINE)
 _HEAD_BYTES = 512
+_TARGET = re.compile(r"^_target_: *(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class RunRow:
         started: UTC, ISO 8601; of a broken record the time of its last change.
         status: running, done, failed, interrupted, or broken.
         method: its name.
-        loss: option of the group, or the class.
+        loss: option of the group; of a class that no shipped option names, the class.
         metric: the main metric's name.
         start: its test value of the starting model.
         tuned: its test value of the tuned model.
@@ -36,6 +38,8 @@ class RunRow:
         pending: whether the tracking store lacks the run.
         reproduces: id of the run that this one repeats.
         problem: why the record is broken or the run failed, in words.
+        name: as the user named the run.
+        overrides: those that made it.
     """
 
     run_id: str | None
@@ -53,6 +57,8 @@ class RunRow:
     pending: bool = False
     reproduces: str | None = None
     problem: str | None = None
+    name: str | None = None
+    overrides: tuple[str, ...] = ()
 
 
 def list_runs(outputs: str | os.PathLike[str] = "outputs", limit: int | None = None) -> list[RunRow]:
@@ -89,6 +95,8 @@ def _row(started: str, file: Path) -> RunRow:
         pending=record.tracking.pending,
         reproduces=record.reproduces,
         problem=record.results.error,
+        name=record.name,
+        overrides=tuple(record.overrides),
     )
 
 
@@ -97,7 +105,18 @@ def _loss(record: RunRecord) -> str | None:
         return str(record.choices["loss"])
     loss = record.config.get("loss")
     target = loss.get("_target_") if isinstance(loss, dict) else None
-    return None if target is None else str(target).rpartition(".")[2]
+    return None if target is None else _shipped_losses().get(str(target), str(target).rpartition(".")[2])
+
+
+@cache
+def _shipped_losses() -> dict[str, str]:
+    """Option of the group by the class it names, so that a run composed in Python is shown as one of `hft train`."""
+    options: dict[str, str] = {}
+    for file in sorted((Path(__file__).parents[1] / "conf" / "loss").glob("*.yaml")):
+        target = _TARGET.search(file.read_text(encoding="utf-8"))
+        if target:
+            options.setdefault(target.group(1), file.stem)
+    return options
 
 
 def _started(file: Path) -> str:
