@@ -38,6 +38,7 @@ def bash_offers(line: str, cwd) -> list[str]:
         ("hft train seed=1 loss=in", ["infonce"]),
         ("hft train -m seed=0,1 data/spl", ["data/splitter="]),
         ("hft train loss=margin params.not", ["params.not_irrelevant_only="]),
+        ("hft evaluate mini", ["minilm", "minilm_two_towers"]),
     ],
 )
 def test_bash_completes(line, offered, hft_on_path, tmp_path):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,42 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
 def test_runs_lists_them(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs"]) == 0
     assert recorded.run_id[:8] in told(capsys)
+
+
+def test_runs_tells_runs_apart_by_name_overrides_and_folder(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = hft.compose([*OVERRIDES, "run_name=mine"])
+    other = train_line(config, Path("outputs/text_embeddings/b").resolve(), overrides=["run_name=mine", "seed=1"])
+    other.reproduces = recorded.run_id
+    other.save()
+    assert main(["runs"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2] == f"mine  repeats {recorded.run_id[:8]}  seed=1  outputs/text_embeddings/b"
+    assert lines[4] == "tracking=csv params.items_lr=0.05  outputs/text_embeddings/a"
+
+
+def test_long_overrides_are_shortened_and_the_folder_stays(
+    recorded: RunRecord, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hft.cli.runs._WIDTH_OF_A_FILE", 100)
+    recorded.overrides = [f"params.items_lr={number}" for number in range(9)]
+    recorded.save()
+    assert main(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 100 for line in lines)
+    assert lines[2].endswith("...  outputs/text_embeddings/a")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here")
+def test_bash_completes_the_id_of_a_run(recorded: RunRecord) -> None:
+    script = f"""eval "$(hft completion bash)"
+        COMP_LINE="hft reproduce {recorded.run_id[:2]}"; COMP_POINT=${{#COMP_LINE}}
+        COMP_WORDS=($COMP_LINE); COMP_CWORD=2
+        _hft_complete; echo "${{COMPREPLY[@]}}" """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", script], env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.stdout.split() == [recorded.run_id[:8]]
 
 
 def test_runs_as_json_is_for_scripts(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +120,19 @@ def test_compare_shows_settings_metrics_and_significance(
     assert main(["compare", "a", "b"]) == 0
     printed = told(capsys)
     assert "params.margin" in printed
-    assert "50 queries" in printed
+    assert "difference (second - first)" in printed
+    assert "test_ndcg@10_start" not in printed
+    assert "1 of 3 metrics are equal and not shown" in printed
+    assert "ndcg@10 50 +0.1000 +0.1000 to +0.1000 < 0.0001" in printed
+
+
+def test_compare_of_a_run_with_itself_shows_no_rows(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays = {"test/ndcg@10/tuned": np.ones(5), "test/query_hash": np.arange(5)}
+    np.savez(recorded.folder / "per_query.npz", **arrays)  # type: ignore[arg-type]  # keywords are arrays here
+    assert main(["compare", "a", "a"]) == 0
+    printed = told(capsys)
+    assert "All 3 metrics are equal." in printed
+    assert "score the same for every test query" in printed
 
 
 def test_compare_of_an_unknown_run_is_a_wrong_request(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:

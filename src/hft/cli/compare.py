@@ -6,11 +6,15 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hft.experiments.run_record import RunRecord
     from hft.experiments.side_by_side import SideBySide
 
 # What a run's own report says of its start and its tuned model; a difference of two such means nothing.
 _OF_ONE_RUN = ("_difference", "_p")
+
+_WIDTH_OF_A_FILE = 200  # characters a line where nobody watches; no name is shortened there
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +78,8 @@ def _print_tables(
     from rich.table import Table
 
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
     headings = (first.run_id[:8], second.run_id[:8])
     for title, differences in (("settings", compared.settings), ("surroundings", compared.surroundings)):
         if not differences:
@@ -84,26 +90,68 @@ def _print_tables(
             table.add_row(key, _text(one), _text(other))
         console.print(table)
         console.print()
-    table = Table("metric", *headings, "difference", box=None, pad_edge=False, header_style="bold")
-    for name, (one_value, other_value) in compared.metrics.items():
-        if name.endswith(_OF_ONE_RUN):
-            continue
-        gap = None if one_value is None or other_value is None else other_value - one_value
-        table.add_row(name, _number(one_value), _number(other_value), "" if gap is None else f"{gap:+.4f}")
-    console.print(table)
-    console.print()
-    for metric, found in significance.items():
-        low, high = found["interval"]
-        console.print(
-            f"test {metric}, the tuned models over {found['queries']} queries that both were tested on: "
-            f"{found['difference']:+.4f} (95% {low:+.4f} to {high:+.4f}), p = {found['p']:.2g}",
-            soft_wrap=True,
-            highlight=False,
-        )
+    _print_metrics(console, headings, compared.metrics)
+    _print_significance(console, significance)
     if not significance:
         console.print("No test of significance: the runs kept no values of the same test queries.")
     elif first.hashes.get("data") != second.hashes.get("data"):
         console.print("The runs had different data: only the queries that both have were compared.")
+
+
+def _print_metrics(
+    console: Console, headings: tuple[str, str], metrics: dict[str, tuple[float | None, float | None]]
+) -> None:
+    """The models on the test split, then the rest (validation, baselines, shifts); what is equal is only counted."""
+    from rich.table import Table
+
+    told = {name: values for name, values in metrics.items() if not name.endswith(_OF_ONE_RUN)}
+    differ = {name: values for name, values in told.items() if values[0] != values[1]}
+    of_models = {name for name in differ if name.startswith("test_") and _stem(name) + "_start" in metrics}
+    for title, names in (("test metric", of_models), ("other metric", differ.keys() - of_models)):
+        if not names:
+            continue
+        table = Table(title, *headings, "difference (second - first)", box=None, pad_edge=False, header_style="bold")
+        for name, (one, other) in differ.items():
+            if name in names:
+                gap = "" if one is None or other is None else f"{other - one:+.4f}"
+                table.add_row(name, _number(one), _number(other), gap)
+        console.print(table)
+        console.print()
+    if len(differ) < len(told):
+        equal = len(told) - len(differ)
+        said = (
+            f"{equal} of {len(told)} metrics are equal and not shown." if differ else f"All {equal} metrics are equal."
+        )
+        console.print(said, highlight=False)
+        console.print()
+
+
+def _print_significance(console: Console, significance: dict[str, dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from hft.metrics.conclusion import SIGNIFICANT_BELOW, format_p
+
+    shown = {metric: found for metric, found in significance.items() if found["difference"] or any(found["interval"])}
+    if shown:
+        said = "The tuned models (second - first) over the test queries that both runs were tested on:"
+        console.print(said, highlight=False, soft_wrap=True)
+        table = Table(
+            "metric", "queries", "difference", "95% interval", "p", box=None, pad_edge=False, header_style="bold"
+        )
+        for metric, found in shown.items():
+            low, high = found["interval"]
+            interval = f"{low:+.4f} to {high:+.4f}"
+            table.add_row(
+                metric, f"{found['queries']:,}", f"{found['difference']:+.4f}", interval, format_p(found["p"])
+            )
+        console.print(table)
+        console.print(f"A difference with p below {SIGNIFICANT_BELOW} is more than chance; p decides.", highlight=False)
+    elif significance:
+        console.print("The tuned models score the same for every test query that both have.", highlight=False)
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix("_start")
 
 
 def _text(value: object) -> str:

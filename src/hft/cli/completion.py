@@ -15,6 +15,12 @@ _HOW_TO = """print shell completion. To use it:
 
 # Hydra itself completes overrides: it is asked for the candidates, one a line, through `hft train -sc query=fish`.
 _BASH = """\
+_hft_runs_and_models() {
+    "$1" runs --json 2>/dev/null | sed -n 's/.*"run_id": "\\([0-9a-f]\\{8\\}\\).*/\\1/p'
+    if [[ "$2" == evaluate ]]; then
+        COMP_LINE="hft model=" "$1" train -sc query=fish 2>/dev/null | sed -n 's/^model=//p'
+    fi
+}
 _hft_complete() {
     local line="${COMP_LINE:0:$COMP_POINT}"
     local current="${line##* }"
@@ -27,6 +33,10 @@ _hft_complete() {
     case "${COMP_WORDS[1]}" in
         train|check) ;;
         completion) COMPREPLY=($(compgen -W "@SHELLS@" -- "$current")); return ;;
+        reproduce|compare|evaluate)
+            compopt -o default 2>/dev/null
+            COMPREPLY=($(compgen -W "$(_hft_runs_and_models "${COMP_WORDS[@]:0:2}")" -- "$current"))
+            return ;;
         *) compopt -o default 2>/dev/null; return ;;
     esac
     # What stands before the last = was typed already: bash takes = for the start of a new word.
