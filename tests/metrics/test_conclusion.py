@@ -73,3 +73,28 @@ def test_advice_for_a_metric_to_be_minimised_turns_round() -> None:
 def test_an_outcome_without_a_tuned_model_is_refused() -> None:
     with pytest.raises(ValueError, match="tuned"):
         fine_tuning_outcome(alone(0.4, 0.38, 0.42), {}, "ndcg@10", "maximize")
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "said"),
+    [
+        (0.05, 0.06, "The interval leaves out 0, but p is not below 0.05, and p decides."),
+        (-0.05, 0.06, "The interval leaves out 0, but p is not below 0.05, and p decides."),
+        (0.01, 0.04, "The interval holds 0, but p is below 0.05, and p decides."),
+    ],
+)
+def test_where_interval_and_p_disagree_the_rule_is_told(difference: float, p: float, said: str) -> None:
+    assert said in fine_tuning_outcome(tuned_by(difference, p), {}, "ndcg@10", "maximize")
+
+
+@pytest.mark.parametrize(("difference", "p"), [(0.05, 0.01), (0.01, 0.5)])
+def test_where_interval_and_p_agree_no_rule_is_told(difference: float, p: float) -> None:
+    assert "decides" not in fine_tuning_outcome(tuned_by(difference, p), {}, "ndcg@10", "maximize")
+
+
+def test_few_queries_are_called_few() -> None:
+    few = Comparison(0.42, None, None, None, None, 29, 0, (0.40, 0.44), None)
+    assert evaluation_advice(few, {}, "ndcg@10", "maximize").endswith(
+        "few queries (29): others could say something else."
+    )
+    assert "few queries" not in evaluation_advice(alone(0.42, 0.40, 0.44), {}, "ndcg@10", "maximize")

@@ -53,9 +53,22 @@ def test_one_validation_is_too_few_to_tell(values: list[tuple[int, float]]) -> N
     assert learning_verdict({"validation_ndcg@10": values}).startswith("too few validations")
 
 
-def test_two_validations_do_for_a_verdict() -> None:
-    given = {"validation_ndcg@10": [(0, 0.40), (100, 0.45)], "train_loss": FALLING}
-    assert learning_verdict(given).startswith("underfitting, still improving")
+@pytest.mark.parametrize("values", [[(0, 0.40), (100, 0.45)], [(0, 0.40), (50, 0.45), (100, 0.45)]])
+def test_before_three_validations_nothing_is_said_of_levelling_off(values: list[tuple[int, float]]) -> None:
+    verdict = learning_verdict({"validation_ndcg@10": values, "train_loss": FALLING})
+    assert verdict.startswith("improving: ")
+    assert verdict.endswith("too few validations to say whether it levelled off")
+
+
+def test_three_validations_do_to_see_it_level_off() -> None:
+    given = {"validation_ndcg@10": [(0, 0.40), (50, 0.45), (100, 0.451), (150, 0.451)], "train_loss": FALLING}
+    assert learning_verdict(given).endswith("and levelled off")
+
+
+def test_nothing_more_is_promised_at_the_maximum() -> None:
+    given = {"validation_ndcg@10": [(0, 0.866), (50, 0.9), (100, 0.95), (150, 1.0)], "train_loss": FALLING}
+    verdict = learning_verdict(given)
+    assert verdict == "improving: validation ndcg@10 went from 0.866 to 1.000 and reached the maximum"
 
 
 def test_without_a_training_loss_a_fall_is_not_called_overfitting() -> None:

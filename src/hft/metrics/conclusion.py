@@ -11,6 +11,8 @@ from hft.metrics.learning import Direction
 SIGNIFICANT_BELOW = 0.05
 # A metric of at most 1 that stands here has next to nothing left to gain.
 NEAR_PERFECT = 0.95
+# With fewer queries the outcome of an evaluation hangs on single ones.
+MANY_QUERIES = 50
 
 
 def fine_tuning_outcome(
@@ -40,6 +42,7 @@ def fine_tuning_outcome(
         said = f"The tuned model is better: {numbers}."
     else:
         said = f"The tuned model is worse: {numbers}."
+    said += _which_decides(main.p, low, high) + _few_queries(main.queries)
     best = _best(baselines, direction)
     if best is not None and _sign(direction) * (baselines[best] - main.tuned) > 0:
         said += f" The baseline {best} ({baselines[best]:.3f}) still scores better."
@@ -51,6 +54,10 @@ def evaluation_advice(main: Comparison, baselines: Mapping[str, float], main_met
 
     Args: as of `fine_tuning_outcome`; the comparison needs no tuned model.
     """
+    return _advice(main, baselines, main_metric, direction) + _few_queries(main.queries)
+
+
+def _advice(main: Comparison, baselines: Mapping[str, float], main_metric: str, direction: Direction) -> str:
     sign = _sign(direction)
     worst, best_bound = sorted(main.start_interval, key=lambda bound: sign * bound)
     measured = f"{main_metric} {main.start:.3f}, 95% {main.start_interval[0]:.3f} to {main.start_interval[1]:.3f}"
@@ -80,6 +87,18 @@ def evaluation_advice(main: Comparison, baselines: Mapping[str, float], main_met
 def format_p(p: float) -> str:
     """`0.0312`, or `< 0.0001`."""
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _which_decides(p: float, low: float, high: float) -> str:
+    """Says so where the interval and the p, two methods, fall on two sides of the line."""
+    if (p < SIGNIFICANT_BELOW) == (low > 0 or high < 0):
+        return ""
+    interval, of_p = ("leaves out", "is not") if p >= SIGNIFICANT_BELOW else ("holds", "is")
+    return f" The interval {interval} 0, but p {of_p} below {SIGNIFICANT_BELOW}, and p decides."
+
+
+def _few_queries(queries: int) -> str:
+    return f" These are few queries ({queries}): others could say something else." if queries < MANY_QUERIES else ""
 
 
 def _popularity_note(best: str) -> str:

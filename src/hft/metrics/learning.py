@@ -13,6 +13,10 @@ Direction = Literal["maximize", "minimize"]
 NOISE_SHARE = 0.01
 # Still improving: at least this share of the whole gain came in the last third of the steps.
 LATE_GAIN_SHARE = 0.2
+# With fewer validations after step 0 nothing is said of whether it levelled off.
+ENOUGH_VALIDATIONS = 3
+# No ranking metric to be maximised goes higher.
+MAXIMUM = 1.0
 
 
 def learning_verdict(
@@ -29,8 +33,10 @@ def learning_verdict(
     | `overfitting since step N` | last is worse than best, and the training loss fell on after the best step N |
     | `getting worse since step N` | last is worse than best, and the training loss did not fall on |
     | `no change` | best is no better than first |
+    | `improving`, reached the maximum | best is MAXIMUM to three digits, of a metric to be maximised |
+    | `improving`, too few validations | fewer than ENOUGH_VALIDATIONS values after step 0 |
     | `underfitting, still improving` | best is the last one, and LATE_GAIN_SHARE of the gain came late |
-    | `improving` | all else: it rose and levelled off |
+    | `improving`, levelled off | all else |
 
     Args:
         curves: (step, value) by rising step, by name: `train_loss` and `validation_` + main_metric are read.
@@ -49,6 +55,10 @@ def learning_verdict(
     if sign * (best - first) <= noise:
         return f"no change: validation {main_metric} stayed within 1% of {first:.3f}"
     moved = f"validation {main_metric} went from {first:.3f} to {best:.3f}"
+    if direction == "maximize" and round(best, 3) == MAXIMUM:
+        return f"improving: {moved} and reached the maximum"
+    if sum(step > 0 for step, _ in values) < ENOUGH_VALIDATIONS:
+        return f"improving: {moved}; too few validations to say whether it levelled off"
     if best_step == last_step and _late_gain(values, sign) >= LATE_GAIN_SHARE * sign * (best - first):
         return f"underfitting, still improving: {moved} at the last step; more epochs may gain more"
     return f"improving: {moved} and levelled off"
