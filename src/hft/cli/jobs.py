@@ -51,7 +51,10 @@ class Jobs:
                 from hft.experiments import discard_unbegun
 
                 discard_unbegun(self.folder)
-            raise
+            if not _is_in_this_process(job):
+                raise
+            # Remembered, and told by `run`: what comes through Hydra gets a line of Hydra's before it.
+            return None
 
     def run(self, hydra_main: Callable[[], None]) -> int:
         """Run them all; the exit status. Hydra's basic launcher runs every job of a sweep, whichever fails."""
@@ -64,6 +67,8 @@ class Jobs:
         except Exception as error:
             if not (self.is_sweep and any(failed is error for _, _, failed in self.failures)):
                 return exit_status(error)
+        if self.failures and not self.is_sweep:
+            return exit_status(self.failures[0][2])
         return self._sum_up() if self.failures else 0
 
     def _sum_up(self) -> int:
@@ -75,3 +80,11 @@ class Jobs:
             told = user_error(error) or f"{type(error).__name__}: {error} (traceback above)"
             print(f"  {name}\n    {told}\n    {folder}", file=sys.stderr)
         return 1
+
+
+def _is_in_this_process(job: Any) -> bool:
+    """Whether `Jobs` sees how the job ended: another launcher may use processes, another sweeper the value."""
+    from hydra.types import RunMode
+
+    plugins = (job.runtime.choices.get("hydra/launcher"), job.runtime.choices.get("hydra/sweeper"))
+    return job.mode != RunMode.MULTIRUN or plugins == ("basic", "basic")
