@@ -225,3 +225,13 @@ def test_a_report_tells_what_was_read_left_out_and_kept(write: Callable[[str, An
     assert sum(report.dropped.values()) == 20
     assert sum(counts.sessions for counts in report.splits.values()) == 80
     assert report.to_dict()["read"] == {str(items): 3, str(sessions): 101}
+
+
+def test_a_report_names_unknown_items_under_a_heading(write: Callable[[str, Any], Path]) -> None:
+    items = write("items.jsonl", [{"item_id": name, "text": f"text {name}"} for name in "abc"])
+    lines = [{"query": f"query {n}", "results": ["a", "b", f"gone{n}"], "events": ["a"]} for n in range(50)]
+    source = SessionFiles(write("sessions.jsonl", lines), items)
+    text = prepare_ranking_data(source, QuerySplitter(), candidates="shown").report.lines()
+    [place] = [row for row, line in enumerate(text) if line.startswith("quarantined: parts of lines")]
+    assert text[place + 1].startswith("  50 x results that no item has the id of")
+    assert text[place + 1].endswith("(first: 'gone0', 'gone1', 'gone2')")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hft.data import Quarantine
+from hft.data.quarantine import ALWAYS_ALLOWED
 from hft.errors import DataError, StorageError
 
 
@@ -40,24 +41,50 @@ def test_no_file_appears_without_a_malformed_line(tmp_path: Path) -> None:
 def test_too_large_a_share_stops_and_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "quarantine.jsonl"
     quarantine = Quarantine(path, 0.01)
-    quarantine.saw("clicks.jsonl", 100)
-    quarantine.add("clicks.jsonl", 7, "malformed JSON", "{")
+    quarantine.saw("clicks.jsonl", 2000)
+    for line in range(20):
+        quarantine.add("clicks.jsonl", line, "malformed JSON", "{")
     quarantine.check("clicks.jsonl")
-    quarantine.add("clicks.jsonl", 8, "malformed JSON", "{")
+    quarantine.add("clicks.jsonl", 21, "malformed JSON", "{")
     with pytest.raises(DataError) as error:
         quarantine.check("clicks.jsonl")
-    for part in ("clicks.jsonl", "2 of 100", "2.0%", "1.0%", "data.max_quarantined_share", str(path), "malformed JSON"):
+    for part in (
+        "clicks.jsonl",
+        "21 of 2000",
+        "1.1%",
+        "1.0%",
+        "data.max_quarantined_share",
+        str(path),
+        "malformed JSON",
+    ):
         assert part in str(error.value)
-    assert len(entries(path)) == 2
+    assert len(entries(path)) == 21
 
 
 def test_the_share_is_told_for_each_file_alone() -> None:
     quarantine = Quarantine(None, 0.01)
     quarantine.saw("items.jsonl", 1000)
     quarantine.saw("clicks.jsonl", 10)
-    quarantine.add("clicks.jsonl", 1, "malformed JSON", "{")
+    quarantine.add("items.jsonl", 1, "no text", "{")
+    for line in range(6):
+        quarantine.add("clicks.jsonl", line, f"fault {line // 2}", "{")
     quarantine.check("items.jsonl")
-    with pytest.raises(DataError, match="1 of 10"):
+    with pytest.raises(DataError, match=r"6 of 10.*frequent: fault 0 \(2\); fault 1 \(2\); fault 2 \(2\)\. ") as error:
+        quarantine.check("clicks.jsonl")
+    assert "no text" not in str(error.value)
+
+
+@pytest.mark.parametrize(("read", "allowed"), [(1, 0), (3, 1), (60, ALWAYS_ALLOWED), (900, ALWAYS_ALLOWED), (2000, 20)])
+def test_a_few_lines_are_allowed_whatever_their_share_but_not_half_of_a_file(read: int, allowed: int) -> None:
+    quarantine, strict = Quarantine(None, 0.01), Quarantine(None, 0.0)
+    for one in (quarantine, strict):
+        one.saw("clicks.jsonl", read)
+        for line in range(allowed):
+            one.add("clicks.jsonl", line, "malformed JSON", "{")
+    quarantine.check("clicks.jsonl")
+    assert strict.is_too_full("clicks.jsonl") == (allowed > 0)
+    quarantine.add("clicks.jsonl", read, "malformed JSON", "{")
+    with pytest.raises(DataError, match=f"{allowed + 1} of {read} lines"):
         quarantine.check("clicks.jsonl")
 
 

@@ -200,8 +200,8 @@ def test_a_session_of_ten_thousand_results_is_read(write: Write) -> None:
 
 
 def test_too_many_malformed_lines_stop_the_run(write: Write, items_file: Path, tmp_path: Path) -> None:
-    sessions = write("sessions.jsonl", [*SESSIONS, "{broken"])
-    with pytest.raises(DataError, match=r"1 of 3 lines.*data\.max_quarantined_share"):
+    sessions = write("sessions.jsonl", [*SESSIONS, *["{broken"] * 3])
+    with pytest.raises(DataError, match=r"3 of 5 lines.*data\.max_quarantined_share"):
         read(sessions, items_file, Quarantine(tmp_path / "quarantine.jsonl", 0.01))
     assert (tmp_path / "quarantine.jsonl").exists()
 
@@ -219,8 +219,11 @@ def test_a_file_that_is_missing_damaged_or_of_unknown_format_is_told(
         read(tmp_path / "nowhere.jsonl", items_file)
     with pytest.raises(DataError, match=r"xlsx.*Expected: \.jsonl"):
         read(write("sessions.xlsx", ["x"]), items_file)
-    with pytest.raises(DataError, match=r"sessions\.parquet.*Parquet"):
+    with pytest.raises(DataError, match=r"sessions\.parquet.*Parquet") as error:
         read(write("sessions.parquet", ["not parquet"]), items_file)
+    assert ".." not in str(error.value)
+    with pytest.raises(DataError, match=r"data\.source\.sessions: .* is a folder"):
+        read(tmp_path, items_file)
     with pytest.raises(DataError, match=r"data\.source\.items"):
         read(write("sessions.jsonl", SESSIONS), tmp_path / "nowhere.csv")
 
@@ -230,9 +233,63 @@ def test_a_field_in_no_line_is_told_with_the_key_to_set(
     write: Write, items_file: Path, field: str, rename: str
 ) -> None:
     lines = [{(rename if name == field else name): value for name, value in line.items()} for line in SESSIONS[:1]]
-    message = rf"no line has the field '{field}' \(did you mean '{rename}'\?\).*data\.source\.fields\.{field}=NAME"
+    message = (
+        rf"no line has the field '{field}' \(did you mean '{rename}'\?\).*data\.source\.fields\.{field}={rename}\."
+    )
     with pytest.raises(DataError, match=message):
         read(write("sessions.jsonl", lines * 3), items_file)
+
+
+OTHER_NAMES = [{"q": "first", "shown": ["a", "b"], "event": ["a"]}] * 60
+
+
+def test_most_lines_without_required_fields_are_told_the_keys_and_not_the_share(write: Write, items_file: Path) -> None:
+    with pytest.raises(DataError) as error:
+        read(write("sessions.jsonl", [*OTHER_NAMES, "{broken", "[1]", SESSIONS[0]]), items_file)
+    told = str(error.value)
+    for part in ("most of the 61 readable lines lack the fields 'query' (in 1 of 61)", "q, ", "shown", "'event'?"):
+        assert part in told
+    for setting in ("query=", "results=NAME", "events=event"):
+        assert f"data.source.fields.{setting}" in told
+    assert "max_quarantined_share" not in told
+
+
+def test_lines_that_omit_their_events_are_told_to_give_them(write: Write, items_file: Path) -> None:
+    silent = {"query": "q", "results": ["a", "b"]}
+    with pytest.raises(DataError, match=r"lack the field 'events' \(in 2 of 42\).*Or give the field in every line"):
+        read(write("sessions.jsonl", [*SESSIONS, *[silent] * 40]), items_file)
+
+
+def test_fields_that_both_files_lack_are_told_at_once(write: Write) -> None:
+    items = write("items.jsonl", [{"sku": "a", "body": "x"}] * 3)
+    with pytest.raises(DataError) as error:
+        read(write("sessions.jsonl", OTHER_NAMES), items)
+    for key in ("item_id=NAME", "text=NAME", "query=", "results=NAME", "events=event"):
+        assert f"data.source.fields.{key}" in str(error.value)
+
+
+@pytest.mark.parametrize("separator", [",", ";", " ", "\t"])
+def test_a_cell_with_another_separator_between_its_ids_is_told(write: Write, items_file: Path, separator: str) -> None:
+    quarantine = Quarantine(None, 1.0)
+    rows = ["query,results,events", f'one,"a{separator}b{separator}c",b', f'two,a|b|c,"b{separator}c"', "three,a|b,a"]
+    assert len(read(write("sessions.csv", rows), items_file, quarantine)) == 1
+    assert len(quarantine.reasons) == 2
+    for reason, field in zip(quarantine.reasons, ("results", "events"), strict=True):
+        assert reason.startswith(f"field {field!r}: several ids with {separator!r} between them")
+        assert "separate ids by |" in reason
+        assert "data.source.list_separator=" in reason
+
+
+@pytest.mark.parametrize(("delimiter", "advice"), [(";", "csv_delimiter=';'"), ("\t", r"Name the file \.tsv")])
+def test_a_table_with_another_delimiter_is_told(write: Write, items_file: Path, delimiter: str, advice: str) -> None:
+    rows = [delimiter.join(row) for row in (("query", "results", "events"), ("one", "a|b", "a"))]
+    with pytest.raises(DataError, match=f"separator between cells looks wrong.*{advice}"):
+        read(write("sessions.csv", rows), items_file)
+
+
+def test_a_table_without_a_usable_row_is_not_called_empty(write: Write, items_file: Path) -> None:
+    with pytest.raises(DataError, match=r"2 of 2 lines.*4 cells where the header has 3"):
+        read(write("sessions.csv", ["query,results,events", "one,a,b,a", "two,a,b,b"]), items_file)
 
 
 def test_an_optional_field_that_was_named_must_be_there(write: Write, items_file: Path) -> None:

@@ -219,7 +219,7 @@ def test_malformed_lines_go_to_the_quarantine_with_line_and_reason(
     place: Path, small_run: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = _with_bad_lines(place, BAD_LINES)
-    status = main(["train", *_replaced(small_run, sessions=path), "data.max_quarantined_share=0.1"])
+    status = main(["train", *_replaced(small_run, sessions=path)])
     printed = capsys.readouterr().err
     assert status == 0
     assert "3 of 51 lines" in printed
@@ -234,16 +234,16 @@ def test_malformed_lines_go_to_the_quarantine_with_line_and_reason(
 def test_too_many_malformed_lines_name_the_key_and_keep_the_quarantine(
     refused: Refusal, place: Path, small_run: list[str]
 ) -> None:
-    message = refused("train", *_replaced(small_run, sessions=_with_bad_lines(place, BAD_LINES)))
+    message = refused("train", *_replaced(small_run, sessions=_with_bad_lines(place, BAD_LINES * 4)))
     [file] = (place / "outputs").rglob("quarantine.jsonl")
-    assert "mixed.jsonl: 3 of 51 lines" in message
+    assert "mixed.jsonl: 12 of 60 lines" in message
     assert "data.max_quarantined_share" in message
     assert str(file.relative_to(place)) in message
-    assert len(file.read_text().splitlines()) == 3
+    assert len(file.read_text().splitlines()) == 12
 
 
 def test_an_evaluation_keeps_the_malformed_lines_too(refused: Refusal, place: Path, small_run: list[str]) -> None:
-    wrong = _replaced(small_run, sessions=_with_bad_lines(place, BAD_LINES))
+    wrong = _replaced(small_run, sessions=_with_bad_lines(place, BAD_LINES * 4))
     source = next(override.partition("=")[2] for override in wrong if override.startswith("model.source="))
     others = [override for override in wrong if not override.startswith(("model=", "model.source="))]
     message = refused("evaluate", source, *others)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from hft.data.item_text import ItemTextComposer, as_text, look_up, missing_field_message
+from hft.data.item_text import ItemTextComposer, as_text, look_up
 from hft.data.items import ItemsSet
+from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.text_lines import decoded
 from hft.errors import DataError
 
@@ -50,15 +51,14 @@ class ItemLines:
         self._title_field = title_field
         self._composer = ItemTextComposer(text_fields)
         self._quarantine = quarantine
-        self._fields_key = fields_key
-        self._id_key = id_key
+        several = len(text_fields) > 1
+        texts = [Needed(name, fields_key, not several, several) for name in text_fields]
+        self._presence = FieldPresence([Needed(id_field, id_key), *texts])
         self._rows: dict[str, int] = {}
         self._texts: list[str] = []
         self._titles: list[str | None] = []
         self._merged = 0
         self._lines = 0
-        self._without_id = 0
-        self._fields_there: list[str] = []
 
     def add(self, record: Record) -> None:
         """Add the item of a record, or set the line aside."""
@@ -79,11 +79,10 @@ class ItemLines:
                 return "malformed JSON" if is_text else "not UTF-8"
         if not isinstance(fields, Mapping):
             return "not an object"
-        self._fields_there = self._fields_there or sorted(map(str, fields))
+        self._presence.count(fields)
         text = self._composer.compose(fields)
         item_id = self._id_of(fields)
         if item_id is None:
-            self._without_id += 1
             return f"field {self._id_field!r}: no id that is a text or a whole number"
         if not text:
             return f"no text in {', '.join(self._composer.fields)}"
@@ -110,12 +109,9 @@ class ItemLines:
         Raises:
             DataError: the file is empty, a field is in no line, or too many lines are malformed.
         """
-        if self._lines == 0:
+        if self._lines == 0 and not self._quarantine.read[str(self._file)]:
             raise DataError(f"{self._file}: the file is empty. Expected one item a line.")
-        if self._without_id == self._lines and self._id_field not in self._fields_there:
-            key = self._id_key or f"the field {self._id_field}"
-            raise DataError(missing_field_message(str(self._file), self._id_field, key, self._fields_there))
-        self._composer.require_fields(str(self._file), self._fields_key)
+        self._presence.require(str(self._file), in_most=self._quarantine.is_too_full(self._file))
         self._quarantine.check(self._file)
         if not self._texts:
             raise DataError(f"{self._file}: no item is left: every line was set aside.")

@@ -53,7 +53,7 @@ def prepare_ranking_data(
         splitter: what is held out.
         candidates: what evaluation ranks: `shown` lists, or a pool of the `corpus`.
         batch_id: take only the sessions of this batch of clickstream; None takes all.
-        max_quarantined_share: share of a file's lines that may be malformed, 0..1.
+        max_quarantined_share: share of a file's lines that may be malformed, 0..1 (see Quarantine).
         quarantine_path: where malformed lines are kept; None only counts them.
         no_event_is_irrelevant: flag sessions without an event as irrelevant. Of a source's own sessions, those whose
             relevance is known stay as they are; of simulated ones, each without a click is flagged, and evaluation
@@ -105,7 +105,7 @@ def _report(
         items=len(data.items),
         read=dict(quarantine.read),
         quarantined=dict(quarantine.left_out),
-        reasons=dict(quarantine.reasons),
+        reasons=quarantine.told_reasons(),
         dropped={reason: count for reason, count in dropped.items() if count},
         splits={name: _count(part, len(pools[name]) if name in pools else None) for name, part in splits.items()},
         notes=data.notes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,11 @@ from typing import TextIO
 
 from hft.errors import DataError
 from hft.files import atomic_write, storage_errors
+
+# So many malformed lines of a file stop no run, whatever their share, if at least half of the file is good.
+ALWAYS_ALLOWED = 10
+_REASONS_TOLD = 3
+_EXAMPLES_TOLD = 3
 
 
 class Quarantine:
@@ -22,7 +28,8 @@ class Quarantine:
 
     Args:
         path: the file to write, made at the first line set aside; None counts only.
-        max_share: share of a file's lines that may be left out, 0..1.
+        max_share: share of a file's lines that may be left out, 0..1. Up to ALWAYS_ALLOWED lines may be left
+            out besides, though never more than half of a file; 0 allows none.
     """
 
     def __init__(self, path: Path | str | None = None, max_share: float = 0.01) -> None:
@@ -31,6 +38,8 @@ class Quarantine:
         self.read: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self._reasons_of: dict[str, Counter[str]] = {}
+        self._examples: dict[str, dict[str, None]] = {}
         self._stack = ExitStack()
         self._file: TextIO | None = None
 
@@ -69,10 +78,21 @@ class Quarantine:
             StorageError: the quarantine file cannot be written.
         """
         self.left_out[str(file)] += 1
+        self._reasons_of.setdefault(str(file), Counter())[reason] += 1
         self._write(file, line, reason, raw, kept=False)
 
-    def mended(self, file: Path | str, line: int, reason: str, raw: str | bytes) -> None:
-        """Note a line of which a part was left out and the rest is used; it does not count for the share."""
+    def mended(self, file: Path | str, line: int, reason: str, raw: str | bytes, examples: Sequence[str] = ()) -> None:
+        """Note a line of which a part was left out and the rest is used; it does not count for the share.
+
+        Args:
+            file: where it stands.
+            line: its number, from 1.
+            reason: why a part was left out.
+            raw: the line.
+            examples: what was left out; the first of a reason are named in the report.
+        """
+        named = self._examples.setdefault(reason, {})
+        named.update(dict.fromkeys(examples[: _EXAMPLES_TOLD - len(named)]))
         self._write(file, line, reason, raw, kept=True)
 
     def _write(self, file: Path | str, line: int, reason: str, raw: str | bytes, *, kept: bool) -> None:
@@ -87,26 +107,41 @@ class Quarantine:
         with storage_errors(self.path):
             self._file.write(json.dumps(entry) + "\n")
 
+    def told_reasons(self) -> dict[str, int]:
+        """How often each reason was given, the first examples named."""
+        told = {}
+        for reason, count in self.reasons.items():
+            named = ", ".join(map(repr, self._examples.get(reason, ())))
+            told[f"{reason} (first: {named})" if named else reason] = count
+        return told
+
+    def is_too_full(self, file: Path | str) -> bool:
+        """Whether more of this file was left out than is allowed."""
+        left_out, read = self.left_out[str(file)], self.read[str(file)]
+        few = min(ALWAYS_ALLOWED, read // 2) if self.max_share > 0 else 0
+        return left_out > max(self.max_share * read, few)
+
     def close(self) -> None:
         """Finish the quarantine file. Safe to call twice."""
         self._file = None
         self._stack.close()
 
     def check(self, file: Path | str) -> None:
-        """Stop if too large a share of this file was left out. Called when the file has been read.
+        """Stop if too much of this file was left out. Called when the file has been read.
 
         Raises:
-            DataError: the share is above `max_share`.
+            DataError: more than `max_share` and the few lines that are always allowed.
         """
-        left_out, read = self.left_out[str(file)], self.read[str(file)]
-        if left_out == 0 or left_out <= self.max_share * read:
+        if not self.is_too_full(file):
             return
         self.close()
-        reason, count = self.reasons.most_common(1)[0]
+        left_out, read = self.left_out[str(file)], self.read[str(file)]
+        frequent = self._reasons_of[str(file)].most_common(_REASONS_TOLD)
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in frequent)
         where = "(no quarantine file was asked for)" if self.path is None else f"They are in {self.path}."
         raise DataError(
             f"{file}: {left_out} of {read} lines ({left_out / max(read, 1):.1%}) cannot be used, more than "
-            f"the {self.max_share:.1%} that data.max_quarantined_share allows. Most frequent: {reason} "
-            f"({count}). {where} Mend the file, or raise data.max_quarantined_share to go on "
+            f"the {self.max_share:.1%} that data.max_quarantined_share allows. Most frequent: "
+            f"{reasons}. {where} Mend the file, or raise data.max_quarantined_share to go on "
             f"without these lines."
         )

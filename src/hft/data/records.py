@@ -24,6 +24,7 @@ TABLE_SUFFIXES = (".csv", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
 _BATCH_ROWS = 4096
+_DELIMITERS = (";", "\t", ",", "|")
 _LONGEST_CELL = 2**31 - 1
 
 
@@ -75,6 +76,8 @@ def read_records(
     Raises:
         DataError: there is no such file, its format is unknown, or it is damaged.
     """
+    if path.is_dir():
+        raise DataError(f"{key}: {path} is a folder, not a file. Name the file in it.")
     if not path.is_file():
         raise DataError(f"{key}: {path} is not a file. Check the path (a relative one starts at {Path.cwd()}).")
     suffix = without_gz(path)
@@ -129,6 +132,7 @@ def _table_records(
         raw = "\n".join(text for _, text in lines.taken)
         if header is None and problem is None:
             header = [name.strip() for name in row]
+            _check_delimiter(path, header, delimiter)
             continue
         fields: dict[str, Any] = {}
         if problem is None and len(row) != len(header or ()):
@@ -144,6 +148,26 @@ def _table_records(
         for lost, text in lines.taken:
             quarantine.saw(path)
             quarantine.add(path, lost, problem, text)
+
+
+def _check_delimiter(path: Path, header: list[str], delimiter: str) -> None:
+    """A header of one cell that holds another usual delimiter was not split.
+
+    Raises:
+        DataError: names the delimiter that it seems to be.
+    """
+    other = next((mark for mark in _DELIMITERS if mark != delimiter and mark in header[0]), None)
+    if len(header) != 1 or other is None:
+        return
+    advice = f"Set \"data.source.csv_delimiter='{other}'\" (with these quotes)."
+    if without_gz(path) == ".tsv":
+        advice = f"Name the file .csv, and set \"data.source.csv_delimiter='{other}'\" (with these quotes)."
+    if other == "\t":
+        advice = "Name the file .tsv."
+    raise DataError(
+        f"{path}: the separator between cells looks wrong: the header, split at {delimiter!r}, is the one cell "
+        f"{header[0]!r}, which has {other!r} in it. {advice}"
+    )
 
 
 def _parquet_records(
@@ -164,7 +188,9 @@ def _parquet_records(
                     quarantine.saw(path)
                     quarantine.add(path, number, problem or "", json.dumps(fields, default=str))
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet after row {number}: {error}. Write it anew.") from error
+        raise DataError(
+            f"{path}: cannot be read as Parquet after row {number}: {str(error).rstrip('.')}. Write it anew."
+        ) from error
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any] | None]:

@@ -69,6 +69,8 @@ class PreparationReport:
         for file, count in self.quarantined.items():
             if count:
                 lines.append(f"quarantined: {count:,} of {self.read.get(file, count):,} lines of {file}")
+        if self.reasons and not any(self.quarantined.values()):
+            lines.append("quarantined: parts of lines; the rest of them is used")
         lines += [f"  {count:,} x {reason}" for reason, count in sorted(self.reasons.items())]
         if self.quarantine_file is not None:
             lines.append(f"  kept with line numbers and reasons in {self.quarantine_file}")

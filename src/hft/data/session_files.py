@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,14 +11,21 @@ from pydantic import Field, FilePath, NonNegativeFloat
 from hft.data.events import EVENT_WEIGHTS
 from hft.data.field_names import field_names
 from hft.data.item_lines import ItemLines
+from hft.data.items import ItemsSet
+from hft.data.missing_fields import MissingFieldsError
+from hft.data.quarantine import Quarantine
 from hft.data.records import CellFormat, read_records
 from hft.data.session_lines import SessionLines
 from hft.data.source import SourceData
+from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hft.data.inputs import FineTuningInputs
-    from hft.data.items import ItemsSet
-    from hft.data.quarantine import Quarantine
+    from hft.data.records import Record
+
+_LINES_LOOKED_AT = 1000
 
 
 class SessionFiles:
@@ -64,7 +72,11 @@ class SessionFiles:
             DataError: a file is missing, empty or damaged, a needed field is in no line, or too many lines
                 are malformed.
         """
-        items, merged = self._read_items(quarantine)
+        try:
+            items, merged = self._read_items(quarantine)
+        except MissingFieldsError as error:
+            quarantine.close()
+            raise MissingFieldsError(" ".join([str(error), *self._missing_of_sessions()])) from error
         inputs = self._read_sessions(items, quarantine)
         return SourceData(items, inputs, dropped={"identical lines of items": merged})
 
@@ -83,8 +95,29 @@ class SessionFiles:
         return lines.finish()
 
     def _read_sessions(self, items: ItemsSet, quarantine: Quarantine) -> FineTuningInputs:
-        lines = SessionLines(self.sessions, self.names, items, self.event_weights, self.events_as, quarantine)
-        lists = (self.names.results, self.names.events, self.names.ranks)
-        for record in read_records(self.sessions, "data.source.sessions", lists, self.cells, quarantine):
+        lines = self._session_lines(items, quarantine)
+        for record in self._session_records(quarantine):
             lines.add(record)
         return lines.finish()
+
+    def _missing_of_sessions(self) -> list[str]:
+        """What the first sessions lack, for one message about both files."""
+        quarantine = Quarantine()
+        try:
+            lines = self._session_lines(ItemsSet.from_columns([], [], []), quarantine)
+            for record in islice(self._session_records(quarantine), _LINES_LOOKED_AT):
+                lines.add(record)
+            lines.require_fields()
+        except MissingFieldsError as error:
+            return [str(error)]
+        except DataError:
+            pass  # Told in full once the items are right.
+        return []
+
+    def _session_lines(self, items: ItemsSet, quarantine: Quarantine) -> SessionLines:
+        by_type, separator = self.event_weights, self.cells.separator
+        return SessionLines(self.sessions, self.names, items, by_type, self.events_as, quarantine, separator)
+
+    def _session_records(self, quarantine: Quarantine) -> Iterator[Record]:
+        lists = (self.names.results, self.names.events, self.names.ranks)
+        return read_records(self.sessions, "data.source.sessions", lists, self.cells, quarantine)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +13,12 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from hft.data.arrow import list_column
-from hft.data.events import EventsAs, event_weights
+from hft.data.events import EventsAs, GivenEvent, event_weights
 from hft.data.field_names import FieldNames, SessionRecord, session_record
 from hft.data.inputs import FineTuningInputs
-from hft.data.item_text import missing_field_message
+from hft.data.item_text import look_up
+from hft.data.joined_ids import joined_by
+from hft.data.missing_fields import FieldPresence, MissingFieldsError, Needed, missing_fields_message
 from hft.data.ragged import RaggedPairs
 from hft.data.reasons import reason_of
 from hft.errors import DataError
@@ -33,6 +34,7 @@ TOO_FEW = "fewer than two results"
 
 _REQUIRED = ("query", "results", "events")
 _OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", "batch_id", "group", "split")
+_TRUE = ("true", "1", "1.0", "yes", "on", "t", "y")
 
 
 class SessionLines:
@@ -45,6 +47,7 @@ class SessionLines:
         weights_by_type: weight of an event by its type.
         events_as: what plain entries of the events are.
         quarantine: where lines go that cannot be used.
+        list_separator: what separates the entries of a list in a cell of a table, for messages.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class SessionLines:
         weights_by_type: Mapping[str, float],
         events_as: EventsAs,
         quarantine: Quarantine,
+        list_separator: str = "|",
     ) -> None:
         self._file = file
         self._names = names
@@ -65,8 +69,10 @@ class SessionLines:
         self._record = session_record(names)
         self._row_of = {item_id: row for row, item_id in enumerate(items.ids)}
         self._lines = 0
-        self._missing: Counter[str] = Counter()
-        self._there: list[str] = []
+        self._list_separator = list_separator
+        needed = [Needed(getattr(names, name), f"data.source.fields.{name}") for name in _REQUIRED]
+        self._presence = FieldPresence(needed)
+        self._events = needed[_REQUIRED.index("events")]
         self._seen: set[str] = set()
         self._ids: list[str] = []
         self._queries: list[str] = []
@@ -86,11 +92,14 @@ class SessionLines:
             else:
                 session = self._record.model_validate(record.fields)
         except ValidationError as error:
-            self._count_missing(error, record)
+            self._count_fields(record)
             self._quarantine.add(self._file, record.number, reason_of(error, record.raw), record.raw)
             return
         self._seen |= session.model_fields_set
-        self._note_fields(record)
+        if "events" in session.model_fields_set and self._presence.lines:
+            self._presence.complete()
+        else:
+            self._count_fields(record)
         problem = self._keep(session, record)
         if problem is not None:
             self._quarantine.add(self._file, record.number, problem, record.raw)
@@ -100,10 +109,11 @@ class SessionLines:
         results = session.results
         irrelevant = bool(session.is_irrelevant)
         if "events" not in session.model_fields_set and not irrelevant:
-            self._missing["events"] += 1
-            self._note_fields(record)
             return f"missing field {self._names.events!r}"
         events = () if irrelevant else session.events or ()
+        joined = self._joined(results, events, record)
+        if joined is not None:
+            return joined
         weights = event_weights(events, results, self._weights_by_type, self._events_as)
         if isinstance(weights, str):
             return weights
@@ -138,21 +148,37 @@ class SessionLines:
         places = [place for place in first.values() if rows[place] >= 0]
         if len(places) >= 2:
             reason = UNKNOWN_ITEM if -1 in rows else REPEATED_RESULT
-            self._quarantine.mended(self._file, record.number, reason, record.raw)
+            unknown = [result for result, kept in first.items() if rows[kept] < 0]
+            self._quarantine.mended(self._file, record.number, reason, record.raw, unknown)
         return places
 
-    def _count_missing(self, error: ValidationError, record: Record) -> None:
-        for fault in error.errors(include_url=False, include_input=False, include_context=False):
-            for name in _REQUIRED:
-                alias = getattr(self._names, name)
-                if fault["type"] == "missing" and fault["loc"][:1] in ((alias,), (alias.split(".")[0],)):
-                    self._missing[name] += 1
-                    self._note_fields(record)
+    def _joined(self, results: list[str], events: Sequence[GivenEvent], record: Record) -> str | None:
+        """What is wrong with a cell of a table that holds several ids as one."""
+        if record.fields is None:
+            return None
+        shown = set(results)
+        separator, field = joined_by(results, self._row_of), self._names.results
+        if separator is None:
+            picked = [event for event in events if isinstance(event, str)]
+            separator, field = joined_by(picked, shown) if len(events) == 1 else None, self._names.events
+        if separator is None:
+            return None
+        return (
+            f"field {field!r}: several ids with {separator!r} between them, read as one: separate ids by "
+            f"{self._list_separator}, or set \"data.source.list_separator='{separator}'\""
+        )
 
-    def _note_fields(self, record: Record) -> None:
-        if not self._there:
-            fields = from_json(record.line or b"{}") if record.fields is None else record.fields
-            self._there = sorted(map(str, fields))
+    def _count_fields(self, record: Record) -> None:
+        """Count which fields a line has, if it can be read at all."""
+        fields: Any = record.fields
+        if fields is None:
+            try:
+                fields = from_json(record.line or b"")
+            except ValueError:
+                return
+        if isinstance(fields, Mapping):
+            flag = str(look_up(fields, self._names.is_irrelevant)[1]).strip().casefold()
+            self._presence.count(fields, optional=(self._events,) if flag in _TRUE else ())
 
     def finish(self) -> FineTuningInputs:
         """The sessions.
@@ -161,7 +187,7 @@ class SessionLines:
             DataError: the file is empty, a field is in no line, too many lines are malformed, or none is
                 left.
         """
-        self._require_fields()
+        self.require_fields()
         self._quarantine.check(self._file)
         if not self._ids:
             reasons = "; ".join(f"{count} x {reason}" for reason, count in self._quarantine.reasons.most_common(3))
@@ -186,13 +212,21 @@ class SessionLines:
             split=self._texts["split"],
         )
 
-    def _require_fields(self) -> None:
-        if self._lines == 0:
-            raise DataError(f"{self._file}: the file is empty. Expected one session a line.")
-        named = self._names.renamed()
-        never = [name for name in _REQUIRED if self._missing[name] == self._lines]
-        if self._seen:
-            never += [name for name in _OPTIONAL if name in named and name not in self._seen]
-        for name in never:
-            alias, key = getattr(self._names, name), f"data.source.fields.{name}"
-            raise DataError(missing_field_message(str(self._file), alias, key, self._there))
+    def require_fields(self) -> None:
+        """Check, after the last line, that the fields are there that sessions need.
+
+        Raises:
+            DataError: the file is empty, or a field is in no line, or in so few that the run cannot go on.
+        """
+        file = str(self._file)
+        if self._lines == 0 and not self._quarantine.read[file]:
+            raise DataError(f"{file}: the file is empty. Expected one session a line.")
+        self._presence.require(file, in_most=self._quarantine.is_too_full(file))
+        named = self._names.renamed() if self._seen else set()
+        never = [
+            Needed(getattr(self._names, name), f"data.source.fields.{name}")
+            for name in _OPTIONAL
+            if name in named and name not in self._seen
+        ]
+        if never:
+            raise MissingFieldsError(missing_fields_message(file, never, self._presence.there))
