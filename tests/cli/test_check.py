@@ -24,3 +24,8 @@ def test_json_is_for_scripts(folder, capsys):
     assert main(["check", "--json", "loss=infonse"]) == 2
     report = json.loads(capsys.readouterr().out)
     assert report["errors"][0]["nearest"] == "loss=infonce"
+
+
+def test_several_values_without_the_flag_of_a_sweep_are_warned_of(folder, capsys):
+    assert main(["check", "seed=0,1"]) == 0
+    assert "warning: seed=0,1: several values for one run\n    add -m" in capsys.readouterr().out

@@ -184,3 +184,19 @@ def test_hft_train_is_the_module_and_can_be_called(folder):
     config.params.items_lr = 9.0
     with pytest.raises(ConfigError, match=r"params\.items_lr: found 9\.0"):
         hft.train(config)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m", "seed=0,1"]])
+def test_no_line_of_hydras_precedes_a_message(failing, capsys, arguments):
+    failing(DataError("data.source: no session has an event"))
+    assert main(["train", *arguments]) != 0
+    printed = capsys.readouterr().err
+    assert "data.source: no session has an event" in printed
+    assert "Error executing job" not in printed
+
+
+def test_outputs_that_cannot_be_written_are_refused_before_anything_runs(trained, folder, capsys):
+    (folder / "taken").write_text("")
+    assert main(["train", "outputs=taken"]) == 2
+    assert "error: outputs: cannot write to taken" in capsys.readouterr().err
+    assert trained == []

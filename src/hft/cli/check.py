@@ -11,7 +11,7 @@ WRONG_REQUEST = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `hft check`."""
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides, as `hft train` takes them")
-    parser.add_argument("-m", "--multirun", action="store_true", help="accepted as `hft train` does; changes nothing")
+    parser.add_argument("-m", "--multirun", action="store_true", help="the request is a sweep")
     parser.add_argument("-cd", "--config-dir", metavar="DIR", help="search this folder of configs before every other")
     parser.add_argument("-cn", "--config-name", metavar="NAME", default="train", help="the primary config")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -21,7 +21,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the report; 2 where the request would be refused."""
     from hft.config.preflight import check
 
-    report = check(args.overrides, config_dir=args.config_dir, config_name=args.config_name)
+    multirun = True if args.multirun else None
+    report = check(args.overrides, config_dir=args.config_dir, config_name=args.config_name, multirun=multirun)
     if args.json:
         import json
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import MissingConfigException
@@ -10,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
+from hft.config.composed_files import ComposedFile
+from hft.config.defaults_advice import defaults_findings
 from hft.config.report import CheckReport, Finding, first_line, listed, nearest
 from hft.config.searchpath import user_folders
 from hft.config.tree import join
@@ -18,25 +22,30 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 
-def explain_failure(error: Exception, report: CheckReport, override: Override | None = None) -> None:
+def explain_failure(
+    error: Exception, report: CheckReport, override: Override | None = None, files: Sequence[ComposedFile] = ()
+) -> None:
     """Report a failed composition.
 
     Args:
         error: what Hydra raised.
         report: gets at least one error that explains it, unless it holds one already.
         override: the override without which the composition works.
+        files: what the request composes; of these the user's own are looked into.
     """
-    broken = [finding for finding in broken_files() if finding not in report.errors]
-    if broken:
-        report.errors.extend(broken)
+    composed = {file.path for file in files}
+    in_files = [finding for path, finding in broken_files() if path in composed]
+    in_files += defaults_findings(files)
+    if in_files:
+        report.errors.extend(finding for finding in in_files if finding not in report.errors)
         return
     finding = _explain(error, override)
     if finding not in report.errors:
         report.errors.append(finding)
 
 
-def broken_files() -> list[Finding]:
-    """Files of the user's own folders that are no YAML mapping, with file and line."""
+def broken_files() -> list[tuple[Path, Finding]]:
+    """Files of the user's own folders that are no YAML mapping, each with what is wrong at which line."""
     found = []
     for folder in user_folders():
         for path in sorted(folder.rglob("*.yaml")):
@@ -44,13 +53,13 @@ def broken_files() -> list[Finding]:
                 content: Any = OmegaConf.load(path)
             except MarkedYAMLError as error:
                 line = error.problem_mark.line + 1 if error.problem_mark else 1
-                found.append(Finding(f"{path}:{line}", f"this is not YAML: {error.problem}"))
+                found.append((path, Finding(f"{path}:{line}", f"this is not YAML: {error.problem}")))
                 continue
             except (YAMLError, UnicodeDecodeError, OSError, OmegaConfBaseException) as error:
-                found.append(Finding(str(path), f"this cannot be read as YAML: {first_line(error)}"))
+                found.append((path, Finding(str(path), f"this cannot be read as YAML: {first_line(error)}")))
                 continue
             if not isinstance(content, DictConfig):
-                found.append(Finding(f"{path}:1", "found a list", "a mapping: KEY: VALUE lines"))
+                found.append((path, Finding(f"{path}:1", "found a list", "a mapping: KEY: VALUE lines")))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hft.config.metric_checks import check_metrics
 from hft.config.no_effect import warn_of_no_effect
+from hft.config.paths_and_shares import check_model_folders, check_shares
 from hft.config.report import CheckReport, Finding
 from hft.config.targets import TargetChecker
 from hft.config.trainer_flags import check_trainer
@@ -29,6 +30,8 @@ def cross_check(
     """
     check_metrics(tree, checker, report)
     check_trainer(tree, report)
+    check_shares(tree, checker, report)
+    check_model_folders(tree, report)
     _check_curriculum(tree, report)
     warn_of_no_effect(tree, checker, set(named), defaults, report)
 

@@ -52,6 +52,11 @@ class Request:
                 lines.append(str(chosen.input_line))
         return lines
 
+    def options(self) -> dict[str, list[str]]:
+        """Options of each group that the overrides choose, of a sweep all; none of a group that is left out."""
+        chosen = [override for override in self.groups if override.key_or_group != _SEARCH_PATH]
+        return {o.key_or_group: [] if o.is_delete() else _choices_of_group(o) for o in chosen}
+
     def named_keys(self) -> set[str]:
         """Dotted keys that the values name, those inside of dictionaries too."""
         keys: set[str] = set()
@@ -150,6 +155,7 @@ def _is_group(override: Override, options: list[str], loader: ConfigLoader) -> b
 
 
 def _choices_of_group(override: Override) -> list[str]:
+    """The options that an override chooses of a group, of a sweep all of them."""
     if override.is_discrete_sweep():
         return [str(choice.value()) for choice in choices(override)]
     value = override.value()

@@ -18,10 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
+from hft.config.composed_files import ComposedFile, composed_files, with_file
 from hft.config.composer import CONFIG_NAME, config_loader
 from hft.config.composition_failures import broken_files, explain_failure, unknown_in_hydra
 from hft.config.crosschecks import cross_check
 from hft.config.keys import refuse_unknown_keys, set_value, set_values
+from hft.config.outputs import check_outputs
 from hft.config.overrides import Request, choices, parse, sort_out
 from hft.config.report import CheckReport, Finding
 from hft.config.schema import TrainConfig
@@ -54,7 +56,7 @@ def check(
     *,
     config_dir: str | Path | None = None,
     config_name: str = CONFIG_NAME,
-    multirun: bool = True,
+    multirun: bool | None = True,
 ) -> CheckReport:
     """Check a request as `hft train` would get it.
 
@@ -62,7 +64,7 @@ def check(
         overrides: as on the command line; of a sweep every choice is checked.
         config_dir: a folder of configs that is searched first.
         config_name: the primary config.
-        multirun: whether sweeps are allowed.
+        multirun: whether sweeps are allowed; None allows them with a warning.
     """
     report = CheckReport()
     try:
@@ -117,7 +119,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 class _Check:
     """One check of one request, inside of an initialised Hydra."""
 
-    def __init__(self, loader: ConfigLoader, config_name: str, multirun: bool, report: CheckReport) -> None:
+    def __init__(self, loader: ConfigLoader, config_name: str, multirun: bool | None, report: CheckReport) -> None:
         self._loader = loader
         self._config_name = config_name
         self._multirun = multirun
@@ -127,7 +129,10 @@ class _Check:
     def run(self, overrides: Sequence[str]) -> None:
         parsed = parse(overrides, self._loader, self._report)
         request = sort_out(parsed, self._loader, self._report)
+        typed = request.options()
         config = self._composed(request)
+        files = self._files(typed, config)
+        self._report_broken_files(files)
         if config is None:
             return
         if not self._multirun and config.hydra.mode != RunMode.MULTIRUN:
@@ -138,8 +143,25 @@ class _Check:
                 self._add_error(unknown_in_hydra(override.key_or_group, config))
         self._report.add(check_config(config, named=named, checker=self._checker))
         self._check_choices(request, config, named)
-        if self._report.errors:
-            self._report.errors.extend(f for f in broken_files() if f not in self._report.errors)
+        self._report.errors.extend(check_outputs(config))
+        self._report.errors = [with_file(f, files, named) for f in self._report.errors]
+
+    def _report_broken_files(self, files: list[ComposedFile]) -> None:
+        """Refuse the files of the request that are no YAML mapping, and warn of the user's others."""
+        composed = {file.path for file in files}
+        told = {finding.where for finding in self._report.errors}
+        for path, found in broken_files():
+            if found.where not in told and path in composed:
+                self._report.errors.append(found)
+            elif found.where not in told:
+                self._report.warnings.append(replace(found, advice="this request does not read the file"))
+
+    def _files(self, typed: dict[str, list[str]], config: DictConfig | None) -> list[ComposedFile]:
+        """What the request composes: as Hydra chose where it did, else as the files and the overrides say."""
+        if config is None:
+            return composed_files(self._config_name, typed)
+        chosen = {str(group): [str(o)] for group, o in config.hydra.runtime.choices.items() if isinstance(o, str)}
+        return composed_files(self._config_name, {**chosen, **typed})
 
     def _composed(self, request: Request) -> DictConfig | None:
         """The config with every override that can be applied; what cannot is reported."""
@@ -162,14 +184,15 @@ class _Check:
                 self._compose(Request(groups=[*kept, override]).lines())
             except _COMPOSITION_ERRORS as error:
                 if not self._refuse_needless_plus(kept, override):
-                    explain_failure(error, self._report, override)
+                    files = self._files(Request(groups=[*kept, override]).options(), None)
+                    explain_failure(error, self._report, override, files)
             else:
                 kept.append(override)
         request.groups = kept
         try:
             return self._compose(request.lines())
         except _COMPOSITION_ERRORS:
-            explain_failure(failure, self._report)
+            explain_failure(failure, self._report, files=self._files(request.options(), None))
             return None
 
     def _refuse_needless_plus(self, others: list[Override], override: Override) -> bool:
@@ -193,10 +216,11 @@ class _Check:
             self._report.errors.append(finding)
 
     def _refuse_sweeps(self, request: Request) -> None:
+        findings = self._report.warnings if self._multirun is None else self._report.errors
         for override in request.sweeps:
             line = str(override.input_line)
             key, _, value = line.partition("=")
-            self._report.errors.append(
+            findings.append(
                 Finding(
                     line,
                     "several values for one run",

@@ -1,0 +1,36 @@
+"""Whether runs can be written where the config says."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from hft.config.report import Finding
+
+
+def check_outputs(config: DictConfig) -> list[Finding]:
+    """Refuse a folder for runs that is a file, or that cannot be made or written. Nothing is left behind.
+
+    Args:
+        config: composed; an `outputs` that is no text is left to the check of types.
+    """
+    value = OmegaConf.select(config, "outputs", throw_on_resolution_failure=False)
+    if not isinstance(value, str) or not value:
+        return []
+    folder = Path(value).absolute()
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    reason = None
+    if not folder.is_dir():
+        reason = f"{folder} is not a folder"
+    else:
+        try:
+            # Permissions alone do not tell: /proc and a read-only disk refuse root too.
+            with tempfile.TemporaryDirectory(prefix=".hft-check-", dir=folder):
+                pass
+        except OSError as error:
+            reason = error.strerror
+    return [] if reason is None else [Finding("outputs", f"cannot write to {value} ({reason}). Set outputs=DIR")]
