@@ -299,13 +299,13 @@ def test_the_command_itself_exits_with_2_and_no_traceback(place: Path, small_run
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_itself_exits_with_1_where_it_cannot_write(place: Path, small_run: list[str]) -> None:
+def test_an_outputs_folder_that_cannot_be_is_a_wrong_request(place: Path, small_run: list[str]) -> None:
     (place / "outputs").write_text("a file where the folder of runs should be")
     done = subprocess.run(
         [sys.executable, "-m", "hft", "train", *small_run], cwd=place, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert "outputs" in done.stderr.splitlines()[-1]
+    assert done.returncode == 2
+    assert "error: outputs: cannot write to" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -314,3 +314,10 @@ def test_items_and_sessions_that_do_not_belong_together(refused: Refusal, place:
     message = refused("train", *_replaced(small_run, items=rows))
     assert "sessions.jsonl" in message
     assert "48 of 48 lines" in message
+
+
+def test_a_folder_where_a_file_should_be_is_called_a_folder(
+    refused: Refusal, place: Path, small_run: list[str]
+) -> None:
+    (place / "logs").mkdir()
+    assert "is a folder, not a file" in refused("train", *_replaced(small_run, sessions=place / "logs"))

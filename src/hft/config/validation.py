@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -48,7 +49,9 @@ def _finding(key: str, details: list[dict[str, Any]], value: Any, model: Any) ->
     if first["type"] == "missing":
         return Finding(where, "is missing", advice="it must be set, by its group or by a value")
     if first["type"] in ("path_not_file", "path_not_directory"):
-        kind = "file" if first["type"] == "path_not_file" else "folder"
+        kind, other = ("file", "folder") if first["type"] == "path_not_file" else ("folder", "file")
+        if Path(str(first["input"])).exists():
+            return Finding(where, f"{first['input']} is a {other}, not a {kind}", f"the path of a {kind}")
         return Finding(where, f"there is no {kind} {first['input']}", f"the path of a {kind} that exists")
     found = _short(_value_at(value, first["path"]) if first["type"] != "value_error" else first["input"])
     allowed = list(dict.fromkeys(_allowed(detail) for detail in details))
