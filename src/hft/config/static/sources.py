@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 # Reading torch's or Lightning's sources takes 10-40 ms a target; more than this is a package too large to follow.
-SECONDS_A_TARGET = 0.3
+SECONDS_A_TARGET = 1.0
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
