@@ -73,9 +73,14 @@ class TrackingNode(Node):
 
 
 class IterationNode(Node):
-    """The round that a run belongs to, and the run whose model it starts from."""
+    """The round that a run belongs to, and the run whose model it starts from.
 
-    name: Annotated[str, Field(min_length=1)]
+    Args:
+        name: null: the number after the parent's iteration.
+        start_from: a run; `auto`: the champion, else the best run of the last finished iteration; null: none.
+    """
+
+    name: Annotated[str, Field(min_length=1)] | None = None
     start_from: str | None = None
 
 

@@ -7,7 +7,7 @@ from hft.experiments.environment import Environment, restored_environment
 from hft.experiments.final_metrics import metrics_of_report
 from hft.experiments.find import find_run
 from hft.experiments.listing import RunRow, list_runs
-from hft.experiments.manager import ExperimentsManager
+from hft.experiments.manager import ExperimentsManager, manager_for
 from hft.experiments.opening import open_record
 from hft.experiments.plain import Difference, differences
 from hft.experiments.run_folder import (
@@ -51,6 +51,7 @@ __all__ = [
     "find_run",
     "list_runs",
     "load_record",
+    "manager_for",
     "metrics_of_report",
     "new_run_folder",
     "open_record",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hft.errors import HftError, RunNotFoundError
-from hft.experiments.manager import ExperimentsManager
+from hft.experiments.manager import manager_for
 from hft.experiments.run_folder import RECORD_NAME, record_files
 from hft.experiments.run_record import RunRecord, load_record
 from hft.experiments.store import sqlite_file, why_away
@@ -89,7 +89,7 @@ def _from_store(text: str, outputs: str | os.PathLike[str]) -> RunRecord | None:
         return None
     if why_away(uri) is not None:
         return None
-    manager = ExperimentsManager(uri)
+    manager = manager_for(uri)
     ids = manager.run_ids(text)
     if len(ids) > 1:
         listed = "\n".join(f"  {mlflow_id}" for mlflow_id in ids)

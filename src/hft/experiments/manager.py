@@ -6,6 +6,7 @@ import json
 import math
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,9 @@ Direction = Literal["maximize", "minimize"]
 _METRICS_A_BATCH = 1000
 _PARAMS_A_BATCH = 100
 _LONGEST_PARAM = 6000
+
+_MANAGERS: dict[tuple[int, str], ExperimentsManager] = {}
+_MANAGERS_LOCK = threading.Lock()
 
 
 class ExperimentsManager:
@@ -275,6 +279,21 @@ class ExperimentsManager:
                 params.append(Param(name, text))
         for batch in _batches(params, _PARAMS_A_BATCH):
             client.log_batch(mlflow_run_id, params=batch, synchronous=True)
+
+
+def manager_for(uri: str) -> ExperimentsManager:
+    """The one manager of a store in this process: opening a store costs about a second, and a sweep has many trials.
+
+    Raises:
+        ConfigError: the uri is no address of a store.
+    """
+    check_uri(uri)
+    # A forked child must not share its parent's connections.
+    key = (os.getpid(), absolute_uri(uri))
+    with _MANAGERS_LOCK:
+        if key not in _MANAGERS:
+            _MANAGERS[key] = ExperimentsManager(uri)
+        return _MANAGERS[key]
 
 
 def _is_number(value: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from hft.experiments.manager import ExperimentsManager
+from hft.experiments.manager import ExperimentsManager, manager_for
 from hft.experiments.metrics_csv import write_metrics_csv
 from hft.experiments.projection import experiment_name, leave_pending, push_end, push_start, wants_model
 from hft.experiments.run_folder import METRICS_NAME
@@ -61,7 +61,7 @@ def open_tracker(record: RunRecord, notify: Notify) -> Tracker:
         uri = str(tracking["uri"])
         record.tracking = Tracking(kind="mlflow", uri=uri, experiment=experiment_name(record), pending=True)
         record.save()
-        return MlflowTracker(record, ExperimentsManager(uri), notify)
+        return MlflowTracker(record, manager_for(uri), notify)
     return CsvTracker(record)
 
 
