@@ -28,6 +28,8 @@ def open_record(
     overrides: Sequence[str] | None = None,
     parent: str | None = None,
     reproduces: str | None = None,
+    sweep: str | None = None,
+    trial: int | None = None,
 ) -> RunRecord:
     """Writes the first half of a run's record, before step 1.
 
@@ -41,6 +43,7 @@ def open_record(
         overrides: as given; None asks Hydra.
         parent: id of the run whose model this one starts from.
         reproduces: id of the run that this one repeats.
+        sweep, trial: name of the sweep that the run belongs to, and its number there.
 
     Raises:
         StorageError: the record cannot be written.
@@ -61,6 +64,8 @@ def open_record(
         hashes=dict(hashes),
         parent=parent,
         reproduces=reproduces,
+        sweep=sweep,
+        trial=trial,
         process=Process.current(),
     )
     record.folder = folder

@@ -23,7 +23,7 @@ from hft.experiments.steps import read_steps
 from hft.files import sha256_file
 
 RECORD_TAG = "hft.record_sha256"
-_STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
+_STATUS = {"done": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
 
 
 def experiment_name(record: RunRecord) -> str:

@@ -22,7 +22,7 @@ from hft.files import atomic_write, sha256_folder
 
 SCHEMA_VERSION = 1
 
-Status = Literal["running", "done", "failed", "interrupted"]
+Status = Literal["running", "done", "pruned", "failed", "interrupted"]
 
 
 class Tracking(BaseModel):
@@ -57,7 +57,7 @@ class Results(BaseModel):
         steps: SHA-256 over the values of steps.jsonl, times left out.
         num_steps: rows of steps.jsonl.
         seconds: by phase (`data`, `model`, `training`, `evaluation`, ...) and `total`.
-        error: why the run failed, in words.
+        error: why the run failed or was pruned, in words.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -91,6 +91,8 @@ class RunRecord(BaseModel):
         process: the process that runs or ran it, to tell a killed run from a running one.
         reproduces: id of the run that this one repeats.
         varies: id of the run from whose config this one started, with changes.
+        sweep: name of the sweep that this run is a trial of: its folder, from `outputs` on.
+        trial: number of the trial in it, from 0.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -109,6 +111,8 @@ class RunRecord(BaseModel):
     parent: str | None = None
     reproduces: str | None = None
     varies: str | None = None
+    sweep: str | None = None
+    trial: int | None = None
     process: Process = Process()
     tracking: Tracking = Tracking()
     results: Results = Results()
@@ -165,7 +169,7 @@ class RunRecord(BaseModel):
             status: how the run ended.
             metrics: final values by name; see `metrics_of_report`.
             seconds: by phase; `total`, since the first half, is added where it is missing.
-            error: why it failed, in words.
+            error: why it failed or was pruned, in words.
 
         Raises:
             StorageError: the record cannot be written.

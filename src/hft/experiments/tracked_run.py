@@ -29,6 +29,8 @@ def open_run(
     overrides: Sequence[str] | None = None,
     parent: str | None = None,
     reproduces: str | None = None,
+    sweep: str | None = None,
+    trial: int | None = None,
     notify: Notify | None = None,
 ) -> TrackedRun:
     """Writes the first half of the record and begins to track. Call it before step 1.
@@ -44,6 +46,7 @@ def open_run(
         overrides: as given; None asks Hydra.
         parent: id of the run whose model this one starts from.
         reproduces: id of the run that this one repeats.
+        sweep, trial: name of the sweep that the run belongs to, and its number there.
         notify: shows a line to the user; None writes to the standard error stream.
 
     Raises:
@@ -62,6 +65,8 @@ def open_run(
         overrides=overrides,
         parent=parent,
         reproduces=reproduces,
+        sweep=sweep,
+        trial=trial,
     )
     tracker = open_tracker(record, notify or _to_stderr)
     run = TrackedRun(record, tracker)
@@ -125,6 +130,14 @@ class TrackedRun:
         """
         self._close("done", metrics=metrics, seconds=seconds)
         return self.record
+
+    def prune(self, reason: str) -> None:
+        """Writes down that a search stopped the run early, then passes all on to the store.
+
+        Raises:
+            StorageError: the record cannot be written.
+        """
+        self._close("pruned", error=reason)
 
     def __enter__(self) -> TrackedRun:
         return self
