@@ -196,7 +196,7 @@ class RunRecord(BaseModel):
             StorageError: the file cannot be written.
         """
         with atomic_write(self.folder / RECORD_NAME) as file:
-            yaml.safe_dump(plain(self.model_dump()), file, sort_keys=False, allow_unicode=True, width=4096)
+            yaml.dump(plain(self.model_dump()), file, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=4096)
 
 
 def load_record(path: str | os.PathLike[str]) -> RunRecord:
@@ -245,6 +245,10 @@ def utc_now() -> str:
 
 def _loader() -> type[Any]:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _dumper() -> type[Any]:
+    return getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def _at(settings: Mapping[str, Any], *keys: str) -> Any:
