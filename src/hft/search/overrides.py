@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError
 from hft.search.identity import canonical_value
-from hft.search.space_parsing import Problem, read_spec, space_error
+from hft.search.problems import Problem, space_error
+from hft.search.space_parsing import read_spec
 from hft.search.specs import Parameter, Params, RawValue
 
 if TYPE_CHECKING:
@@ -90,12 +91,12 @@ def parameter_of(override: Override) -> Parameter:
     if isinstance(value, RangeSweep) and _is_long(value):
         return _of_range(key, line, value)
     try:
-        elements: list[Any] = list(override.sweep_iterator())
-    except HydraException as error:
+        elements = _elements(override)
+    except (HydraException, ValueError) as error:
         raise ConfigError(f"{line}: {error}") from error
     if override.value_type is ValueType.GLOB_CHOICE_SWEEP and not elements:
         raise ConfigError(f"{line}: no option of the group fits")
-    return _checked(key, line, {"choices": _distinct([_plain(element) for element in elements])})
+    return _checked(key, line, {"choices": _distinct(_plain(element) for element in elements)})
 
 
 def _text_of_string(text: str, key: str) -> str:
@@ -103,6 +104,8 @@ def _text_of_string(text: str, key: str) -> str:
 
     if _PLAIN.match(text) and text.lower() not in _KEYWORDS:
         return text
+    if text == "???":
+        raise ConfigError(f"{key}: '???' stands for a missing value; no override can set it as a text")
     if any(ord(character) < 32 and character != "\t" for character in text):
         raise ConfigError(f"{key}: {text!r} holds a control character; an override is one line of text")
     if _INTERPOLATION in text:
@@ -122,6 +125,18 @@ def _of_interval(key: str, line: str, sweep: Any) -> Parameter:
     is_integer = type(sweep.start) is int and type(sweep.end) is int
     node = {"low": sweep.start, "high": sweep.end, "log": "log" in sweep.tags, "integer": is_integer}
     return _checked(key, line, node)
+
+
+def _elements(override: Override) -> list[Any]:
+    """What a sweep lists, in its order: Hydra's own iterator would shuffle `shuffle(..)` anew each time."""
+    from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
+
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return list(value.list)
+    if isinstance(value, RangeSweep):
+        return [float(f"{number:.12g}") if isinstance(number, float) else number for number in value.range()]
+    return list(override.sweep_iterator())
 
 
 def _is_long(sweep: Any) -> bool:
@@ -149,15 +164,17 @@ def _checked(key: str, line: str, node: dict[str, Any]) -> Parameter:
 
 def _plain(element: Any) -> Any:
     """A value as the grammar's parser gives it, without its quotes. What only the grammar can say stays as it is."""
-    from hydra.core.override_parser.types import Override, QuotedString
+    from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString, ValueType
 
+    if isinstance(element, dict):
+        stand_in = Override(OverrideType.CHANGE, "value", ValueType.ELEMENT, element)
+        return RawValue(stand_in.get_value_element_as_str())
     if isinstance(element, list):
         parts = [_plain(part) for part in element]
-        if not any(isinstance(part, RawValue) for part in parts):
-            return parts
+        return RawValue(value_text(parts)) if any(isinstance(part, RawValue) for part in parts) else parts
     text = element.text if isinstance(element, QuotedString) else element
-    if isinstance(text, list | dict) or (isinstance(text, str) and _INTERPOLATION in text):
-        return RawValue(Override("", "", None, element).get_value_element_as_str())  # type: ignore[arg-type]
+    if isinstance(text, str) and _INTERPOLATION in text:
+        return RawValue(QuotedString(text, Quote.single).with_quotes())
     if isinstance(text, float) and not math.isfinite(text):
         return RawValue(str(text))
     return text

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hft.errors import ConfigError
+from hft.search.conditions import bare_key, resolve_conditions
 from hft.search.enumeration import is_value_of, size_of, values_of
 from hft.search.identity import canonical, canonical_value, same_value
 from hft.search.narrowing import narrowed_spec
-from hft.search.space_parsing import RAW_KEY, Problem, bare_key, read_space, resolve_conditions, space_error
+from hft.search.problems import Problem, space_error
+from hft.search.space_parsing import RAW_KEY, read_space
 from hft.search.specs import Choice, Integer, Normal, Parameter, Params, RawValue, Spec
 
 __all__ = ["SearchSpace", "canonical", "space_changes"]
@@ -189,8 +192,8 @@ class SearchSpace:
             when: dict[str, tuple[Any, ...]] = {}
             for parent_key, wanted in parameter.when.items():
                 parent = by_key.get(bare_key(parent_key))
-                was_there = any(bare_key(p.key) == bare_key(parent_key) for p in self.parameters)
-                if parent is not None and was_there and isinstance(parent.spec, Choice):
+                is_old = any(p.when and p.when == parameter.when for p in self.parameters)
+                if parent is not None and is_old and isinstance(parent.spec, Choice):
                     wanted = tuple(v for v in wanted if _is_any(v, parent.spec.values))
                     if not wanted:
                         gone.append(parameter.key)
@@ -293,4 +296,4 @@ def _plain_value(value: Any) -> Any:
 
 
 def _in_words(node: Any) -> str:
-    return canonical_value(node).replace(",", ", ").replace(":", ": ") if node != "" else "''"
+    return json.dumps(node, ensure_ascii=False)

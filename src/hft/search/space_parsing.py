@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from hft.errors import ConfigError
-from hft.search.identity import canonical_value, same_value
+from hft.search.conditions import bare_key, read_condition, resolve_conditions
+from hft.search.identity import canonical_value
+from hft.search.problems import Problem, closest, shown
 from hft.search.specs import Choice, Integer, Normal, Parameter, RawValue, Spec, Uniform
 
 # How a choice that is written in Hydra's override grammar stands in a file: {hydra: "${outputs}/x"}.
@@ -21,41 +20,6 @@ _OF_A_CHOICE = ("choices", "when")
 SPEC_KEYS = ("low", "high", "log", "integer", "step", "mean", "std", "choices", "when")
 
 _FORMS = "a list [a, b], {low: .., high: ..}, {mean: .., std: ..} or {choices: [..]}"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with a space.
-
-    Args:
-        key: of the parameter, as it would stand in the config; `` for the space itself.
-        found: what was found, a clause.
-        allowed: what is allowed; None where `found` says it.
-        advice: what to do, or the nearest right spelling.
-    """
-
-    key: str
-    found: str
-    allowed: str | None = None
-    advice: str | None = None
-
-    def __str__(self) -> str:
-        text = f"{self.key}: {self.found}" if self.key else self.found
-        if self.allowed:
-            text += f"; allowed: {self.allowed}"
-        return f"{text} ({self.advice})" if self.advice else text
-
-
-def space_error(where: str, problems: list[Problem]) -> ConfigError:
-    """One error of all problems.
-
-    Args:
-        where: the config key of the space.
-        problems: at least one.
-    """
-    if len(problems) == 1 and problems[0].key:
-        return ConfigError(f"{where}.{problems[0]}")
-    return ConfigError("\n".join([f"{where}:", *(f"  {problem}" for problem in problems)]))
 
 
 def read_space(mapping: Mapping[str, Any]) -> tuple[list[Parameter], list[Problem]]:
@@ -76,16 +40,11 @@ def read_space(mapping: Mapping[str, Any]) -> tuple[list[Parameter], list[Proble
             problems.append(Problem(key, "a seed is never optimised: the best one would be luck", advice=advice))
         else:
             spec = read_spec(key, node, problems)
-            when = _read_condition(key, node, problems)
+            when = read_condition(key, node, problems)
             if spec is not None:
                 parameters[key] = Parameter(key, spec, when)
     broken = {bare_key(problem.key) for problem in problems}
     return resolve_conditions(list(parameters.values()), problems, broken), problems
-
-
-def bare_key(key: str) -> str:
-    """A key without Hydra's `+` or `++`."""
-    return key.lstrip("+")
 
 
 def read_spec(key: str, node: Any, problems: list[Problem]) -> Spec | None:
@@ -111,29 +70,6 @@ def read_spec(key: str, node: Any, problems: list[Problem]) -> Spec | None:
     return spec if len(problems) == before else None
 
 
-def resolve_conditions(parameters: list[Parameter], problems: list[Problem], broken: set[str]) -> list[Parameter]:
-    """Parameters, parents before their children, with the conditions' values as the parents have them.
-
-    Args:
-        parameters: in the order of the file.
-        problems: gets conditions that cannot be.
-        broken: bare keys of parameters that could not be read: a condition on one is not reported as well.
-    """
-    by_key = {bare_key(parameter.key): parameter for parameter in parameters}
-    resolved = {}
-    for key, parameter in by_key.items():
-        when = {}
-        for parent_key, wanted in parameter.when.items():
-            parent = by_key.get(bare_key(parent_key))
-            if parent is None:
-                if bare_key(parent_key) not in broken:
-                    problems.append(_no_such_parent(parameter.key, parent_key, by_key))
-            else:
-                when[parent.key] = _values_of_parent(parameter.key, parent, wanted, problems)
-        resolved[key] = Parameter(parameter.key, parameter.spec, when)
-    return _in_order(resolved, problems)
-
-
 def _flat(mapping: Mapping[str, Any], prefix: str, problems: list[Problem]) -> list[tuple[str, Any]]:
     entries: list[tuple[str, Any]] = []
     for name, node in mapping.items():
@@ -143,13 +79,13 @@ def _flat(mapping: Mapping[str, Any], prefix: str, problems: list[Problem]) -> l
         if isinstance(node, list | tuple) or (isinstance(node, Mapping) and _is_spec(node)):
             entries.append((key, node))
         elif not isinstance(node, Mapping):
-            advice = f"a value that does not vary is no part of a space: write {bare_key(key)}={_shown(node)}"
-            problems.append(Problem(key, f"found {_shown(node)}", _FORMS, advice))
+            advice = f"a value that does not vary is no part of a space: write {bare_key(key)}={shown(node)}"
+            problems.append(Problem(key, f"found {shown(node)}", _FORMS, advice))
         elif not node:
             problems.append(Problem(key, "found an empty mapping", _FORMS))
         else:
             scalars = [str(k) for k, v in node.items() if v is not None and not isinstance(v, list | tuple | Mapping)]
-            if scalars and any(_nearest(scalar, SPEC_KEYS) for scalar in scalars):
+            if scalars and any(closest(scalar, SPEC_KEYS) for scalar in scalars):
                 _refuse_strangers(key, node, SPEC_KEYS, problems)
             else:
                 entries.extend(_flat(node, key, problems))
@@ -172,14 +108,14 @@ def _is_spec(node: Mapping[str, Any]) -> bool:
 def _refuse_strangers(key: str, node: Mapping[str, Any], allowed: tuple[str, ...], problems: list[Problem]) -> None:
     for name in node:
         if name not in allowed:
-            close = _nearest(str(name), allowed)
+            close = closest(str(name), allowed)
             advice = f"nearest: {close}" if close else None
             problems.append(Problem(f"{key}.{name}", "there is no such part of a spec", ", ".join(allowed), advice))
 
 
 def _choice(key: str, values: Any, problems: list[Problem]) -> Choice | None:
     if not isinstance(values, list | tuple):
-        problems.append(Problem(f"{key}.choices", f"found {_shown(values)}", "a list with at least one value"))
+        problems.append(Problem(f"{key}.choices", f"found {shown(values)}", "a list with at least one value"))
         return None
     if not values:
         problems.append(Problem(key, "a choice of nothing", "a list with at least one value"))
@@ -196,7 +132,7 @@ def _choice(key: str, values: Any, problems: list[Problem]) -> Choice | None:
             continue
         value = list(value) if isinstance(value, tuple) else value
         if canonical_value(value) in seen:
-            problems.append(Problem(key, f"the choice {_shown(value)} stands twice", advice="leave one out"))
+            problems.append(Problem(key, f"the choice {shown(value)} stands twice", advice="leave one out"))
         seen.add(canonical_value(value))
         read.append(value)
     return Choice(tuple(read))
@@ -207,10 +143,10 @@ def _unfit(value: Any) -> str | None:
     if isinstance(value, list | tuple):
         return next((wrong for part in value if (wrong := _unfit(part))), None)
     if isinstance(value, float) and not math.isfinite(value):
-        return _shown(value)
-    if value is None or isinstance(value, bool | int | float | str):
+        return shown(value)
+    if value is None or (isinstance(value, bool | int | float | str) and value != "???"):
         return None
-    return _shown(value)
+    return shown(value)
 
 
 def _interval(key: str, node: Mapping[str, Any], problems: list[Problem]) -> Spec | None:
@@ -259,7 +195,7 @@ def _flag(key: str, node: Mapping[str, Any], name: str, problems: list[Problem])
     value = node.get(name)
     if value is None or isinstance(value, bool):
         return bool(value)
-    problems.append(Problem(f"{key}.{name}", f"found {_shown(value)}", "true or false"))
+    problems.append(Problem(f"{key}.{name}", f"found {shown(value)}", "true or false"))
     return False
 
 
@@ -272,97 +208,9 @@ def _number(
             problems.append(Problem(f"{key}.{name}", "is missing", "a number"))
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        problems.append(Problem(f"{key}.{name}", f"found {_shown(value)}", "a finite number"))
+        problems.append(Problem(f"{key}.{name}", f"found {shown(value)}", "a finite number"))
         return None
     return value
-
-
-def _read_condition(key: str, node: Any, problems: list[Problem]) -> dict[str, tuple[Any, ...]]:
-    when = node.get("when") if isinstance(node, Mapping) else None
-    if when is None:
-        return {}
-    if not isinstance(when, Mapping):
-        advice = "such as when: {loss: prob_margin}"
-        problems.append(Problem(f"{key}.when", f"found {_shown(when)}", "a mapping of parameters to values", advice))
-        return {}
-    condition: dict[str, tuple[Any, ...]] = {}
-    for parent, values in _flat_condition(when, ""):
-        condition[parent] = tuple(values) if isinstance(values, list | tuple) else (values,)
-        if not condition[parent]:
-            problems.append(Problem(f"{key}.when.{parent}", "a list of no values", "at least one value"))
-    return condition
-
-
-def _flat_condition(when: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    entries: list[tuple[str, Any]] = []
-    for name, value in when.items():
-        key = f"{prefix}.{name}" if prefix else str(name)
-        entries.extend(_flat_condition(value, key) if isinstance(value, Mapping) else [(key, value)])
-    return entries
-
-
-def _no_such_parent(key: str, parent: str, by_key: Mapping[str, Parameter]) -> Problem:
-    others = [other for other in by_key if other != bare_key(key)]
-    close = _nearest(parent, others)
-    found = f"{parent} is no parameter of the space"
-    return Problem(f"{key}.when", found, ", ".join(others) or None, f"nearest: {close}" if close else None)
-
-
-def _values_of_parent(key: str, parent: Parameter, wanted: tuple[Any, ...], problems: list[Problem]) -> tuple[Any, ...]:
-    """The parent's own values that a condition names, so that 1 finds 1.0."""
-    if not isinstance(parent.spec, Choice):
-        found = f"{parent.key} is no choice: a condition needs values that can be listed"
-        problems.append(Problem(f"{key}.when", found, f"write {parent.key} as a list"))
-        return wanted
-    own = []
-    for value in wanted:
-        same = [v for v in parent.spec.values if same_value(v, value)]
-        if same:
-            own.append(same[0])
-            continue
-        close = _nearest(str(value), [str(v) for v in parent.spec.values])
-        advice = f"nearest: {close}" if close else None
-        allowed = ", ".join(_shown(v) for v in parent.spec.values)
-        problems.append(Problem(f"{key}.when.{parent.key}", f"never is {_shown(value)}", allowed, advice))
-    return tuple(own)
-
-
-def _in_order(by_key: Mapping[str, Parameter], problems: list[Problem]) -> list[Parameter]:
-    """Parents before their children, else as they come. A circle is a problem."""
-    done: dict[str, Parameter] = {}
-
-    def visit(key: str, path: tuple[str, ...]) -> None:
-        if key in path:
-            circle = " -> ".join([*path[path.index(key) :], key])
-            problems.append(Problem(f"{by_key[key].key}.when", f"the conditions go in a circle: {circle}"))
-            raise _CircleError
-        if key not in done:
-            for parent in by_key[key].when:
-                visit(bare_key(parent), (*path, key))
-            done[key] = by_key[key]
-
-    for key in by_key:
-        try:
-            visit(key, ())
-        except _CircleError:
-            break
-    return list(done.values())
-
-
-class _CircleError(Exception):
-    pass
-
-
-def _nearest(name: str, names: Any) -> str | None:
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def _shown(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = value if isinstance(value, str) and value.strip() else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _short(number: float) -> str:
