@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hft.search.current import CurrentTrial, current_trial, report
+    from hft.search.function_launcher import FunctionLauncher
+    from hft.search.hooks import SweepHooks, SweepState
     from hft.search.identity import canonical
     from hft.search.overrides import override_lines, parameter_of
     from hft.search.settings import ALGORITHMS, PrunerSettings, SearchSettings, Stage
     from hft.search.space import SearchSpace, space_changes
     from hft.search.specs import Choice, Integer, Normal, Parameter, Params, RawValue, Uniform
+    from hft.search.sweep import Sweep
     from hft.search.trial import Known, Outcome, Trial, TrialPruned
 
 __all__ = [
     "ALGORITHMS",
     "Choice",
+    "CurrentTrial",
+    "FunctionLauncher",
     "Integer",
     "Known",
     "Normal",
@@ -26,18 +32,25 @@ __all__ = [
     "SearchSettings",
     "SearchSpace",
     "Stage",
+    "Sweep",
+    "SweepHooks",
+    "SweepState",
     "Trial",
     "TrialPruned",
     "Uniform",
     "canonical",
+    "current_trial",
     "override_lines",
     "parameter_of",
+    "report",
     "space_changes",
 ]
 
 _HOMES = {
     "ALGORITHMS": "settings",
     "Choice": "specs",
+    "CurrentTrial": "current",
+    "FunctionLauncher": "function_launcher",
     "Integer": "specs",
     "Known": "trial",
     "Normal": "specs",
@@ -49,12 +62,17 @@ _HOMES = {
     "SearchSettings": "settings",
     "SearchSpace": "space",
     "Stage": "settings",
+    "Sweep": "sweep",
+    "SweepHooks": "hooks",
+    "SweepState": "hooks",
     "Trial": "trial",
     "TrialPruned": "trial",
     "Uniform": "specs",
     "canonical": "identity",
+    "current_trial": "current",
     "override_lines": "overrides",
     "parameter_of": "overrides",
+    "report": "current",
     "space_changes": "space",
 }
 

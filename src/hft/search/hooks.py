@@ -28,6 +28,7 @@ class SweepState:
         stage: number of the running stage.
         ended: None while it runs; then why it ended: `budget`, `timeout`, `exhausted`, `failures`, `stopped`.
         is_search: False for an exhaustive enumeration.
+        notes: what the user should know about it, in words.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class SweepState:
     stage: int = 0
     ended: str | None = None
     is_search: bool = True
+    notes: tuple[str, ...] = ()
 
 
 class SweepHooks:
@@ -59,3 +61,35 @@ class SweepHooks:
 
     def on_end(self, state: SweepState) -> None:
         """The session ends: `state.ended` says why. Also called on Ctrl-C (`stopped`)."""
+
+
+class AllHooks(SweepHooks):
+    """Several that take part, each told in turn. What is known is what the first of them knows."""
+
+    def __init__(self, *hooks: SweepHooks) -> None:
+        """Take those that are told, in order."""
+        self.hooks = hooks
+
+    def on_start(self, state: SweepState, *, resumed: bool) -> None:
+        """Before the first trial of this session."""
+        for hook in self.hooks:
+            hook.on_start(state, resumed=resumed)
+
+    def known(self, params: Params, overrides: Sequence[str]) -> Known | None:
+        """A result that is on record for these parameters, or None."""
+        return next((known for hook in self.hooks if (known := hook.known(params, overrides)) is not None), None)
+
+    def on_trial_start(self, trial: Trial, state: SweepState) -> None:
+        """A trial is about to run."""
+        for hook in self.hooks:
+            hook.on_trial_start(trial, state)
+
+    def on_trial_end(self, trial: Trial, state: SweepState) -> None:
+        """A trial has ended and its end is on disk."""
+        for hook in self.hooks:
+            hook.on_trial_end(trial, state)
+
+    def on_end(self, state: SweepState) -> None:
+        """The session ends."""
+        for hook in self.hooks:
+            hook.on_end(state)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
+from hft.search.specs import Params
 from hft.search.trial import Outcome
 
 
@@ -45,3 +47,17 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """Ends what still runs and frees all slots."""
+
+
+@runtime_checkable
+class TakesParams(Protocol):
+    """A launcher that runs parameters as they are, not as overrides. The sweep tells it of itself as it begins."""
+
+    def take(self, folder: Path, metrics: Sequence[str], params_of: Callable[[int], Params]) -> None:
+        """Before the first trial.
+
+        Args:
+            folder: of the sweep.
+            metrics: names of the search's metrics, in order.
+            params_of: parameters by the number of the trial.
+        """
