@@ -11,6 +11,8 @@ COMMANDS = {
     "reproduce": "run a recorded run again and compare: hft reproduce RUN [KEY=VALUE ...]",
     "runs": "list the runs, and push records that a tracking server missed",
     "compare": "compare two runs: hft compare RUN RUN",
+    "promote": "make a run the champion of its method, if it is shown to be better: hft promote RUN [KEY=VALUE ...]",
+    "rollback": "make the champion's predecessor champion again: hft rollback [METHOD]",
     "embed": "write the vectors of a file of texts: hft embed RUN FILE",
     "export": "write a run's model in the sentence-transformers layout: hft export RUN DIR",
     "init": "start a project of your own: hft init DIR",

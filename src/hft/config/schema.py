@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from hft.settings import FineTuningParams, SettingsScalars
 
@@ -84,6 +84,22 @@ class IterationNode(Node):
     start_from: str | None = None
 
 
+class PromotionNode(Node):
+    """What a run has to show to become the champion of its method."""
+
+    split: Literal["test"] = "test"
+    rule: Literal["superior", "non_inferior"] = "superior"
+    margin: Annotated[float, Field(gt=0.0)] | None = None
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.05
+
+    @field_validator("margin")
+    @classmethod
+    def _is_named_where_needed(cls, margin: float | None, info: ValidationInfo) -> float | None:
+        if margin is None and info.data.get("rule") == "non_inferior":
+            raise ValueError("a number above 0: promotion.rule=non_inferior needs the loss that you would put up with")
+        return margin
+
+
 class TrainConfig(Node):
     """The top level of `conf/train.yaml`."""
 
@@ -108,3 +124,4 @@ class TrainConfig(Node):
     trainer: Target
     tracking: TrackingNode
     iteration: IterationNode
+    promotion: PromotionNode = PromotionNode()

@@ -1,0 +1,192 @@
+"""`hft promote RUN`: make a run the champion of its method, if it is shown to be better than the champion."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from hft.experiments import RunRecord
+    from hft.promotion import Promotion, Rival
+
+NOT_PROMOTED = 1
+
+_WIDTH_OF_A_FILE = 200  # characters a line where nobody watches
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `hft promote`."""
+    parser.add_argument("run", metavar="RUN", help="a run folder, or an id or name that `hft runs` lists")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="of the run's config, for example data.batch_id=... or promotion.rule=non_inferior promotion.margin=0.01",
+    )
+    parser.add_argument("--outputs", metavar="DIR", default="outputs", help="where runs land (default: outputs)")
+    parser.add_argument("--trust", metavar="TARGET", action="append", default=[], help="as in hft reproduce")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, decide, and move the alias; 1 where the champion stays."""
+    from hft.experiments import find_run
+
+    record = _with_promotion(find_run(args.run, args.outputs))
+    config, uri = _request(record, args)
+    from hft.promotion import promote
+
+    outcome = promote(record, config, outputs=args.outputs, uri=uri)
+    if args.json:
+        import json
+
+        print(json.dumps(_as_dict(outcome), indent=2))
+    else:
+        _print(outcome)
+    return 0 if outcome.verdict is None or outcome.verdict.promoted else NOT_PROMOTED
+
+
+def _with_promotion(record: RunRecord) -> RunRecord:
+    """The record with a `promotion` node: an older hft wrote none."""
+    if "promotion" in record.config:
+        return record
+    from omegaconf import OmegaConf
+
+    from hft.config import compose
+
+    own = {"promotion": OmegaConf.to_container(compose([]).promotion, resolve=True)}
+    return record.model_copy(
+        update={"config": {**record.config, **own}, "config_unresolved": {**record.config_unresolved, **own}}
+    )
+
+
+def _request(record: RunRecord, args: argparse.Namespace) -> tuple[DictConfig, str]:
+    """The config to judge by, and the store."""
+    from hft.config import check_trusted
+    from hft.experiments.saved_config import config_to_repeat
+
+    targets: list[str] = []
+    config: Any = config_to_repeat(record)
+    if args.overrides:
+        from hft.cli.variation import vary_config
+
+        varied = vary_config(record, args.overrides)
+        config, targets = varied.config, list(varied.targets)
+        for warning in varied.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+    trusted = check_trusted(config, [*args.trust, *targets], resolvers=bool(args.overrides))
+    asks_for_a_store = any(override.lstrip("+").startswith("tracking") for override in args.overrides)
+    return trusted, _store(record, args.outputs, trusted.tracking if asks_for_a_store else None)
+
+
+def _store(record: RunRecord, outputs: str, tracking: Any) -> str:
+    """The address of the store that holds the champions.
+
+    What the overrides name; else MLFLOW_TRACKING_URI; else the store of a run that lies under `outputs`; else the
+    SQLite file there.
+    """
+    import os
+
+    from hft.errors import ConfigError
+    from hft.experiments.champions import store_uri
+    from hft.experiments.store import sqlite_file
+
+    if tracking is not None and tracking.kind == "mlflow":
+        return store_uri(outputs, str(tracking.uri))
+    uri = store_uri(outputs)
+    recorded = record.tracking.uri if record.tracking.kind == "mlflow" else None
+    is_own = record.folder.resolve().is_relative_to(Path(outputs).resolve())
+    if recorded and is_own and not os.environ.get("MLFLOW_TRACKING_URI"):
+        file = sqlite_file(recorded)
+        if file is None or file.is_file():
+            return store_uri(outputs, recorded)
+    file = sqlite_file(uri)
+    if file is not None and not file.is_file() and (recorded is None or tracking is not None):
+        raise ConfigError(
+            f"tracking: run {record.run_id[:8]} was tracked in its folder only (tracking=csv), and there is no store "
+            f"{uri} that could hold a champion. Name one: hft promote {record.run_id[:8]} tracking=local"
+        )
+    return uri
+
+
+def _print(outcome: Promotion) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
+    candidate = outcome.candidate
+    if outcome.gate is None or outcome.verdict is None:
+        said = f"Run {candidate.run_id[:8]} is the champion of {outcome.method} already. Nothing was measured."
+        console.print(said, highlight=False, soft_wrap=True)
+        return
+    gate, verdict, held = outcome.gate, outcome.verdict, outcome.rivals[0].held
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "run", outcome.metric, "candidate's gain", "at least", "at most"):
+        table.add_column(heading, overflow="fold")
+    table.add_row("candidate", _named(candidate), f"{held.candidate:.4f}", "", "", "")
+    for rival in outcome.rivals:
+        table.add_row(*_cells(rival))
+    console.print(table)
+    console.print(
+        f"{held.queries:,} queries of the {outcome.split} split, {held.changed:,} of them changed. Look {gate.look} of "
+        f"{outcome.method} at it: each bound holds with a chance of {1 - gate.level:.2%}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    style = "green" if verdict.promoted else "yellow" if verdict.answer == "cannot tell" else "red"
+    said = f"[{style}]{verdict.answer.capitalize()}[/]: {verdict.reason}. {_what_follows(outcome)}"
+    console.print(said, highlight=False, soft_wrap=True)
+
+
+def _cells(rival: Rival) -> tuple[str, ...]:
+    held, run = rival.held, rival.run
+    numbers = (f"{held.gain:+.4f}", f"{held.lower:+.4f}", f"{held.upper:+.4f}")
+    return (rival.role, "" if run is None else _named(run), f"{held.rival:.4f}", *numbers)
+
+
+def _named(record: RunRecord) -> str:
+    return f"{record.run_id[:8]} {record.name or ''}".strip()
+
+
+def _what_follows(outcome: Promotion) -> str:
+    champion = outcome.champion
+    if champion is None:
+        return f"{outcome.method} has no champion yet."
+    if outcome.verdict is not None and outcome.verdict.promoted:
+        back = " (back: hft rollback)" if champion.predecessor is not None else ""
+        return f"It is the champion of {outcome.method} now, version {champion.version}{back}."
+    return f"The champion stays: run {champion.run_id[:8]}, version {champion.version}."
+
+
+def _as_dict(outcome: Promotion) -> dict[str, Any]:
+    gate, verdict, champion = outcome.gate, outcome.verdict, outcome.champion
+    return {
+        "method": outcome.method,
+        "metric": outcome.metric,
+        "split": outcome.split,
+        "candidate": {"run_id": outcome.candidate.run_id, "folder": str(outcome.candidate.folder)},
+        "rivals": [
+            {
+                "role": rival.role,
+                "run_id": None if rival.run is None else rival.run.run_id,
+                "folder": None if rival.run is None else str(rival.run.folder),
+                **rival.held.to_dict(),
+            }
+            for rival in outcome.rivals
+        ],
+        "rule": None if gate is None else gate.rule,
+        "margin": None if gate is None else gate.margin,
+        "look": None if gate is None else gate.look,
+        "level": None if gate is None else gate.level,
+        "answer": "champion already" if verdict is None else verdict.answer,
+        "promoted": verdict is not None and verdict.promoted,
+        "reason": None if verdict is None else verdict.reason,
+        "queries_needed": None if verdict is None else verdict.queries_needed,
+        "champion": None if champion is None else {"run_id": champion.run_id, "version": champion.version},
+    }

@@ -1,0 +1,95 @@
+"""Looks at a gate split: each one is written down before its answer is known, and counted.
+
+A look is a run of the experiment `hft/promotions` in the tracking store. It is made first and counted afterwards, its
+own run among the counted: a process that dies in between has looked all the same, and of two at once neither can count
+fewer than there are. Runs that somebody deletes in MLflow go on counting.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hft.experiments.manager import ExperimentsManager
+from hft.experiments.run_record import utc_now
+from hft.experiments.store import open_client, tracking_errors
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PROMOTIONS = "hft/promotions"
+
+_METHOD_TAG = "hft.method"
+_SPLIT_TAG = "hft.gate.split"
+_ANSWER_TAG = "hft.gate.answer"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look.
+
+    Args:
+        number: of all looks at this split with this method, from 1.
+        mlflow_run_id: the store's id of the run that stands for it.
+    """
+
+    number: int
+    mlflow_run_id: str
+
+
+class GateLooks:
+    """The looks that a store knows of.
+
+    Args:
+        uri: of the store, which is made where it does not exist.
+
+    Raises:
+        TrackingError: (every method) the store is away or refuses.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._manager = ExperimentsManager(uri)
+
+    def begin(self, method: str, split: str, facts: Mapping[str, Any]) -> Look:
+        """Writes a look down. From here on it counts.
+
+        Args:
+            method: name of the method.
+            split: name of the split that is looked at.
+            facts: what is held against what, for the run's params in the store.
+        """
+        tags = {_METHOD_TAG: method, _SPLIT_TAG: split, "hft.begun": utc_now()}
+        name = f"{method} {facts.get('candidate', '')}"[:80]
+        run_id = self._manager.start_run(PROMOTIONS, uuid.uuid4().hex, name=name, config=facts, tags=tags)
+        return Look(self.count(method, split), run_id)
+
+    def end(self, look: Look, answer: str, values: Mapping[str, float]) -> None:
+        """Adds the answer of the gate, and the values that led to it."""
+        moment = {"step": look.number, "time": 0.0}
+        self._manager.log_rows(look.mlflow_run_id, [{**values, **moment}])
+        self._manager.end_run(look.mlflow_run_id, "FINISHED", {_ANSWER_TAG: answer})
+
+    def count(self, method: str, split: str) -> int:
+        """How many looks there were so far."""
+        from mlflow.entities import ViewType
+
+        with self._calls() as client:
+            experiment = client.get_experiment_by_name(PROMOTIONS)
+            if experiment is None:
+                return 0
+            found, token = 0, None
+            while True:
+                page = client.search_runs([experiment.experiment_id], "", ViewType.ALL, 1000, page_token=token)
+                tags = [run.data.tags for run in page]
+                found += sum(tag.get(_METHOD_TAG) == method and tag.get(_SPLIT_TAG) == split for tag in tags)
+                token = page.token
+                if not token:
+                    return found
+
+    @contextmanager
+    def _calls(self) -> Iterator[MlflowClient]:
+        with tracking_errors(self._manager.uri):
+            yield open_client(self._manager.uri)

@@ -1,0 +1,283 @@
+"""The gate of a promotion: is a candidate better than the champion, or can these queries not tell?
+
+Pure functions over values a query. A gain is a difference in the direction that is better, so that a metric that is
+minimised needs no second set of rules.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hft.errors import ConfigError, DataError
+from hft.metrics.mean_bound import lower_bound
+
+Values = npt.NDArray[np.float64]
+Direction = Literal["maximize", "minimize"]
+Rule = Literal["superior", "non_inferior"]
+Answer = Literal["promoted", "worse", "not better", "cannot tell"]
+
+ALPHA = 0.05
+# Chance that a gain as large as assumed is shown by the number of queries that the gate asks for.
+POWER = 0.8
+# Where more queries than these are needed, their number is of no use to anybody.
+_MOST_QUERIES = 10_000_000
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a candidate has to show.
+
+    Args:
+        rule: `superior`: it is better than the champion. `non_inferior`: it is worse by less than the margin, than
+            the champion and than the best champion ever.
+        margin: in units of the metric. Of `non_inferior`: needed. Of `superior`: the smallest gain that matters, by
+            which "not better" and "cannot tell" are told apart; without one it is the gain that was observed.
+        look: how many times candidates have been held against this split, this time included; from 1.
+        alpha: chance that any of all looks ever promotes a candidate that does not satisfy the rule.
+
+    Raises:
+        ConfigError: a rule that is none, a margin that is missing or not above 0, an alpha outside of 0 to 0.5.
+    """
+
+    rule: Rule = "superior"
+    margin: float | None = None
+    look: int = 1
+    alpha: float = ALPHA
+
+    def __post_init__(self) -> None:
+        if self.rule not in ("superior", "non_inferior"):
+            raise ConfigError(f"promotion.rule: found {self.rule!r}. Expected superior or non_inferior.")
+        if self.rule == "non_inferior" and self.margin is None:
+            raise ConfigError(
+                "promotion.margin: found null. promotion.rule=non_inferior needs the loss that you would put up with, "
+                "in units of the metric: promotion.margin=0.01"
+            )
+        if self.margin is not None and not self.margin > 0:
+            raise ConfigError(f"promotion.margin: found {self.margin}. Expected a number above 0.")
+        if not 0 < self.alpha < 0.5:
+            raise ConfigError(f"promotion.alpha: found {self.alpha}. Expected a number between 0 and 0.5.")
+
+    @property
+    def level(self) -> float:
+        """Of this look."""
+        return level_of_look(self.look, self.alpha)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A candidate held against one rival over the same queries.
+
+    Args:
+        candidate: mean of its metric.
+        rival: mean of the rival's.
+        gain: how much better the candidate is, on average; below 0 where it is worse.
+        lower: one-sided lower bound of the true gain.
+        upper: one-sided upper bound of it.
+        queries: with a value.
+        changed: of these, where the two differ.
+        gains: float64[queries].
+        spread: the largest gain or loss that a query can have.
+    """
+
+    candidate: float
+    rival: float
+    gain: float
+    lower: float
+    upper: float
+    queries: int
+    changed: int
+    gains: Values
+    spread: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON, without those a query."""
+        return {key: value for key, value in asdict(self).items() if key != "gains"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate answers.
+
+    Args:
+        answer: in two words at most.
+        reason: in one sentence.
+        queries_needed: where it cannot tell: queries that would, at the next look; None where it can, or where no
+            number of queries that anybody has would.
+        is_best: whether the candidate was shown to be better than every champion so far.
+    """
+
+    answer: Answer
+    reason: str
+    queries_needed: int | None = None
+    is_best: bool = False
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the candidate becomes champion."""
+        return self.answer == "promoted"
+
+
+def level_of_look(look: int, alpha: float = ALPHA) -> float:
+    """alpha * 6 / (pi^2 look^2): the levels of all looks there will ever be add up to alpha.
+
+    The sum over k of 1 / k^2 is pi^2 / 6. By the union bound the chance that any look errs is at most alpha, however
+    the candidates came about and however many follow.
+
+    Raises:
+        ValueError: a look below 1.
+    """
+    if look < 1:
+        raise ValueError(f"looks are counted from 1, found {look}")
+    return alpha * 6.0 / (math.pi**2 * look**2)
+
+
+def hold(candidate: npt.ArrayLike, rival: npt.ArrayLike, *, level: float, direction: Direction = "maximize") -> Held:
+    """Holds a candidate against one rival.
+
+    The largest loss that a query can have is 1 where all values lie between 0 and 1, as those of the shipped ranking
+    metrics do; of another metric it is the distance between the largest and the smallest value that was seen.
+
+    Args:
+        candidate: float[queries], its metric; NaN where the query has no value.
+        rival: float[queries], the rival's; the same queries in the same order.
+        level: of each bound.
+        direction: whether higher or lower values are better.
+
+    Raises:
+        DataError: no query has a value.
+        ValueError: the two do not cover the same queries.
+    """
+    ours, theirs = np.asarray(candidate, dtype=np.float64), np.asarray(rival, dtype=np.float64)
+    if ours.shape != theirs.shape or (np.isnan(ours) != np.isnan(theirs)).any():
+        raise ValueError("candidate and rival must hold a value for the same queries")
+    known = ~np.isnan(ours)
+    if not known.any():
+        raise DataError(f"promotion: none of the {len(ours)} queries of the gate split has a value of the metric.")
+    ours, theirs = ours[known], theirs[known]
+    gains = ours - theirs if direction == "maximize" else theirs - ours
+    low, high = min(ours.min(), theirs.min()), max(ours.max(), theirs.max())
+    spread = 1.0 if low >= 0.0 and high <= 1.0 else float(high - low)
+    return Held(
+        candidate=float(ours.mean()),
+        rival=float(theirs.mean()),
+        gain=float(gains.mean()),
+        lower=lower_bound(gains, level, -spread),
+        upper=-lower_bound(-gains, level, -spread),
+        queries=len(gains),
+        changed=int((gains != 0.0).sum()),
+        gains=gains,
+        spread=spread,
+    )
+
+
+def decide(gate: Gate, champion: Held, best: Held | None = None) -> Verdict:
+    """Whether the candidate becomes champion.
+
+    Args:
+        gate: what it has to show; the bounds were made at its level.
+        champion: the candidate against the champion (the initial model where there is none).
+        best: against the best champion ever; None where the champion is that one.
+    """
+    is_best = (champion if best is None else best).lower > 0
+    if gate.rule == "superior":
+        return _superior(gate, champion, is_best)
+    return _non_inferior(
+        gate, {"champion": champion} if best is None else {"champion": champion, "best": best}, is_best
+    )
+
+
+def queries_needed(
+    held: Held, effect: float, level: float, *, threshold: float = 0.0, power: float = POWER
+) -> int | None:
+    """How many queries of this kind would show, with a chance of `power`, that the gain is above `threshold`.
+
+    The smallest n at which the bound, expected for n queries with the observed scatter around a true gain of
+    `effect`, less z_power * sd / sqrt(n), is above the threshold. With a bound by the normal distribution this would be
+    n = ((z_level + z_power) * sd / (effect - threshold))^2: Chow, Shao, Wang and Lokhnygina, "Sample Size
+    Calculations in Clinical Research", 3rd edition 2017, section 3.1.
+
+    Args:
+        held: a comparison made with the queries at hand.
+        effect: the true gain that is assumed.
+        level: of the bound.
+        threshold: what the bound has to exceed; below `effect`.
+        power: the chance.
+
+    Returns:
+        None where no number up to ten million is enough.
+    """
+    from statistics import NormalDist
+
+    if effect <= threshold:
+        return None
+    shifted = held.gains - held.gain + effect
+    scatter = NormalDist().inv_cdf(power) * float(held.gains.std())
+
+    def is_enough(queries: int) -> bool:
+        expected = lower_bound(shifted, level, -held.spread, copies=queries / held.queries)
+        return expected - scatter / math.sqrt(queries) > threshold
+
+    if not is_enough(_MOST_QUERIES):
+        return None
+    too_few, enough = 0, 1
+    while not is_enough(enough):
+        too_few, enough = enough, min(2 * enough, _MOST_QUERIES)
+    while enough - too_few > max(1, enough // 200):  # two digits are all that such a number is good for
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if is_enough(middle) else (middle, enough)
+    return enough
+
+
+def _superior(gate: Gate, held: Held, is_best: bool) -> Verdict:
+    if held.lower > 0:
+        return Verdict("promoted", f"it is better by at least {held.lower:.4f}", is_best=is_best)
+    if held.upper < 0:
+        return Verdict("worse", f"it is worse by at least {-held.upper:.4f}")
+    if held.changed == 0:
+        return Verdict("not better", "it scores the same for every query")
+    if gate.margin is None and held.gain <= 0:
+        return Verdict("not better", f"on average it gains nothing ({held.gain:+.4f})")
+    if gate.margin is not None and held.upper < gate.margin:
+        return Verdict("not better", f"it gains at most {held.upper:.4f}, less than the margin of {gate.margin:g}")
+    effect = held.gain if gate.margin is None else gate.margin
+    needed = queries_needed(held, effect, _next_level(gate))
+    if needed is not None and needed <= held.queries:
+        return Verdict(
+            "not better",
+            f"{held.queries:,} queries would have shown a gain of {effect:.4f} in {POWER:.0%} of the cases",
+        )
+    return Verdict("cannot tell", _too_small(held.queries, needed, f"a gain of {effect:.4f}"), needed)
+
+
+def _non_inferior(gate: Gate, rivals: dict[str, Held], is_best: bool) -> Verdict:
+    assert gate.margin is not None
+    worst = min(rivals.values(), key=lambda held: held.lower)
+    if worst.lower > -gate.margin:
+        return Verdict(
+            "promoted", f"it loses at most {max(-worst.lower, 0.0):.4f}, less than the margin", is_best=is_best
+        )
+    for name, held in rivals.items():
+        if held.upper < -gate.margin:
+            whom = "the champion" if name == "champion" else "the best champion ever"
+            return Verdict("worse", f"it is worse than {whom} by at least {-held.upper:.4f}, more than the margin")
+    failing = [held for held in rivals.values() if held.lower <= -gate.margin]
+    numbers = [queries_needed(held, 0.0, _next_level(gate), threshold=-gate.margin) for held in failing]
+    known = [number for number in numbers if number is not None]
+    needed = max(known) if len(known) == len(numbers) else None
+    if needed is not None and needed <= worst.queries:
+        return Verdict("not better", f"it may lose {-worst.lower:.4f}, more than the margin of {gate.margin:g}")
+    return Verdict("cannot tell", _too_small(worst.queries, needed, f"a margin of {gate.margin:g}"), needed)
+
+
+def _next_level(gate: Gate) -> float:
+    return level_of_look(gate.look + 1, gate.alpha)
+
+
+def _too_small(queries: int, needed: int | None, what: str) -> str:
+    would = f"more than {_MOST_QUERIES:,}" if needed is None else f"some {needed:,}"
+    return f"{queries:,} queries are too few to resolve {what}: it would take {would}"

@@ -1,0 +1,222 @@
+"""Promotion: a candidate and the champion measured over the same queries of the gate split, and what follows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hft.errors import ConfigError
+from hft.threads import wait_politely
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    from omegaconf import DictConfig
+
+    from hft.experiments import RunRecord
+    from hft.experiments.registry import Champion
+    from hft.metrics.promotion import Gate, Held, Verdict
+
+CHAMPION, BEST, INITIAL = "champion", "best champion ever", "initial model"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What a candidate was held against.
+
+    Args:
+        role: `champion`, `best champion ever`, or `initial model` where there is no champion yet.
+        run: its record; None for the initial model.
+        held: the comparison.
+    """
+
+    role: str
+    run: RunRecord | None
+    held: Held
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What came of the wish to promote a run.
+
+    Args:
+        method: whose champion it would be.
+        metric: that the gate looks at.
+        split: that was looked at.
+        candidate: the run.
+        rivals: what it was held against, the champion first; empty where the run is champion already.
+        gate: what it had to show, with the number of the look; None where no look was taken.
+        verdict: of the gate; None where no look was taken.
+        champion: the champion now; None where there is none.
+    """
+
+    method: str
+    metric: str
+    split: str
+    candidate: RunRecord
+    rivals: tuple[Rival, ...]
+    gate: Gate | None
+    verdict: Verdict | None
+    champion: Champion | None
+
+
+def promote(record: RunRecord, config: DictConfig, *, outputs: str | Path, uri: str) -> Promotion:
+    """Makes a run the champion of its method if it stands the gate.
+
+    The look is written down before the gate answers; the champion changes in one step, after all else is written.
+
+    Args:
+        record: the candidate.
+        config: its data, its metrics and the `promotion` node; checked first.
+        outputs: where runs land.
+        uri: of the store.
+
+    Raises:
+        ConfigError, DataError, ModelError: the request was wrong; no look was taken.
+        RunNotFoundError: the champion's model is gone.
+        TrackingError: the store is away or refuses.
+    """
+    wait_politely()
+    from hft.config import require_valid
+
+    require_valid(config)
+    _require_promotable(record, config)
+    from hft.experiments.champions import record_of
+    from hft.experiments.registry import Champions
+
+    champions, method = Champions(uri), record.method
+    metric, split = str(config.method.main_metric), str(config.promotion.split)
+    champion = champions.champion(method)
+    if champion is not None and champion.run_id == record.run_id:
+        return Promotion(method, metric, split, record, (), None, None, champion)
+    rivals: dict[str, RunRecord | None] = {INITIAL: None}
+    if champion is not None:
+        rivals = {CHAMPION: record_of(champion, outputs, champions.uri)}
+        if champion.best != champion.version:
+            rivals[BEST] = record_of(champions.version(method, champion.best), outputs, champions.uri)
+    values = _measured(record, rivals, config)
+    return _at_the_gate(record, config, rivals, values, champions, champion)
+
+
+def _require_promotable(record: RunRecord, config: DictConfig) -> None:
+    from hft.experiments import MODEL_NAME
+
+    name = f"run {record.run_id[:8]} ({record.folder})"
+    if record.status_now != "done":
+        reason = f": {record.results.error}" if record.results.error else ""
+        raise ConfigError(f"{name}: is {record.status_now}{reason}. Only a run that is done can be promoted.")
+    if config.method.meta.name != record.method:
+        raise ConfigError(
+            f"{name}: belongs to the method {record.method}, and cannot become champion of {config.method.meta.name}. "
+            "Leave out the override of `method`."
+        )
+    if not (record.folder / MODEL_NAME).is_dir():
+        raise ConfigError(
+            f"{name}: has no model in its folder: it was pruned, or not kept by its sweep. "
+            "Run it again (hft reproduce RUN) and promote that run."
+        )
+
+
+def _measured(
+    record: RunRecord, rivals: Mapping[str, RunRecord | None], config: DictConfig
+) -> dict[str, Mapping[str, npt.NDArray[Any]]]:
+    """By rival, arrays as FineTuningMethod.values gives them: `start` is the rival's, `tuned` the candidate's."""
+    from hydra.utils import instantiate
+
+    from hft.experiments import MODEL_NAME
+    from hft.models import load_saved_model
+    from hft.running import Surroundings, data_options, on_device, settings_of, starting_model
+
+    surroundings = Surroundings.of(config)
+    with surroundings.applied():
+        method, settings = instantiate(config.method), settings_of(config)
+        moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+        options = data_options(config, Path(config.outputs) / "quarantine" / f"{moment}.jsonl")
+        source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
+        data = method.prepare(source, splitter, **options, required_splits=(config.promotion.split,))
+        for line in data.report.lines():
+            surroundings.say(line)
+        measured: dict[str, Any] = {}
+        texts = None
+        for role, run in {"candidate": record, **rivals}.items():
+            loaded = (
+                _initial_model(config, starting_model) if run is None else load_saved_model(run.folder / MODEL_NAME)
+            )
+            texts = method.tokenize(loaded, data)
+            label = f"{role} on {config.promotion.split}"
+            with on_device(loaded, surroundings.accelerator), surroundings.text_progress(label) as progress:
+                measured[role] = method.measure(
+                    loaded, texts, settings, precision=surroundings.precision, seed=config.seed, progress=progress
+                )
+        return {role: method.values(measured[role], measured["candidate"], texts) for role in rivals}
+
+
+def _initial_model(config: DictConfig, starting_model: Any) -> Any:
+    """The model group's model, whatever run the candidate itself started from."""
+    first = config.copy()
+    first.iteration.start_from = None
+    return starting_model(first)[0]
+
+
+def _at_the_gate(
+    record: RunRecord,
+    config: DictConfig,
+    rivals: Mapping[str, RunRecord | None],
+    values: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+    champions: Any,
+    champion: Champion | None,
+) -> Promotion:
+    from hft.experiments.gate_looks import GateLooks
+    from hft.metrics.promotion import Gate, decide, hold
+
+    node, method, metric = config.promotion, record.method, str(config.method.main_metric)
+    batch = None if config.data.get("batch_id") is None else str(config.data.batch_id)
+    first = next(iter(values.values()))
+    facts = {
+        "candidate": record.run_id,
+        **{role.replace(" ", "_"): None if run is None else run.run_id for role, run in rivals.items()},
+        "metric": metric,
+        "rule": node.rule,
+        "margin": node.margin,
+        "alpha": node.alpha,
+        "batch": batch,
+        "queries": hashlib.sha256("\n".join(map(str, first[f"{node.split}/query_hash"])).encode()).hexdigest(),
+    }
+    Gate(node.rule, node.margin, 1, node.alpha)  # refuses what it would refuse later, before a look is spent
+    looks = GateLooks(champions.uri)
+    look = looks.begin(method, node.split, facts)
+    gate = Gate(node.rule, node.margin, look.number, node.alpha)
+    held = [
+        Rival(
+            role,
+            run,
+            hold(
+                values[role][f"{node.split}/{metric}/tuned"],
+                values[role][f"{node.split}/{metric}/start"],
+                level=gate.level,
+                direction=config.method.direction,
+            ),
+        )
+        for role, run in rivals.items()
+    ]
+    verdict = decide(gate, held[0].held, held[1].held if len(held) > 1 else None)
+    numbers = {"look": look.number, "level": gate.level, **_numbers(held)}
+    looks.end(look, verdict.answer, numbers)
+    if verdict.promoted:
+        told = {**{key: f"{value:.6g}" for key, value in numbers.items()}, "rule": gate.rule, "metric": metric}
+        told["look_run"] = look.mlflow_run_id
+        champion = champions.promote(record, expected=champion, is_best=verdict.is_best, batch=batch, gate=told)
+    return Promotion(method, metric, str(node.split), record, tuple(held), gate, verdict, champion)
+
+
+def _numbers(rivals: list[Rival]) -> dict[str, float]:
+    """Of each comparison, by the names that the store shows."""
+    found: dict[str, float] = {"queries": rivals[0].held.queries, "candidate": rivals[0].held.candidate}
+    for rival in rivals:
+        prefix = rival.role.replace(" ", "_")
+        found |= {prefix: rival.held.rival, f"{prefix}_gain": rival.held.gain, f"{prefix}_lower": rival.held.lower}
+    return found
