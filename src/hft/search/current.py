@@ -81,11 +81,12 @@ def current_trial() -> CurrentTrial | None:
         return _trial(place[0], place[1], place[0] / str(place[1]))
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
     if not HydraConfig.initialized():
         return None
     hydra = HydraConfig.get()
-    if hydra.mode != RunMode.MULTIRUN or hydra.job.get("num") is None:
+    if hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(hydra.job, "num"):
         return None
     sweep_folder = Path(hydra.runtime.cwd) / hydra.sweep.dir
     if not (sweep_folder / HEADER_NAME).exists():

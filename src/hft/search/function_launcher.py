@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hft.search.current import trial_without_hydra
-from hft.search.job_outcome import outcome_of_error, outcome_of_value
+from hft.search.job_outcome import Expected, outcome_of_error, outcome_of_value
 from hft.search.launcher import Finished
 from hft.search.specs import Params
 
@@ -37,7 +37,7 @@ class FunctionLauncher:
         self._finished: queue.SimpleQueue[Finished | BaseException] = queue.SimpleQueue()
         self._folder: Path | None = None
         self._metrics: Sequence[str] = ("value",)
-        self._params_of: Callable[[int], Params] = {}.__getitem__
+        self._params_of: Callable[[int], Params] | None = None
 
     @property
     def slots(self) -> int:
@@ -81,12 +81,12 @@ class FunctionLauncher:
             self._finished.put(error)
 
     def _call(self, number: int) -> Finished:
-        if self._folder is None:
+        if self._folder is None or self._params_of is None:
             raise RuntimeError("FunctionLauncher runs within a Sweep, which tells it the parameters")
-        began = time.perf_counter()
+        began, expected = time.perf_counter(), Expected(tuple(self._metrics))
         with trial_without_hydra(self._folder, number):
             try:
                 value = self._objective(dict(self._params_of(number)))
             except Exception as error:
                 return Finished(number, outcome_of_error(error, seconds=time.perf_counter() - began))
-        return Finished(number, outcome_of_value(value, self._metrics, seconds=time.perf_counter() - began))
+        return Finished(number, outcome_of_value(value, expected, seconds=time.perf_counter() - began))

@@ -27,7 +27,7 @@ from hft.search.specs import Params
 from hft.search.stages import ANSWERS_DIFFERENTLY, RunningStage, StagePlan
 from hft.search.sweep_folder import Header, past_hash, set_aside, settle_header, sweep_lock
 from hft.search.sweep_record import SweepRecord
-from hft.search.trial import Known, Outcome, Trial
+from hft.search.trial import Known, Outcome, Source, Trial
 
 # So many answers from the record in a row, and the engine has nothing new to say.
 MOST_KNOWN_IN_A_ROW = 200
@@ -255,7 +255,7 @@ class Sweep:
         if params is None:
             stage.is_exhausted = True
             return None
-        source = "engine" if queued is None else "enqueued"
+        source: Source = "engine" if queued is None else "enqueued"
         event = Ask(number, stage.number, params, source, given is not None, _now(), self._elapsed())
         self._journal.append(event)
         return record.add(event)

@@ -47,8 +47,8 @@ class SweepRecord:
             if (known if isinstance(event, Ask) else not is_running) or event.number < 0:
                 raise ConfigError(
                     f"trials.jsonl: trial {event.number} begins or ends twice, or ends without a beginning. The "
-                    "journal of a sweep is written by the sweep alone: restore it, or start the sweep in another folder "
-                    "(hydra.sweep.dir=FOLDER)."
+                    "journal of a sweep is written by the sweep alone: restore it, or start the sweep in another "
+                    "folder (hydra.sweep.dir=FOLDER)."
                 )
             record.add(event)
         return record
