@@ -106,6 +106,8 @@ class SmallRun:
     accelerator: str = "cpu"
     precision: str = "32-true"
     best_step: int = -1
+    trial: Any = None
+    is_search_trial: bool = False
 
     def say(self, line: str) -> None:
         self.said.append(line)

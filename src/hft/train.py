@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from hft.metrics import Report
+    from hft.running import Trial
 
 
 def train(
@@ -26,6 +27,7 @@ def train(
     folder: str | Path | None = None,
     choices: Mapping[str, Any] | None = None,
     overrides: Sequence[str] | None = None,
+    trial: Trial | None = None,
 ) -> Report:
     """Fine-tunes as the config declares.
 
@@ -34,13 +36,16 @@ def train(
         folder: where the run lands; None makes a new folder under `config.outputs`.
         choices: option of each config group, for the record; None asks Hydra.
         overrides: as given on the command line, for the record; None asks Hydra.
+        trial: where the run is one of a sweep's (see hft.running.Trial). A search trial measures validation alone.
 
     Returns:
-        the report on the test split; `report.json` in the run's folder holds the same.
+        the report on the test split; `report.json` in the run's folder holds the same. Of a search trial: on
+        validation.
 
     Raises:
         ConfigError, DataError, ModelError: the request was wrong; nothing was trained.
         TrainingError, StorageError: it was tried and did not succeed; the record says so.
+        TrialPruned: the search stopped its trial.
     """
     wait_politely()
     from hft.config import require_valid
@@ -48,34 +53,31 @@ def train(
     require_valid(config)
     from hydra.utils import instantiate
 
-    from hft.running import Run, data_options, drop_checkpoints, fit, on_device, params_of, parts_of, settings_of
+    from hft.running import Run, drop_checkpoints, fit, on_device, params_of, parts_of, settings_of
 
-    with Run(config, folder, choices=choices, overrides=overrides) as run:
+    with Run(config, folder, choices=choices, overrides=overrides, trial=trial) as run:
         method = instantiate(config.method)
         params, settings = params_of(config), settings_of(config)
 
         with run.phase("data"):
-            source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
-            data = method.prepare(source, splitter, **data_options(config, run.quarantine))
+            data = run.prepare(method)
         with run.phase("model"):
             model = run.starting_model()
             instantiate(config.technique).apply(model, params)
-            texts = method.tokenize(model, data)
+            texts = run.tokenize(method, model, data)
         run.begin(data, model)
 
         with on_device(model, run.accelerator):
-            with run.phase("evaluation"):
-                start = run.measure(method, model, texts, settings)
+            start = run.measure(method, model, texts, settings)
             with run.phase("training"):
                 module = method.build(model, texts, settings, params, **parts_of(config, run.precision))
                 fit(module, method, config, run)
-            with run.phase("evaluation"):
-                tuned = run.measure(method, model, texts, settings, start=start)
+            tuned = run.measure(method, model, texts, settings, start=start)
 
         report: Report = method.evaluate(
             start, tuned, texts, settings, module=module, seed=config.seed, curves=run.curves, seconds=run.seconds
         )
-        run.finish(report, model, method.values(start, tuned, texts))
+        run.finish(report, model, None if start is None else method.values(start, tuned, texts))
         drop_checkpoints(config, run.folder)
     return report
 

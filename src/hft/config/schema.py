@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from hft.search.settings import Direction, PrunerSettings, Stage
 from hft.settings import FineTuningParams, SettingsScalars
 
 
@@ -44,17 +45,36 @@ class DataNode(Node):
     validation_pool: Annotated[int, Field(ge=1)] | None = None
     limit_sessions: Annotated[int, Field(ge=1)] | None = None
     limit_items: Annotated[int, Field(ge=1)] | None = None
+    train_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    fold: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)] | None = None
 
 
 class SearchNode(Node):
-    """The shape of a search: `space` maps dotted config keys to what may vary."""
+    """A search: `space` maps config keys and groups to what each may be; the rest as hft.search.SearchSettings.
+
+    Args:
+        folds, seeds: a trial's value is the mean over these.
+        reuse: how the trials of the iteration before are used.
+        n_top_runs: how many of them.
+    """
 
     space: dict[str, Any] = {}
-    metric: str | None = None
-    direction: Literal["maximize", "minimize"] | None = None
+    metric: str | Annotated[list[str], Field(min_length=1)] | None = None
+    direction: Direction | Annotated[list[Direction], Field(min_length=1)] | None = None
     max_evals: Annotated[int, Field(ge=1)] | None = None
     timeout: Annotated[float, Field(gt=0.0)] | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
+    max_failures: Annotated[int, Field(ge=0)] | None = None
+    n_parallel: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    keep_models: Annotated[int, Field(ge=1)] = 1
+    algorithm: Literal["tpe", "random", "anneal", "cmaes", "grid", "qmc"] | None = None
+    algorithm_options: dict[str, Any] = {}
+    pruner: PrunerSettings | None = None
+    stages: list[Stage] = []
+    folds: Annotated[int, Field(ge=2)] | None = None
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)] | None = None
+    reuse: Literal["none", "replay", "warm_start"] = "none"
+    n_top_runs: Annotated[int, Field(ge=1)] = 5
 
 
 class StoppingNode(Node):

@@ -13,11 +13,12 @@ from pydantic import Field
 
 from hft.data.batches import select_batch
 from hft.data.held_out import leaks, relevant_items, showable_items
+from hft.data.parts_of_train import LEFT_OUT, fold_assigned, shared_train
 from hft.data.pools import evaluation_pools
 from hft.data.quarantine import Quarantine
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
-from hft.data.splitters import SPLITS, TRAIN, QuerySplitter
+from hft.data.splitters import SPLITS, TEST, TRAIN, QuerySplitter
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def prepare_ranking_data(
     limit_sessions: Annotated[int, Field(ge=1)] | None = None,
     limit_items: Annotated[int, Field(ge=1)] | None = None,
     validation_pool: Annotated[int, Field(ge=1)] = 1000,
+    train_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0,
+    fold: Sequence[int] | None = None,
     seed: Annotated[int, Field(ge=0)] = 0,
     required_splits: Sequence[str] = SPLITS,
     keep_seen_queries: bool = False,
@@ -61,6 +64,10 @@ def prepare_ranking_data(
         limit_sessions: keep at most so many sessions a split, by a seeded draw; None keeps all.
         limit_items: keep at most so many items in the pools that evaluation ranks; relevant ones always stay.
         validation_pool: items that validation ranks for each query (where candidates is `corpus`).
+        train_share: share of the training sessions to learn from, above 0; a smaller share is part of a larger one.
+            Validation, test and the pools stay as they are.
+        fold: (i, k): of k folds of the training part the i-th, from 0, takes validation's place, whose own sessions are
+            left out; None: no cross-validation. Test's sessions and lists stay as they are.
         seed: of the draws above.
         required_splits: splits that must not end up empty.
         keep_seen_queries: keep sessions whose query is held out from their split, to measure what that gives away.
@@ -78,12 +85,19 @@ def prepare_ranking_data(
     leaking = leaks(inputs, assigned, noise_words) & (not keep_seen_queries)
     dropped = Counter(data.dropped)
     dropped["sessions whose query is held out from their split"] += int(leaking.sum())
-    needed = relevant_items(inputs.select(~leaking), assigned[~leaking])
+    needed = needed_of_test = relevant_items(inputs.select(~leaking), assigned[~leaking])
+    if fold is not None:
+        assigned = np.where(leaking, LEFT_OUT, assigned).astype(np.int8)
+        assigned = fold_assigned(inputs, assigned, splitter, fold)
+        leaking = (assigned == LEFT_OUT) | (leaks(inputs, assigned, noise_words) & (not keep_seen_queries))
+        needed = relevant_items(inputs.select(~leaking), assigned[~leaking])
     splits = {}
     for number, name in enumerate(SPLITS):
         part = inputs.select((assigned == number) & ~leaking)
         rng = np.random.default_rng([seed, number])
-        splits[name] = _complete(part, number, data, needed, no_event_is_irrelevant, limit_sessions, rng, dropped)
+        seen = needed_of_test if number == TEST else needed
+        part = _complete(part, number, data, seen, no_event_is_irrelevant, limit_sessions, rng, dropped)
+        splits[name] = shared_train(part, splitter, train_share) if number == TRAIN and len(part) else part
         if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, assigned, inputs, splitter))
     pools: dict[str, NDArray[np.int32]] = {}
@@ -175,7 +189,7 @@ def _limited(inputs: FineTuningInputs, limit: int | None, rng: np.random.Generat
 
 
 def _empty_split_message(name: str, assigned: NDArray[np.int8], inputs: FineTuningInputs, splitter: Splitter) -> str:
-    counts = np.bincount(assigned, minlength=len(SPLITS))
+    counts = np.bincount(assigned[assigned >= 0], minlength=len(SPLITS))
     found = ", ".join(f"{split} {count}" for split, count in zip(SPLITS, counts, strict=True))
     other = "by_group" if isinstance(splitter, QuerySplitter) else "by_query"
     return (

@@ -70,7 +70,9 @@ class Splitter(Protocol):
     """Says which split each session belongs to.
 
     A splitter that has an attribute `noise_words` (a sequence of words that do not tell two queries apart) decides
-    on them for all that asks whether two queries are near-duplicates; without it there are none.
+    on them for all that asks whether two queries are near-duplicates; without it there are none. One that has a method
+    `keys(inputs) -> list[str]` says which sessions must stay together where the training part is cut further (folds,
+    `train_share`); without it those with near-duplicate queries do.
     """
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:

@@ -54,10 +54,13 @@ class QuerySplitter:
         self.test = test
         self.noise_words = () if noise_words is None else tuple(noise_words)
 
+    def keys(self, inputs: FineTuningInputs) -> list[str]:
+        """What each session is held out by: the near-duplicate key of its query."""
+        return [f"{self.salt}query:{key}" for key in query_keys(inputs.queries, self.noise_words)]
+
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test."""
-        keys = query_keys(inputs.queries, self.noise_words)
-        return _by_hash([f"{self.salt}query:{key}" for key in keys], self.validation, self.test)
+        return _by_hash(self.keys(inputs), self.validation, self.test)
 
 
 class GroupSplitter:
@@ -84,8 +87,8 @@ class GroupSplitter:
         self.test = test
         self.noise_words = () if noise_words is None else tuple(noise_words)
 
-    def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
-        """`int8[sessions]`: 0 train, 1 validation, 2 test.
+    def keys(self, inputs: FineTuningInputs) -> list[str]:
+        """What each session is held out by: its group.
 
         Raises:
             DataError: a session has no group.
@@ -97,7 +100,15 @@ class GroupSplitter:
                 f"{sum(group is None for group in groups)} of {len(groups)} have none. "
                 f"Choose data/splitter=by_query."
             )
-        return _by_hash([f"{self.salt}group:{group}" for group in groups], self.validation, self.test)
+        return [f"{self.salt}group:{group}" for group in groups]
+
+    def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
+        """`int8[sessions]`: 0 train, 1 validation, 2 test.
+
+        Raises:
+            DataError: a session has no group.
+        """
+        return _by_hash(self.keys(inputs), self.validation, self.test)
 
 
 class GivenSplitter:
@@ -116,6 +127,10 @@ class GivenSplitter:
         self.validation = validation
         self.noise_words = () if noise_words is None else tuple(noise_words)
 
+    def keys(self, inputs: FineTuningInputs) -> list[str]:
+        """What tells sessions apart that must not be parted: the near-duplicate key of the query."""
+        return [f"query:{key}" for key in query_keys(inputs.queries, self.noise_words)]
+
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test.
 
@@ -132,8 +147,7 @@ class GivenSplitter:
             )
         given = np.array([_SPLIT_NAMES[str(name).casefold()] for name in names], dtype=np.int8)
         if not (given == VALIDATION).any():
-            keys = query_keys(inputs.queries, self.noise_words)
-            carved = _by_hash(["query:" + key for key in keys], self.validation, 0.0) == VALIDATION
+            carved = _by_hash(self.keys(inputs), self.validation, 0.0) == VALIDATION
             given[(given == TRAIN) & carved] = VALIDATION
         return given
 

@@ -64,7 +64,10 @@ class FineTuningMethod(ABC):
 
     @abstractmethod
     def evaluate(self, start: Any, tuned: Any, data: Any, settings: FineTuningSettings, **options: Any) -> Report:
-        """The report on the starting and the tuned model from what `measure` gave for both."""
+        """The report on the starting and the tuned model from what `measure` gave for both.
+
+        Where a search asks, test is not read: `start` is None, and the report is on validation alone.
+        """
 
     @abstractmethod
     def values(self, start: Any, tuned: Any, data: Any) -> dict[str, Any]:

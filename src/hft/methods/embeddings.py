@@ -12,7 +12,7 @@ import torch
 
 from hft.data import RankingData, SessionSource, Splitter, prepare_ranking_data
 from hft.methods.base import FineTuningMethod
-from hft.methods.proof import Measured, build_report, distinct_queries
+from hft.methods.proof import Measured, build_report, distinct_queries, validation_report
 from hft.methods.tokenized import TokenizedData
 from hft.metrics import Report
 from hft.settings import FineTuningParams, FineTuningSettings
@@ -91,12 +91,18 @@ class EmbeddingsMethod(FineTuningMethod):
         return Measured(evaluation, distinct_queries(evaluator.arrays)[1])
 
     def evaluate(
-        self, start: Measured, tuned: Measured | None, data: TokenizedData, settings: FineTuningSettings, **options: Any
+        self,
+        start: Measured | None,
+        tuned: Measured | None,
+        data: TokenizedData,
+        settings: FineTuningSettings,
+        **options: Any,
     ) -> Report:
         """The report: the starting and the tuned model over the same queries, beside the baselines.
 
         Args:
-            start, tuned: as `measure` returns them; None for `tuned` describes the starting model alone.
+            start, tuned: as `measure` returns them; None for `tuned` describes the starting model alone, None for both
+                the weights before and after training on validation alone (it needs `module`).
             data: as `tokenize` returns it.
             settings: the metrics.
             options: `seed`, and by choice `module` (as it was trained, for the validation split), `curves` and
@@ -107,18 +113,15 @@ class EmbeddingsMethod(FineTuningMethod):
         if validator is not None and validator.start is not None and validator.best is not None:
             sessions = distinct_queries(validator.evaluator.arrays)[1]
             validation = (Measured(validator.start, sessions), Measured(validator.best, sessions))
-        return build_report(
-            start,
-            tuned,
-            data,
-            settings,
-            main_metric=self.main_metric,
-            direction=self.direction,
-            seed=options["seed"],
-            validation=validation,
-            curves=options.get("curves"),
-            seconds=options.get("seconds"),
-        )
+        told: dict[str, Any] = {
+            "main_metric": self.main_metric,
+            "direction": self.direction,
+            **{name: options.get(name) for name in ("seed", "curves", "seconds")},
+        }
+        if start is None:
+            assert validation is not None, "a report without test needs the module as it was trained"
+            return validation_report(validation, data, settings, **told)
+        return build_report(start, tuned, data, settings, validation=validation, **told)
 
     def values(self, start: Measured, tuned: Measured, data: TokenizedData) -> dict[str, Any]:
         """A value a distinct query by metric, of both models, and a hash of each query's text."""

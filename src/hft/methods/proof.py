@@ -114,12 +114,7 @@ def build_report(
     Raises:
         ConfigError: the main metric is none of the ranking metrics.
     """
-    ranking = [metric.name for metric in _ranking_metrics(settings)]
-    if main_metric not in ranking:
-        raise ConfigError(
-            f"method.main_metric={main_metric} is no ranking metric of this run. Measured: "
-            f"{', '.join(ranking) or 'none'}. Choose one of them, or add it under metrics.calculators."
-        )
+    ranking = _ranking_names(settings, main_metric)
     shifts = {}
     if tuned is not None:
         moved = {m.name: tuned.values(m.name) for m in settings.metric_calculators if isinstance(m, DistShift)}
@@ -140,6 +135,45 @@ def build_report(
         counts=_counts(data, compared[main_metric]),
         seconds=dict(seconds or {}),
     )
+
+
+def validation_report(
+    validation: tuple[Measured, Measured],
+    data: TokenizedData,
+    settings: FineTuningSettings,
+    *,
+    main_metric: str,
+    direction: Direction,
+    seed: int,
+    curves: Mapping[str, list[tuple[int, float]]] | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> Report:
+    """Compares the starting and the kept weights on validation alone, for a trial of a search. Test is not read.
+
+    Args: as of `build_report`.
+    """
+    compared = _without_p(_compared(*validation, _ranking_names(settings, main_metric), seed))
+    return Report(
+        main_metric=main_metric,
+        direction=direction,
+        candidates=data.data.candidates,
+        test={},
+        validation=compared,
+        curves=dict(curves or {}),
+        verdict=learning_verdict(curves, main_metric, direction) if curves else "",
+        counts={"items": len(data.data.items), "validation_queries": compared[main_metric].queries},
+        seconds=dict(seconds or {}),
+    )
+
+
+def _ranking_names(settings: FineTuningSettings, main_metric: str) -> list[str]:
+    names = [metric.name for metric in _ranking_metrics(settings)]
+    if main_metric not in names:
+        raise ConfigError(
+            f"method.main_metric={main_metric} is no ranking metric of this run. Measured: "
+            f"{', '.join(names) or 'none'}. Choose one of them, or add it under metrics.calculators."
+        )
+    return names
 
 
 def _ranking_metrics(settings: FineTuningSettings) -> list[Any]:

@@ -51,7 +51,7 @@ class Report:
         main_metric: the metric that decides, `ndcg@10`.
         direction: whether a higher or a lower value of it is better.
         candidates: what was ranked: each session's `shown` list, or a pool of items (`corpus`).
-        test: by metric, on the test split, read once.
+        test: by metric, on the test split, read once; empty where it was not read (a trial of a search).
         validation: by metric, on the validation split; empty where it was not measured. The tuned weights were
             chosen by this split, so their advantage and its interval are flattered by the choice, and there is no
             p. The proof is `test`.
@@ -81,13 +81,15 @@ class Report:
 
     @property
     def main(self) -> Comparison:
-        """The main metric on the test split."""
-        return self.test[self.main_metric]
+        """The main metric on the test split; where that was not read, on validation."""
+        return (self.test or self.validation)[self.main_metric]
 
     @property
     def conclusion(self) -> str:
         """One plain sentence: what came of the fine-tuning, or whether to fine-tune at all."""
         main = self.main_metric
+        if not self.test:
+            return _of_trial(self.main, main)
         baselines = {name: means[main] for name, means in self.baselines.items() if main in means}
         conclude = evaluation_advice if self.main.tuned is None else fine_tuning_outcome
         return conclude(self.main, baselines, main, self.direction)
@@ -137,6 +139,11 @@ class Report:
                 },
             }
         )
+
+
+def _of_trial(found: Comparison, metric: str) -> str:
+    reached = "" if found.tuned is None else f" -> {found.tuned:.3f}"
+    return f"A trial of a search: validation {metric} {found.start:.3f}{reached}. Test was not read."
 
 
 def _comparisons_to_dict(comparisons: Mapping[str, Comparison]) -> dict[str, Any]:

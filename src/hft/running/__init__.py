@@ -9,16 +9,23 @@ from hft.running.assembly import data_options, params_of, parts_of, settings_of,
 from hft.running.fitting import drop_checkpoints, fit, on_device
 from hft.running.run import Run
 from hft.running.surroundings import Surroundings
+from hft.running.trial import Trial, TrialResult, trial_values
+from hft.running.trial_training import repeat, train_trial
 
 __all__ = [
     "Run",
     "Surroundings",
+    "Trial",
+    "TrialResult",
     "data_options",
     "drop_checkpoints",
     "fit",
     "on_device",
     "params_of",
     "parts_of",
+    "repeat",
     "settings_of",
     "starting_model",
+    "train_trial",
+    "trial_values",
 ]

@@ -65,15 +65,32 @@ def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:
         RunNotFoundError: no such run.
         ModelError: it cannot be loaded.
     """
-    start_from = config.iteration.start_from
-    if start_from is None:
-        return instantiate(config.model), None
-    from hft.experiments import MODEL_NAME, find_run
+    parent = parent_of(config)
+    return load_start(config, parent), parent
+
+
+def parent_of(config: DictConfig) -> RunRecord | None:
+    """The run that `iteration.start_from` names; None where the run starts from the model group's model.
+
+    Raises:
+        RunNotFoundError: no such run.
+    """
+    if config.iteration.start_from is None:
+        return None
+    from hft.experiments import find_run
+
+    return find_run(config.iteration.start_from, config.outputs)
+
+
+def load_start(config: DictConfig, parent: RunRecord | None) -> Any:
+    """The model that a run starts from; see `starting_model`."""
+    if parent is None:
+        return instantiate(config.model)
+    from hft.experiments import MODEL_NAME
     from hft.models import load_saved_model
 
-    parent = find_run(start_from, config.outputs)
     asked = {name: config.model.get(name) for name in ("max_length", "dropout")}
-    return load_saved_model(parent.folder / MODEL_NAME, **asked), parent
+    return load_saved_model(parent.folder / MODEL_NAME, **asked)
 
 
 def accumulators_of(config: DictConfig) -> dict[str, Any]:
@@ -85,7 +102,13 @@ def accumulators_of(config: DictConfig) -> dict[str, Any]:
 
 
 def trainer_of(
-    config: DictConfig, callbacks: Sequence[Any], *, precision: str, accelerator: str, val_check_interval: int
+    config: DictConfig,
+    callbacks: Sequence[Any],
+    *,
+    precision: str,
+    accelerator: str,
+    val_check_interval: int,
+    has_checkpoints: bool = True,
 ) -> Any:
     """Lightning's Trainer with the run's callbacks. The module validates itself; Lightning logs nothing.
 
@@ -94,6 +117,7 @@ def trainer_of(
         callbacks: of hft.
         precision, accelerator: as resolved, no longer `auto`.
         val_check_interval: training batches between two validations.
+        has_checkpoints: False writes none, whatever the config says.
 
     Raises:
         ConfigError: Lightning refuses an argument.
@@ -115,6 +139,8 @@ def trainer_of(
         "plugins": [CheckpointFile()],
         "use_distributed_sampler": False,
     }
+    if not has_checkpoints:
+        arguments["enable_checkpointing"] = False
     try:
         make = instantiate(config.trainer)
         for name, ours in (("callbacks", list(callbacks)), ("plugins", arguments.pop("plugins"))):

@@ -6,7 +6,7 @@ import gc
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from hft.errors import ConfigError, TrainingError
 from hft.running.assembly import accumulators_of, trainer_of, validation_interval
-from hft.training import BestWeights, EmbeddingsFineTuner, ResumePoint, StepLog
+from hft.training import BestWeights, EmbeddingsFineTuner, ResumePoint, StepLog, ValidationReport
 from hft.training.batching import EpochSampler
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def fit(
 
     Raises:
         TrainingError: the loss is not a number, the device is out of memory, or no session can be trained on.
+        TrialPruned: the search stopped its trial.
         StorageError: a checkpoint or a step cannot be written.
     """
     assert module.validator is not None
@@ -58,16 +59,26 @@ def fit(
     if monitor not in first:
         measured = ", ".join(name.removeprefix("validation_") for name in first)
         raise ConfigError(f"method.main_metric={method.main_metric} has no value on validation. Measured: {measured}.")
+    told = _told(run, method, module, first)
     interval = validation_interval(module.settings.test_each_n_inputs, module.settings.batch_size, len(sampler))
     best = BestWeights(monitor, method.direction, first[monitor], on_best=module.validator.keep)
     steps = StepLog(run.log, accumulators_of(config))
     callbacks: list[Any] = [best, steps, ResumePoint(sampler), *run.progress_callbacks()]
     if config.stopping.patience is not None:
         callbacks.append(_early_stopping(config, best))
-    if writes_checkpoints(config):
+    if told is not None:
+        callbacks.append(told)
+    # A trial that was killed runs again from its start.
+    has_checkpoints = writes_checkpoints(config) and not run.is_search_trial
+    if has_checkpoints:
         callbacks.append(_checkpoints(run.folder, at_epoch_end=interval > len(sampler)))
     trainer = trainer_of(
-        config, callbacks, precision=run.precision, accelerator=run.accelerator, val_check_interval=interval
+        config,
+        callbacks,
+        precision=run.precision,
+        accelerator=run.accelerator,
+        val_check_interval=interval,
+        has_checkpoints=has_checkpoints,
     )
     _train(trainer, module, checkpoint)
     module.model.to(run.accelerator)  # Lightning leaves the model on the CPU
@@ -75,6 +86,8 @@ def fit(
         last = module.validator(module.model)
         run.log({"step": trainer.global_step, "epoch": trainer.current_epoch, "inputs": steps.inputs, **last})
         best.consider(last[monitor], trainer.global_step, module)
+        if told is not None:
+            told.tell(last[told.monitor])
     best.restore(module)
     run.best_step = best.best_step
     if not best.best_step:
@@ -93,6 +106,17 @@ def drop_checkpoints(config: DictConfig, folder: Path) -> None:
     """
     if config.trainer.get("enable_checkpointing") is not True:
         shutil.rmtree(folder / CHECKPOINTS_NAME, ignore_errors=True)
+
+
+def _told(
+    run: Run, method: FineTuningMethod, module: EmbeddingsFineTuner, first: Mapping[str, float]
+) -> ValidationReport | None:
+    """Tells the search of each validation, where one judges the run."""
+    if run.trial is None or not run.trial.is_search:
+        return None
+    later = [f"validation_{metric.name}" for metric in module.settings.metric_calculators]
+    run.trial.require([*first, *(name for name in later if name not in first)])
+    return ValidationReport(run.trial.monitor(method.main_metric), run.trial.report)
 
 
 def _sampler(module: EmbeddingsFineTuner) -> EpochSampler:

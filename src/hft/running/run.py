@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as pl
 from omegaconf import DictConfig
+from rich.console import Console
 
 from hft.experiments import (
     MODEL_NAME,
@@ -25,16 +26,22 @@ from hft.experiments import (
     new_run_folder,
     open_run,
 )
-from hft.files import atomic_write
+from hft.files import atomic_write, storage_errors
 from hft.reporting import print_report, save_pictures, write_report
-from hft.running.assembly import starting_model
 from hft.running.progress import StepProgress
+from hft.running.start import Start
 from hft.running.surroundings import Surroundings
+from hft.running.trial import Trial, kept_values
+from hft.search.trial import TrialPruned
 
 if TYPE_CHECKING:
     from hft.data import RankingData
     from hft.methods import FineTuningMethod
     from hft.metrics import Report
+
+# What a search trial has to say, in its folder.
+LOG_NAME = "output.log"
+LOG_WIDTH = 120
 
 
 class Run:
@@ -44,6 +51,8 @@ class Run:
         config: the checked config.
         folder: where the run lands; None makes a new folder under `config.outputs`.
         choices, overrides: for the record, as in hft.train.
+        trial: where the run is one of a sweep's. A search trial leaves test alone, draws and prints nothing, and speaks
+            into `output.log` of its folder.
 
     Attributes:
         folder: the run's folder.
@@ -60,19 +69,21 @@ class Run:
         *,
         choices: Mapping[str, Any] | None = None,
         overrides: Sequence[str] | None = None,
+        trial: Trial | None = None,
     ) -> None:
         self.config = config
+        self.trial = trial
         self.curves: dict[str, list[tuple[int, float]]] = {}
         self.seconds: dict[str, float] = {}
         self.best_step = 0
         check_tracking(config.tracking)
-        self.surroundings = Surroundings.of(config)
         self._is_own_folder = folder is None
         self.folder = Path(folder) if folder else new_run_folder(config.outputs, config.method.meta.name)
-        self._choices, self._overrides = choices, overrides
-        self._parent: str | None = None
-        self._tracked: TrackedRun | None = None
         self._applied = ExitStack()
+        self.surroundings = Surroundings.of(config, self._log_file() if self.is_search_trial else None)
+        self._choices, self._overrides = choices, overrides
+        self._start = Start(config, self.surroundings, shares=trial is not None and trial.shares)
+        self._tracked: TrackedRun | None = None
 
     def __enter__(self) -> Run:
         self._applied.enter_context(self.surroundings.applied())
@@ -83,10 +94,19 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._applied:
+            if error is not None and self.is_search_trial:
+                self.say(f"{type(error).__name__}: {error}")
             if self._tracked is not None:
+                if isinstance(error, TrialPruned):
+                    self._tracked.prune(str(error))
                 self._tracked.__exit__(kind, error, trace)
             elif self._is_own_folder:
                 discard_unbegun(self.folder)
+
+    @property
+    def is_search_trial(self) -> bool:
+        """Whether a search judges the run: it looks at validation alone then."""
+        return self.trial is not None and self.trial.is_search
 
     @property
     def accelerator(self) -> str:
@@ -116,11 +136,20 @@ class Run:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
 
+    def prepare(self, method: FineTuningMethod) -> RankingData:
+        """The data of the config, ready for training and evaluation."""
+        return self._start.data(method, self.quarantine)
+
     def starting_model(self) -> Any:
-        """The model group's model, or the tuned model of the run that the iteration starts from."""
-        model, parent = starting_model(self.config)
-        self._parent = None if parent is None else parent.run_id
-        return model
+        """The model group's model, or the tuned model of the run that the iteration starts from.
+
+        What comes after it draws random numbers as if nothing had been drawn before.
+        """
+        return self._start.model()
+
+    def tokenize(self, method: FineTuningMethod, model: Any, data: RankingData) -> Any:
+        """The texts of the data as the model's tokens."""
+        return self._start.tokens(method, model, data)
 
     def begin(self, data: RankingData, model: Any) -> None:
         """Writes the first half of the record. Everything before the first step is known now."""
@@ -135,26 +164,30 @@ class Run:
             accelerator="gpu" if self.accelerator == "cuda" else self.accelerator,
             choices=self._choices,
             overrides=self._overrides,
-            parent=self._parent,
+            parent=self._start.parent,
+            sweep=None if self.trial is None else self.trial.sweep,
+            trial=None if self.trial is None else self.trial.number,
             notify=self.say,
         )
-        if self._parent is None:
+        # Whatever came before, the training draws the same numbers.
+        self.surroundings.seed_everything()
+        if self._start.parent is None:
             self._tracked.initial_model(model.save)
 
     def log(self, row: Mapping[str, float]) -> None:
         """Writes down the values of one step, or of one validation, which are passed on to the tracking store."""
         assert self._tracked is not None
         self._tracked.log(row)
-        for name, value in row.items():
-            if name.startswith(("train_", "validation_")) and not math.isnan(value):
-                self.curves.setdefault(name, []).append((int(row["step"]), value))
+        add_to_curves(self.curves, row)
         if any(name.startswith("validation_") for name in row):
             self._tracked.flush()
 
     def measure(self, method: FineTuningMethod, model: Any, texts: Any, settings: Any, start: Any = None) -> Any:
-        """A model's results on the test split, with a count while its texts are embedded."""
+        """A model's results on the test split, with a count while its texts are embedded; None in a search trial."""
+        if self.is_search_trial:
+            return None
         label = "starting model on test" if start is None else "tuned model on test"
-        with self.surroundings.text_progress(label) as progress:
+        with self.phase("evaluation"), self.surroundings.text_progress(label) as progress:
             return method.measure(
                 model,
                 texts,
@@ -171,22 +204,66 @@ class Run:
             return []
         return [StepProgress(self.surroundings.console, f"validation_{self.config.method.main_metric}")]
 
-    def finish(self, report: Report, model: Any, values: Mapping[str, Any]) -> None:
+    def finish(self, report: Report, model: Any, values: Mapping[str, Any] | None = None) -> None:
         """Writes the tuned model, the report and its pictures, closes the record, and shows the table.
+
+        Of a search trial only the model and the record are written.
 
         Args:
             report: of the method.
             model: the tuned model, on the CPU.
-            values: per-query arrays by name, for comparisons with other runs.
+            values: per-query arrays on test by name, for comparisons with other runs; None where test was not read.
         """
         assert self._tracked is not None
+        found = report.to_dict()
         with self.phase("saving"):
-            model.save(self.folder / MODEL_NAME)
-            found = report.to_dict()
-            write_report(found, self.folder)
-            save_pictures(found, self.folder / PICTURES_NAME)
-            with atomic_write(self.folder / PER_QUERY_NAME, "wb") as file:
-                np.savez_compressed(file, **values)
-        self._tracked.finish(metrics_of_report(found), seconds=self.seconds)
-        print_report(found)
+            if self.trial is None or self.trial.keeps_model:
+                model.save(self.folder / MODEL_NAME)
+            if values is not None:
+                write_results(found, values, self.folder)
+        metrics = {**metrics_of_report(found), **kept_values(self.curves, self.best_step)}
+        self._tracked.finish(metrics, seconds=self.seconds)
+        if values is not None:
+            print_report(found)
         self.say(f"run: {self.folder}")
+
+    def finish_mean(self, metrics: Mapping[str, float]) -> None:
+        """Closes the record of a trial that is the mean of several trainings.
+
+        Args:
+            metrics: final values by name.
+        """
+        assert self._tracked is not None
+        self._tracked.finish(metrics, seconds=self.seconds)
+
+    @property
+    def run_id(self) -> str | None:
+        """Id of the run, once it has begun."""
+        return None if self._tracked is None else self._tracked.record.run_id
+
+    def _log_file(self) -> Console:
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = self._applied.enter_context((self.folder / LOG_NAME).open("a", encoding="utf-8"))
+        return Console(file=file, width=LOG_WIDTH)
+
+
+def write_results(report: Mapping[str, Any], values: Mapping[str, Any], folder: Path) -> None:
+    """Writes what a look at test gives: report.json, its pictures, and the values a query.
+
+    Args:
+        report: as `Report.to_dict` gives it.
+        values: per-query arrays by name.
+        folder: of the run.
+    """
+    with atomic_write(folder / PER_QUERY_NAME, "wb") as file:
+        np.savez_compressed(file, **values)
+    save_pictures(report, folder / PICTURES_NAME)
+    write_report(report, folder)  # last: where it stands, the others do
+
+
+def add_to_curves(curves: dict[str, list[tuple[int, float]]], row: Mapping[str, float]) -> None:
+    """Adds the values of a row of steps.jsonl to their curves, (step, value) by logged name."""
+    for name, value in row.items():
+        if name.startswith(("train_", "validation_")) and not math.isnan(value):
+            curves.setdefault(name, []).append((int(row["step"]), value))

@@ -25,7 +25,7 @@ class Surroundings:
         precision: Lightning's word, `auto` resolved.
         threads: CPU threads of torch; where the config names none, as many as the process has set.
         seed: of all random generators.
-        console: on stderr, so that stdout holds results only.
+        console: by default on stderr, so that stdout holds results only.
     """
 
     accelerator: str
@@ -35,15 +35,20 @@ class Surroundings:
     console: Console = field(default_factory=lambda: Console(stderr=True))
 
     @classmethod
-    def of(cls, config: DictConfig) -> Surroundings:
+    def of(cls, config: DictConfig, console: Console | None = None) -> Surroundings:
         """As the config says, `auto` decided.
+
+        Args:
+            config: of the run.
+            console: where it speaks; None: on stderr.
 
         Raises:
             ConfigError: a device is asked for that is not there.
         """
         accelerator = resolve_accelerator(config.trainer.get("accelerator", "auto"))
         precision = resolve_precision(config.trainer.get("precision", "auto"), accelerator)
-        return cls(accelerator, precision, config.threads or torch.get_num_threads(), config.seed)
+        threads = config.threads or torch.get_num_threads()
+        return cls(accelerator, precision, threads, config.seed, console or Console(stderr=True))
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -57,12 +62,16 @@ class Surroundings:
             # Sums in one order, so that a run can be repeated bit by bit.
             _set_deterministic_switches(on=True, warn_only=False, fill=False)
         quiet_lightning()
-        pl.seed_everything(self.seed, verbose=False)
+        self.seed_everything()
         try:
             yield
         finally:
             torch.set_num_threads(threads)
             _set_deterministic_switches(**switches)
+
+    def seed_everything(self) -> None:
+        """Sets all random generators to the run's seed."""
+        pl.seed_everything(self.seed, verbose=False)
 
     def say(self, line: str) -> None:
         """A line for the person who waits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hft.training.batching import EpochSampler, SessionBatch, SessionCollator, session_loader
-from hft.training.callbacks import BestWeights, StepLog
+from hft.training.callbacks import BestWeights, StepLog, ValidationReport
 from hft.training.checkpoint_file import CheckpointFile
 from hft.training.evaluation import Evaluation, EvaluationArrays, Evaluator, inference
 from hft.training.finetuner import EmbeddingsFineTuner
@@ -31,6 +31,7 @@ __all__ = [
     "SessionCollator",
     "StepLog",
     "TokenStore",
+    "ValidationReport",
     "Validator",
     "constant_rate",
     "cosine_warmup",

@@ -89,6 +89,29 @@ class BestWeights(pl.Callback):
         self._weights = {name: value.detach().to("cpu", copy=True) for name, value in moving}
 
 
+class ValidationReport(pl.Callback):
+    """Tells a search of every validation, and so lets it stop a training that is not worth its time.
+
+    Args:
+        monitor: the logged value to tell.
+        report: takes (value, ordinal of the validation, from 1); what it raises ends the training.
+    """
+
+    def __init__(self, monitor: str, report: Callable[[float, int], None]) -> None:
+        self.monitor = monitor
+        self.report = report
+        self._told = 0
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tells the validation's value."""
+        self.tell(logged_value(trainer, self.monitor))
+
+    def tell(self, value: float) -> None:
+        """Tells one value more."""
+        self._told += 1
+        self.report(value, self._told)
+
+
 def logged_value(trainer: pl.Trainer, name: str) -> float:
     """A value that the run logs.
 

@@ -1,0 +1,81 @@
+"""What a run starts from: its data, its model, its tokens. The trials of one process share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from hft.running.assembly import data_options, load_start, parent_of
+from hft.running.shared import copy_of_model, key_of, shared_parts
+from hft.running.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from hft.data import RankingData
+    from hft.methods import FineTuningMethod
+
+
+class Start:
+    """Makes what a run starts from, or takes what an earlier trial of this process made.
+
+    Args:
+        config: the run's.
+        surroundings: whose seed is set.
+        shares: whether parts are shared within this process.
+
+    Attributes:
+        parent: id of the run whose tuned model `model` gave; None where it is the model group's.
+    """
+
+    def __init__(self, config: DictConfig, surroundings: Surroundings, *, shares: bool) -> None:
+        self.config = config
+        self.surroundings = surroundings
+        self.shares = shares
+        self.parent: str | None = None
+
+    def data(self, method: FineTuningMethod, quarantine: Path) -> RankingData:
+        """The data of the config, ready for training and evaluation.
+
+        Args:
+            method: prepares it.
+            quarantine: where malformed lines are kept; shared data has them where they were read first.
+        """
+
+        def make() -> RankingData:
+            source, splitter = instantiate(self.config.data.source), instantiate(self.config.data.splitter)
+            return method.prepare(source, splitter, **data_options(self.config, quarantine))
+
+        found: RankingData = self._part("data", self._data_key, make)
+        return found
+
+    def model(self) -> Any:
+        """The model group's model, or the tuned model of the run that the iteration starts from; the caller's own.
+
+        What comes after it draws random numbers as if nothing had been drawn before.
+        """
+        parent = parent_of(self.config)
+        self.parent = None if parent is None else parent.run_id
+        self.surroundings.seed_everything()
+        model = self._part("model", self._model_key, lambda: load_start(self.config, parent))
+        if self.shares:
+            model = copy_of_model(model)
+        self.surroundings.seed_everything()
+        return model
+
+    def tokens(self, method: FineTuningMethod, model: Any, data: RankingData) -> Any:
+        """The texts of the data as the model's tokens."""
+        return self._part("tokens", self._data_key + self._model_key, lambda: method.tokenize(model, data))
+
+    @property
+    def _data_key(self) -> str:
+        return key_of(self.config, "data", "method", "seed")
+
+    @property
+    def _model_key(self) -> str:
+        return key_of(self.config, "model", "seed", parent=self.parent)
+
+    def _part(self, kind: str, key: str, make: Callable[[], Any]) -> Any:
+        return shared_parts.get(kind, key, make) if self.shares else make()
