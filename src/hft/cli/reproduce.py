@@ -52,7 +52,9 @@ def _repeat(recorded: RunRecord, args: argparse.Namespace) -> int:
     trusted = check_trusted(written, args.trust)
     _say(f"Repeating run {recorded.run_id[:8]} of {recorded.started} ({recorded.folder})")
     with _results_only(args.json):
-        verdict, now = reproduce(recorded, trusted, _train, written=written)
+        # A winner, of which test was read after its search, is repeated as a complete run: both give the same.
+        train = _train if recorded.has_test_values else _train_trial
+        verdict, now = reproduce(recorded, trusted, train, written=written)
     if args.json:
         _print_json(verdict, now)
     else:
@@ -96,6 +98,12 @@ def _train(config: DictConfig, folder: Path) -> Any:
 def _results_only(json: bool) -> AbstractContextManager[Any]:
     """Keeps what the training prints away from the JSON on stdout."""
     return redirect_stdout(sys.stderr) if json else nullcontext()
+
+
+def _train_trial(config: DictConfig, folder: Path) -> Any:
+    from hft.running import repeat_trial
+
+    return repeat_trial(config, folder)
 
 
 def _say(line: str) -> None:

@@ -161,6 +161,8 @@ def _judge_within_tolerance(
 ) -> Verdict:
     distance = _loss_distance(rows, rows_now)
     metric = f"test_{recorded.main_metric}"
+    if metric not in recorded.results.metrics:  # a trial of a search
+        metric = f"validation_{recorded.main_metric}"
     one, other = recorded.results.metrics.get(metric), now.results.metrics.get(metric)
     gap = None if one is None or other is None else abs(one - other)
     told = [Check(check.what, check.recorded, check.now, None) for check in exact[1:]]

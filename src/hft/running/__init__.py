@@ -10,7 +10,8 @@ from hft.running.fitting import drop_checkpoints, fit, on_device
 from hft.running.run import Run
 from hft.running.surroundings import Surroundings
 from hft.running.trial import Trial, TrialResult, trial_values
-from hft.running.trial_training import repeat, train_trial
+from hft.running.trial_training import repeat_trial, train_trial
+from hft.running.winner import measure_winner
 
 __all__ = [
     "Run",
@@ -20,10 +21,11 @@ __all__ = [
     "data_options",
     "drop_checkpoints",
     "fit",
+    "measure_winner",
     "on_device",
     "params_of",
     "parts_of",
-    "repeat",
+    "repeat_trial",
     "settings_of",
     "starting_model",
     "train_trial",

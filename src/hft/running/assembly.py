@@ -87,10 +87,15 @@ def load_start(config: DictConfig, parent: RunRecord | None) -> Any:
     if parent is None:
         return instantiate(config.model)
     from hft.experiments import MODEL_NAME
+
+    return load_tuned(config, parent.folder / MODEL_NAME)
+
+
+def load_tuned(config: DictConfig, folder: Path) -> Any:
+    """A tuned model from its folder; of the model group only `max_length` and `dropout` apply."""
     from hft.models import load_saved_model
 
-    asked = {name: config.model.get(name) for name in ("max_length", "dropout")}
-    return load_saved_model(parent.folder / MODEL_NAME, **asked)
+    return load_saved_model(folder, **{name: config.model.get(name) for name in ("max_length", "dropout")})
 
 
 def accumulators_of(config: DictConfig) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hft.errors import TrainingError
-from hft.experiments import RunRecord, load_record
+from hft.experiments import load_record
 from hft.experiments.opening import before_step_one
 from hft.metrics import Report
 from hft.running.run import Run
@@ -87,22 +87,9 @@ def train_trial(
     return TrialResult(trial_values(report, trial.metrics), details, report)
 
 
-def repeat(recorded: RunRecord, config: DictConfig, folder: Path) -> None:
-    """Trains as a recorded run was trained: a trial of a search as a trial, any other run as a complete run.
-
-    A winner, of which test was read after its search, is repeated as a complete run: both give the same.
-
-    Args:
-        recorded: the run.
-        config: to repeat it.
-        folder: of the new run.
-    """
-    if any(name.startswith("test_") for name in recorded.results.metrics):
-        from hft.train import train
-
-        train(config, folder=folder)
-    else:
-        train_trial(config, Trial(shares=False), folder=folder)
+def repeat_trial(config: DictConfig, folder: Path) -> TrialResult:
+    """Trains as a search's trial was trained, with no search around it and nothing shared."""
+    return train_trial(config, Trial(shares=False), folder=folder)
 
 
 def _train_variants(

@@ -1,0 +1,149 @@
+"""After a search: its winner's model is measured on test, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from hft.errors import ConfigError
+from hft.experiments import MODEL_NAME, RunRecord, load_record, metrics_of_report, upload_model
+from hft.experiments.run_folder import REPORT_NAME, STEPS_NAME
+from hft.experiments.steps import read_steps
+from hft.metrics import Report
+from hft.running.assembly import load_tuned, params_of, parts_of, settings_of
+from hft.running.fitting import on_device
+from hft.running.run import add_to_curves, write_results
+from hft.running.start import Start
+from hft.running.surroundings import Surroundings
+from hft.running.trial_training import variants_of
+
+if TYPE_CHECKING:
+    from hft.methods import FineTuningMethod
+
+
+def measure_winner(
+    folder: str | Path, config: DictConfig | None = None, *, retrained: str | Path | None = None
+) -> tuple[Report, Path]:
+    """Measures a search's winner on test, unless that was done: the report that stands in its folder is read then.
+
+    The trial's folder gets report.json, pictures and per_query.npz; its record and its run in the tracking store get
+    the values on test, the store the model too. A trial of folds or seeds kept no weights: its config is trained once
+    more, on the whole training part, as a complete run.
+
+    Args:
+        folder: of the trial that won.
+        config: of the trial; None takes the recorded one, whose targets must be trusted.
+        retrained: folder of that complete run; None: `SWEEP/winner`, beside the trial's.
+
+    Returns:
+        the report on test, and the folder in which it and the model lie.
+
+    Raises:
+        ConfigError: the trial is not done, or its model is gone.
+        HftError: as hft.train raises.
+    """
+    record = load_record(folder)
+    config = _recorded_config(record) if config is None else config
+    if variants_of(config):
+        return _retrained(config, Path(retrained) if retrained else record.folder.parent / "winner")
+    found = _report_in(record.folder)
+    if found is None:
+        if record.status != "done" or not (record.folder / MODEL_NAME).is_dir():
+            raise ConfigError(
+                f"{record.folder}: is {record.status_now} and "
+                f"{'has' if (record.folder / MODEL_NAME).is_dir() else 'keeps no'} model, so that test cannot be "
+                "measured. Expected a trial that is done and whose weights are kept (search.keep_models)."
+            )
+        found = _measured(record, config)
+    _told(record, found, Surroundings.of(config).say)
+    return found, record.folder
+
+
+def _recorded_config(record: RunRecord) -> DictConfig:
+    from hft.config import check_trusted
+    from hft.experiments.saved_config import saved_config
+
+    return check_trusted(saved_config(record), [])
+
+
+def _report_in(folder: Path) -> Report | None:
+    file = folder / REPORT_NAME
+    return Report.from_dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def _measured(record: RunRecord, config: DictConfig) -> Report:
+    surroundings = Surroundings.of(config)
+    with surroundings.applied():
+        method: FineTuningMethod = instantiate(config.method)
+        params, settings = params_of(config), settings_of(config)
+        start = Start(config, surroundings, shares=True)
+        data = start.data(method, record.folder / "quarantine.jsonl")
+        model = start.model()
+        instantiate(config.technique).apply(model, params)
+        texts = start.tokens(method, model, data)
+        module: Any = method.build(model, texts, settings, params, **parts_of(config, surroundings.precision))
+        measured: list[Any] = []
+        for name, towers in (("starting", model), ("tuned", load_tuned(config, record.folder / MODEL_NAME))):
+            with on_device(towers, surroundings.accelerator):
+                module.validator(towers)
+                with surroundings.text_progress(f"{name} model on test") as progress:
+                    options = {"precision": surroundings.precision, "seed": config.seed, "progress": progress}
+                    first = measured[0] if measured else None
+                    measured.append(method.measure(towers, texts, settings, start=first, **options))
+        module.validator.keep()
+        before, after = measured
+        report = method.evaluate(
+            before,
+            after,
+            texts,
+            settings,
+            module=module,
+            seed=config.seed,
+            curves=_curves(record),
+            seconds=record.results.seconds,
+        )
+        write_results(report.to_dict(), method.values(before, after, texts), record.folder)
+    return report
+
+
+def _curves(record: RunRecord) -> dict[str, list[tuple[int, float]]]:
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for row in read_steps(record.folder / STEPS_NAME):
+        add_to_curves(curves, row)
+    return curves
+
+
+def _told(record: RunRecord, report: Report, notify: Callable[[str], None]) -> None:
+    """Adds the values on test to the record and to the run in the store, where they are not there yet."""
+    values = metrics_of_report(report.to_dict())
+    added = {name: value for name, value in values.items() if name not in record.results.metrics}
+    if not added:
+        return
+    metrics = {**record.results.metrics, **added}
+    record.results = record.results.model_copy(update={"metrics": metrics})
+    record.save()
+    upload_model(record, notify)
+
+
+def _retrained(config: DictConfig, folder: Path) -> tuple[Report, Path]:
+    from hft.train import train
+
+    found = _report_in(folder)
+    if found is not None and load_record(folder).status == "done":
+        return found, folder
+    if folder.exists():
+        _set_aside(folder)
+    return train(config, folder=folder), folder
+
+
+def _set_aside(folder: Path) -> None:
+    """What was interrupted keeps its files, under another name."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.interrupted-{number}")).exists():
+        number += 1
+    folder.rename(aside)

@@ -1,0 +1,84 @@
+"""The winner of a search is measured on test once, and a recorded trial can be repeated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+import hft
+from hft.cli import main
+from hft.errors import ConfigError
+from hft.experiments import load_record
+from hft.methods import EmbeddingsMethod
+from hft.running import measure_winner, train_trial
+from hft.running.shared import shared_parts
+from small_trials import Listener
+
+Compose = Callable[..., DictConfig]
+
+
+def content(report: Any) -> Any:
+    found = report.to_dict()
+    found.pop("seconds")
+    return json.loads(json.dumps(found))
+
+
+def test_the_winner_is_measured_as_a_complete_run_is(compose: Compose, tmp_path: Path) -> None:
+    config = compose()
+    train_trial(config, Listener().trial(), folder=tmp_path / "0")
+    report, folder = measure_winner(tmp_path / "0", config)
+    alone = hft.train(config, folder=tmp_path / "alone")
+    assert folder == tmp_path / "0"
+    assert content(report) == content(alone)
+    assert load_record(folder).results.metrics == load_record(tmp_path / "alone").results.metrics
+    assert {"report.json", "per_query.npz", "pictures"} <= {entry.name for entry in folder.iterdir()}
+
+
+def test_a_second_look_reads_the_report_and_not_test(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    train_trial(compose(), Listener().trial(), folder=tmp_path / "0")
+    first, _ = measure_winner(tmp_path / "0")
+    shared_parts.clear()
+
+    def refused(*args: Any, **options: Any) -> Any:
+        raise AssertionError("something was read again")
+
+    monkeypatch.setattr(EmbeddingsMethod, "prepare", refused)
+    monkeypatch.setattr(EmbeddingsMethod, "measure", refused)
+    second, _ = measure_winner(tmp_path / "0")
+    assert content(second) == content(first)
+
+
+def test_a_killed_look_is_completed_from_its_report(compose: Compose, tmp_path: Path) -> None:
+    train_trial(compose(), Listener().trial(), folder=tmp_path / "0")
+    before = (tmp_path / "0" / "run.yaml").read_bytes()
+    measure_winner(tmp_path / "0")
+    after = load_record(tmp_path / "0").results.metrics
+    (tmp_path / "0" / "run.yaml").write_bytes(before)
+    measure_winner(tmp_path / "0")
+    assert load_record(tmp_path / "0").results.metrics == after
+
+
+def test_a_trial_without_its_model_cannot_be_measured(compose: Compose, tmp_path: Path) -> None:
+    train_trial(compose(), Listener().trial(), folder=tmp_path / "0")
+    (tmp_path / "0" / "model").rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="is done and keeps no model"):
+        measure_winner(tmp_path / "0")
+
+
+def test_a_trial_is_reproduced_as_a_trial_and_its_measured_winner_as_a_run(
+    compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        config = compose(f"params.items_lr=0.00{number + 1}")
+        train_trial(config, Listener().trial(number), folder=tmp_path / str(number))
+    assert main(["reproduce", str(tmp_path / "1")]) == 0
+    measure_winner(tmp_path / "1")
+    assert main(["reproduce", str(tmp_path / "1")]) == 0
+    assert capsys.readouterr().out.count("It holds: every loss") == 2
