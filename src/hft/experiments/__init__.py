@@ -23,7 +23,8 @@ from hft.experiments.run_folder import (
 from hft.experiments.run_record import RunRecord, load_record, weights_hash
 from hft.experiments.steps import StepsWriter, read_steps, steps_hash
 from hft.experiments.store import TrackingError
-from hft.experiments.sync import Pushed, pending_runs, sync
+from hft.experiments.sweep_run import SweepRun, upload_model
+from hft.experiments.sync import Pushed, PushedSweep, pending_runs, sync, sync_sweeps
 from hft.experiments.tracked_result import TrackedResult
 from hft.experiments.tracked_run import TrackedRun, open_run
 from hft.experiments.trackers import check_tracking
@@ -39,9 +40,11 @@ __all__ = [
     "Environment",
     "ExperimentsManager",
     "Pushed",
+    "PushedSweep",
     "RunRecord",
     "RunRow",
     "StepsWriter",
+    "SweepRun",
     "TrackedResult",
     "TrackedRun",
     "TrackingError",
@@ -61,5 +64,7 @@ __all__ = [
     "restored_environment",
     "steps_hash",
     "sync",
+    "sync_sweeps",
+    "upload_model",
     "weights_hash",
 ]

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,17 @@ def describe_hardware() -> dict[str, Any]:
 
 def installed_versions() -> dict[str, str]:
     """Versions of Python and of those PACKAGES that are installed."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    found = {package: _installed_version(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | {name: version for name, version in found.items() if version}
+
+
+@cache
+def _installed_version(package: str) -> str | None:
+    """Looked up once a process: a look takes a file, and every trial of a sweep asks for all."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @contextmanager

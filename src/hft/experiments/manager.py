@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hft.errors import RunNotFoundError
-from hft.experiments.plain import flatten
 from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME
-from hft.experiments.store import absolute_uri, artifact_root, check_uri, open_client, tracking_errors
+from hft.experiments.store import absolute_uri, artifact_root, check_uri, open_client, tracking_errors, why_away
+from hft.experiments.store_requests import (
+    PARENT_TAG,
+    all_runs,
+    begin_run,
+    find_or_make_experiment,
+    log_rows,
+    move_up,
+)
 from hft.experiments.tracked_result import (
     RUN_ID_TAG,
+    PastRun,
     TrackedResult,
-    metric_name,
-    param_name,
+    past_run,
     result_of,
     typed_params,
     value_of,
@@ -35,13 +43,12 @@ if TYPE_CHECKING:
 INITIAL_MODELS = "hft/initial_models"
 COMPLETE_TAG = "hft.complete"
 BASE_MODEL_TAG = "hft.base_model_hash"
+SWEEP_ID_TAG = "hft.sweep_id"  # of a sweep's own run
+SWEEP_TAG = "hft.sweep"  # of the runs of a sweep: its name
 
 Direction = Literal["maximize", "minimize"]
 
-# MLflow's limits on one request.
-_METRICS_A_BATCH = 1000
-_PARAMS_A_BATCH = 100
-_LONGEST_PARAM = 6000
+_SECONDS_AWAY = 60.0
 
 _MANAGERS: dict[tuple[int, str], ExperimentsManager] = {}
 _MANAGERS_LOCK = threading.Lock()
@@ -64,6 +71,24 @@ class ExperimentsManager:
         self.uri = absolute_uri(uri)
         self.patient = patient
         self._client: MlflowClient | None = None
+        self._experiment_ids: dict[str, str] = {}
+        self._initial_models: dict[str, str] = {}
+        self._away: str | None = None
+        self._away_until = 0.0
+
+    def why_away(self, *, ask_again: bool = True) -> str | None:
+        """Why the store does not answer, in words; None: it does.
+
+        Args:
+            ask_again: False: a server that was away less than a minute ago counts as away; a sweep's trials must not
+                each wait for it.
+        """
+        if not ask_again and time.monotonic() < self._away_until:
+            return self._away
+        self._away = why_away(self.uri)
+        if self._away is not None:
+            self._away_until = time.monotonic() + _SECONDS_AWAY
+        return self._away
 
     def start_run(
         self,
@@ -73,6 +98,7 @@ class ExperimentsManager:
         name: str | None = None,
         config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> str:
         """Makes the MLflow run of an hft run, or finds it where it was made before.
 
@@ -82,22 +108,50 @@ class ExperimentsManager:
             name: shown in MLflow.
             config: resolved; its leaves become params, values as JSON.
             tags: more tags.
+            fresh: the run was never pushed, so that it need not be looked for.
 
         Returns:
             MLflow's id of the run.
         """
+        identity = {RUN_ID_TAG: run_id, COMPLETE_TAG: "false"}
+        return self._start(experiment, identity, name=name, config=config, tags=tags, fresh=fresh)
+
+    def start_sweep(
+        self,
+        experiment: str,
+        sweep_id: str,
+        *,
+        name: str,
+        config: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Makes the MLflow run that the runs of a sweep are children of, or finds it where it was made before.
+
+        It is no run of hft's: `finished_runs` and all that is built on it leave it out.
+
+        Args: as of `start_run`; `sweep_id` is 32 hexadecimal digits that no other sweep has.
+
+        Returns:
+            MLflow's id of the run, which is open again where it was closed.
+        """
+        with self._calls() as client:
+            mlflow_run_id = self._start(experiment, {SWEEP_ID_TAG: sweep_id}, name=name, config=config, tags=tags)
+            client.update_run(mlflow_run_id, "RUNNING")
+        return mlflow_run_id
+
+    def adopt(self, experiment: str, sweep: str, mlflow_run_id: str) -> None:
+        """Makes the runs of a sweep children of its run where they were pushed before it was.
+
+        Args:
+            experiment: its name.
+            sweep: as the runs' records name it.
+            mlflow_run_id: MLflow's id of the sweep's run.
+        """
         with self._calls() as client:
             experiment_id = self._experiment_id(client, experiment)
-            found = client.search_runs([experiment_id], f"tags.`{RUN_ID_TAG}` = '{run_id}'", max_results=1)
-            if found:
-                mlflow_run_id = str(found[0].info.run_id)
-                client.set_tag(mlflow_run_id, COMPLETE_TAG, "false")
-            else:
-                all_tags = {**(tags or {}), RUN_ID_TAG: run_id, COMPLETE_TAG: "false"}
-                created = client.create_run(experiment_id, run_name=name, tags=all_tags)
-                mlflow_run_id = str(created.info.run_id)
-            self._log_params(client, mlflow_run_id, config or {})
-        return mlflow_run_id
+            for run in list(all_runs(client, [experiment_id], f"tags.`{SWEEP_TAG}` LIKE '%'")):
+                if run.data.tags[SWEEP_TAG] == sweep and PARENT_TAG not in run.data.tags:
+                    client.set_tag(run.info.run_id, PARENT_TAG, mlflow_run_id)
 
     def log_rows(self, mlflow_run_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Logs rows of steps.jsonl in batches. Rows that the store has already are not doubled.
@@ -107,16 +161,7 @@ class ExperimentsManager:
             rows: each with `step` and `time` (seconds since 1970), then numbers by name.
         """
         with self._calls() as client:
-            from mlflow.entities import Metric
-
-            metrics = [
-                Metric(metric_name(name), float(value), int(row.get("time", 0.0) * 1000), int(row["step"]))
-                for row in rows
-                for name, value in row.items()
-                if name not in ("step", "time") and _is_number(value)
-            ]
-            for batch in _batches(metrics, _METRICS_A_BATCH):
-                client.log_batch(mlflow_run_id, metrics=batch, synchronous=True)
+            log_rows(client, mlflow_run_id, rows)
 
     def log_files(self, mlflow_run_id: str, path: Path, folder: str | None = None) -> None:
         """Uploads a file, or the contents of a folder, into the run's artifacts (into `folder` there)."""
@@ -129,8 +174,10 @@ class ExperimentsManager:
     def end_run(self, mlflow_run_id: str, status: str, tags: Mapping[str, str]) -> None:
         """Closes the run with MLflow's `status` (FINISHED, FAILED, KILLED) and marks it complete."""
         with self._calls() as client:
-            for key, value in {**tags, COMPLETE_TAG: "true"}.items():
-                client.set_tag(mlflow_run_id, key, value)
+            from mlflow.entities import RunTag
+
+            all_tags = {**tags, COMPLETE_TAG: "true"}
+            client.log_batch(mlflow_run_id, tags=[RunTag(key, value) for key, value in all_tags.items()])
             client.set_terminated(mlflow_run_id, status)
 
     def upload_initial_model(self, fingerprint: str, save: Callable[[Path], object]) -> str:
@@ -143,6 +190,11 @@ class ExperimentsManager:
         Returns:
             MLflow's id of the run whose artifact `model` it is.
         """
+        if fingerprint not in self._initial_models:
+            self._initial_models[fingerprint] = self._upload_initial_model(fingerprint, save)
+        return self._initial_models[fingerprint]
+
+    def _upload_initial_model(self, fingerprint: str, save: Callable[[Path], object]) -> str:
         with self._calls() as client:
             experiment_id = self._experiment_id(client, INITIAL_MODELS)
             known = client.search_runs(
@@ -172,17 +224,30 @@ class ExperimentsManager:
         Raises:
             RunNotFoundError: no such experiment.
         """
-        with self._calls() as client:
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
-                raise RunNotFoundError(f"{self.uri}: has no experiment {experiment!r}.")
-            runs = list(_all_runs(client, [found.experiment_id], "attributes.status = 'FINISHED'"))
         results = []
-        for run in runs:
+        for run in self._finished(experiment):
+            if SWEEP_ID_TAG in run.data.tags:
+                continue
             value = value_of(run.data.metrics, metric)
             if value is not None and not math.isnan(value):
                 results.append(result_of(run, value))
         return results
+
+    def past_runs(self, experiment: str, main_metric: str) -> list[PastRun]:
+        """Runs of an experiment that ended well, with their config, in any order. None where there is no experiment.
+
+        Args:
+            experiment: its name.
+            main_metric: as the records name it (`ndcg@10`); runs without a validation value of it are left out.
+
+        Raises:
+            DataError: what the store holds is not what hft wrote.
+        """
+        try:
+            runs = self._finished(experiment)
+        except RunNotFoundError:
+            return []
+        return [past for run in runs if (past := past_run(run, main_metric)) is not None]
 
     def best_run(self, experiment: str, main_metric: str, direction: Direction) -> TrackedResult:
         """The finished run of an experiment with the best last value of the main metric.
@@ -229,7 +294,7 @@ class ExperimentsManager:
         """MLflow ids of all runs that begin with `prefix`."""
         with self._calls() as client:
             experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-            runs = _all_runs(client, experiments, "")
+            runs = (run for run in all_runs(client, experiments, "") if SWEEP_ID_TAG not in run.data.tags)
             return sorted(str(run.info.run_id) for run in runs if run.info.run_id.startswith(prefix))
 
     def _download(self, mlflow_run_id: str, needed: str, destination: Path, *, whole: bool = False) -> Path:
@@ -242,7 +307,7 @@ class ExperimentsManager:
                 )
             with atomic_folder(destination) as folder:
                 source = client.download_artifacts(mlflow_run_id, "" if whole else needed, str(folder))
-                _move_up(Path(source), folder)
+                move_up(Path(source), folder)
         return destination
 
     @contextmanager
@@ -252,33 +317,38 @@ class ExperimentsManager:
                 self._client = open_client(self.uri)
             yield self._client
 
-    def _experiment_id(self, client: MlflowClient, name: str) -> str:
-        from mlflow.exceptions import MlflowException
+    def _finished(self, experiment: str) -> list[Run]:
+        with self._calls() as client:
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                raise RunNotFoundError(f"{self.uri}: has no experiment {experiment!r}.")
+            return list(all_runs(client, [found.experiment_id], "attributes.status = 'FINISHED'"))
 
-        found = client.get_experiment_by_name(name)
-        if found is None:
-            root = artifact_root(self.uri)
+    def _start(
+        self,
+        experiment: str,
+        identity: Mapping[str, str],
+        *,
+        name: str | None,
+        config: Mapping[str, Any] | None,
+        tags: Mapping[str, str] | None,
+        fresh: bool = False,
+    ) -> str:
+        """Makes or finds the run whose first tag of `identity` is what it is known by."""
+        with self._calls() as client:
+            experiment_id = self._experiment_id(client, experiment)
+            begin = partial(begin_run, client, name=name, config=config or {}, tags=tags or {})
             try:
-                return str(client.create_experiment(name, None if root is None else root.as_uri()))
-            except MlflowException:
-                found = client.get_experiment_by_name(name)  # another process was quicker
-                if found is None:
-                    raise
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+                return begin(experiment_id=experiment_id, identity=identity, fresh=fresh)
+            except Exception:
+                self._experiment_ids.pop(experiment, None)  # it may have been deleted since
+                again = self._experiment_id(client, experiment)
+                return begin(experiment_id=again, identity=identity, fresh=False)
 
-    def _log_params(self, client: MlflowClient, mlflow_run_id: str, config: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
-        known = client.get_run(mlflow_run_id).data.params
-        params = []
-        for key, value in flatten(config).items():
-            name, text = param_name(key), json.dumps(value)[:_LONGEST_PARAM]
-            if name not in known and len(name) <= 250:
-                params.append(Param(name, text))
-        for batch in _batches(params, _PARAMS_A_BATCH):
-            client.log_batch(mlflow_run_id, params=batch, synchronous=True)
+    def _experiment_id(self, client: MlflowClient, name: str) -> str:
+        if name not in self._experiment_ids:
+            self._experiment_ids[name] = find_or_make_experiment(client, name, artifact_root(self.uri))
+        return self._experiment_ids[name]
 
 
 def manager_for(uri: str) -> ExperimentsManager:
@@ -294,31 +364,3 @@ def manager_for(uri: str) -> ExperimentsManager:
         if key not in _MANAGERS:
             _MANAGERS[key] = ExperimentsManager(uri)
         return _MANAGERS[key]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _batches(entities: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(entities), size):
-        yield entities[start : start + size]
-
-
-def _all_runs(client: MlflowClient, experiment_ids: list[str], query: str) -> Iterator[Run]:
-    token: str | None = None
-    while experiment_ids:
-        page = client.search_runs(experiment_ids, query, max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _move_up(source: Path, folder: Path) -> None:
-    """Moves what MLflow put into a subfolder of `folder` up into `folder` itself."""
-    if source.resolve() == folder.resolve():
-        return
-    for entry in list(source.iterdir()):
-        entry.rename(folder / entry.name)
-    source.rmdir()

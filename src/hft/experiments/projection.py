@@ -5,11 +5,12 @@ Everything here can be repeated: what the store has already is found or overwrit
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from hft.experiments.manager import BASE_MODEL_TAG, ExperimentsManager
+from hft.experiments.manager import BASE_MODEL_TAG, SWEEP_TAG, ExperimentsManager
 from hft.experiments.run_folder import (
     MODEL_NAME,
     PER_QUERY_NAME,
@@ -20,10 +21,17 @@ from hft.experiments.run_folder import (
 )
 from hft.experiments.run_record import RunRecord
 from hft.experiments.steps import read_steps
+from hft.experiments.store import absolute_uri
+from hft.experiments.store_requests import PARENT_TAG
+from hft.experiments.sweep_tracking import sweep_tracking_of
+from hft.experiments.tracked_result import CHOICES_TAG
 from hft.files import sha256_file
 
 RECORD_TAG = "hft.record_sha256"
 _STATUS = {"done": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
+
+# What all trials of a sweep have in common and its own run says: a batch of params less a trial.
+_SAID_ONCE = ("search", "tracking", "iteration", "outputs", "run_name")
 
 
 def experiment_name(record: RunRecord) -> str:
@@ -31,8 +39,13 @@ def experiment_name(record: RunRecord) -> str:
     return f"{record.method}/{record.iteration}"
 
 
-def push_start(manager: ExperimentsManager, record: RunRecord) -> str:
-    """Makes the run in the store, with its parameters.
+def push_start(manager: ExperimentsManager, record: RunRecord, *, fresh: bool = False) -> str:
+    """Makes the run in the store, with its parameters; a trial as a child of its sweep's run, where that is there.
+
+    Args:
+        manager: of the store.
+        record: of the run.
+        fresh: the run was never pushed, so that it need not be looked for.
 
     Returns:
         MLflow's id of the run.
@@ -47,10 +60,15 @@ def push_start(manager: ExperimentsManager, record: RunRecord) -> str:
         "hft.data_hash": record.hashes.get("data", ""),
         "hft.parent": record.parent or "",
         "hft.reproduces": record.reproduces or "",
+        CHOICES_TAG: json.dumps(record.choices) if record.choices else "",
+        SWEEP_TAG: record.sweep or "",
+        "hft.trial": "" if record.trial is None else str(record.trial),
+        PARENT_TAG: _run_of_the_sweep(manager, record) or "",
     }
     name = record.name or record.folder.name
     tags = {key: value for key, value in tags.items() if value}
-    return manager.start_run(experiment_name(record), record.run_id, name=name, config=record.config, tags=tags)
+    config = {key: value for key, value in record.config.items() if record.sweep is None or key not in _SAID_ONCE}
+    return manager.start_run(experiment_name(record), record.run_id, name=name, config=config, tags=tags, fresh=fresh)
 
 
 def push_end(
@@ -117,6 +135,19 @@ def leave_pending(record: RunRecord, reason: str) -> None:
     record.save()
 
 
-def wants_model(record: RunRecord) -> bool:
-    """Whether the run's config asks for its model in the store (`tracking.log_model`)."""
+def logs_models(record: RunRecord) -> bool:
+    """Whether the run's config asks for models in the store (`tracking.log_model`)."""
     return bool((record.config.get("tracking") or {}).get("log_model", True))
+
+
+def wants_model(record: RunRecord) -> bool:
+    """Whether the run's own model goes into the store: of a search's trials only the one that was measured on test."""
+    is_measured = any(name.startswith("test_") for name in record.results.metrics)
+    return logs_models(record) and (record.trial is None or is_measured)
+
+
+def _run_of_the_sweep(manager: ExperimentsManager, record: RunRecord) -> str | None:
+    sweep = sweep_tracking_of(record)
+    if sweep is None or absolute_uri(sweep.uri) != manager.uri or sweep.experiment != experiment_name(record):
+        return None
+    return sweep.mlflow_run_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from hft.errors import HftError
 from hft.experiments.manager import ExperimentsManager
@@ -11,6 +12,8 @@ from hft.experiments.projection import leave_pending, push_run
 from hft.experiments.run_folder import record_files
 from hft.experiments.run_record import RunRecord, load_record
 from hft.experiments.store import TrackingError, why_away
+from hft.experiments.sweep_run import push_sweep
+from hft.experiments.sweep_tracking import sweeps_to_push
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,39 @@ class Pushed:
 
     record: RunRecord
     problem: str | None
+
+
+@dataclass(frozen=True)
+class PushedSweep:
+    """What became of one pending sweep, whose trials are runs of their own.
+
+    Args:
+        folder: of the sweep.
+        problem: None where it was pushed, else why not, in words.
+    """
+
+    folder: Path
+    problem: str | None
+
+
+def sync_sweeps(outputs: str | os.PathLike[str] = "outputs") -> list[PushedSweep]:
+    """Pushes the pending sweeps under `outputs` to their stores. To be called before `sync`: trials are their children.
+
+    Returns:
+        one entry a pending sweep.
+    """
+    outcomes = []
+    stores = _Stores()
+    for sweep in sweeps_to_push(outputs):
+        try:
+            manager = stores.manager(sweep.uri)
+            push_sweep(manager, sweep)
+        except HftError as error:
+            sweep.reason = str(error)
+            outcomes.append(PushedSweep(sweep.folder, str(error)))
+        else:
+            outcomes.append(PushedSweep(sweep.folder, None))
+    return outcomes
 
 
 def pending_runs(outputs: str | os.PathLike[str]) -> list[RunRecord]:
@@ -45,19 +81,41 @@ def sync(outputs: str | os.PathLike[str] = "outputs") -> list[Pushed]:
     Returns:
         one entry a pending run. A store that is away is asked once, not once a run.
     """
-    managers: dict[str, ExperimentsManager] = {}
-    away: dict[str, str] = {}
+    stores = _Stores()
     outcomes = []
     for record in pending_runs(outputs):
-        uri = str(record.tracking.uri)
-        if uri not in managers and uri not in away:
+        try:
+            manager = stores.manager(str(record.tracking.uri))
+        except HftError as error:
+            outcomes.append(Pushed(record, str(error)))
+        else:
+            outcomes.append(Pushed(record, _push(manager, record)))
+    return outcomes
+
+
+class _Stores:
+    """Managers of stores by their address. One that is away is asked once."""
+
+    def __init__(self) -> None:
+        self._managers: dict[str, ExperimentsManager] = {}
+        self._away: dict[str, str] = {}
+
+    def manager(self, uri: str) -> ExperimentsManager:
+        """The manager of a store.
+
+        Raises:
+            TrackingError: the store is away.
+            ConfigError: the uri is no address of a store.
+        """
+        if uri not in self._managers and uri not in self._away:
             reason = why_away(uri)
             if reason is None:
-                managers[uri] = ExperimentsManager(uri, patient=True)
+                self._managers[uri] = ExperimentsManager(uri, patient=True)
             else:
-                away[uri] = reason
-        outcomes.append(Pushed(record, away.get(uri) or _push(managers[uri], record)))
-    return outcomes
+                self._away[uri] = reason
+        if uri in self._away:
+            raise TrackingError(self._away[uri])
+        return self._managers[uri]
 
 
 def _push(manager: ExperimentsManager, record: RunRecord) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RUN_ID_TAG = "hft.run_id"
+CHOICES_TAG = "hft.choices"  # options of the config groups, as JSON
 _REFUSED_IN_NAMES = re.compile(r"[^\w\-. :/]")
 
 
@@ -37,6 +40,55 @@ class TrackedResult:
     value: float
     params: FineTuningParams
     metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A finished run as the store knows it, with all of its config that the store was told.
+
+    Args:
+        mlflow_run_id: its id in the store.
+        run_id: its id in run.yaml.
+        started: UTC, ISO 8601.
+        value: of the metric asked for, on validation.
+        start: the same of the starting model, where it is known.
+        config: nested.
+        choices: option of each config group.
+        data_hash: of the data.
+    """
+
+    mlflow_run_id: str
+    run_id: str
+    started: str
+    value: float
+    start: float | None
+    config: Mapping[str, Any]
+    choices: Mapping[str, Any]
+    data_hash: str | None
+
+
+def past_run(run: Run, metric: str) -> PastRun | None:
+    """A run of the store with its config; None: it is no run of hft's, or has no value of the metric."""
+    tags, metrics = run.data.tags, run.data.metrics
+    value = metrics.get(metric_name(f"validation_{metric}"))
+    if RUN_ID_TAG not in tags or value is None or not math.isfinite(value):
+        return None
+    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="microseconds")
+    try:
+        config = _nested({key: json.loads(text) for key, text in run.data.params.items()})
+        choices = json.loads(tags.get(CHOICES_TAG, "{}"))
+    except ValueError as error:
+        raise DataError(f"MLflow run {run.info.run_id}: its params are not those of hft: {error}.") from error
+    return PastRun(
+        mlflow_run_id=str(run.info.run_id),
+        run_id=tags[RUN_ID_TAG],
+        started=started.replace("+00:00", "Z"),
+        value=value,
+        start=metrics.get(metric_name(f"validation_{metric}_start")),
+        config=config,
+        choices=choices,
+        data_hash=tags.get("hft.data_hash"),
+    )
 
 
 def metric_name(name: str) -> str:
@@ -81,3 +133,15 @@ def typed_params(run: Run) -> FineTuningParams:
             f"MLflow run {run.info.run_id}: its params are not valid FineTuningParams: {error}. "
             "They were changed in the store, or another version of hft wrote them."
         ) from error
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings of dotted keys."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        *parents, name = key.split(".")
+        node = nested
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
+    return nested

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from hft.experiments.manager import ExperimentsManager, manager_for
 from hft.experiments.metrics_csv import write_metrics_csv
-from hft.experiments.projection import experiment_name, leave_pending, push_end, push_start, wants_model
+from hft.experiments.projection import experiment_name, leave_pending, logs_models, push_end, push_start
 from hft.experiments.run_folder import METRICS_NAME
 from hft.experiments.run_record import RunRecord, Tracking
-from hft.experiments.store import check_uri, why_away
+from hft.experiments.steps import repeatable
+from hft.experiments.store import check_uri
 
 Notify = Callable[[str], None]
+
+_SECONDS_BETWEEN_SENDS = 10.0
+
+# Sweeps whose store was said to be away: once is enough for all their trials.
+_TOLD_OF: set[str] = set()
 
 
 class Tracker(Protocol):
@@ -106,6 +113,7 @@ class MlflowTracker:
         self._sent = 0
         self._run_id: str | None = None
         self._given_up = False
+        self._sent_at = 0.0
 
     def start(self) -> None:
         """Makes the run in the store."""
@@ -114,15 +122,17 @@ class MlflowTracker:
     def initial_model(self, save: Callable[[Path], object]) -> None:
         """Uploads the initial model unless the store has it."""
         fingerprint = self._record.hashes.get("base_model")
-        if fingerprint and wants_model(self._record):
+        if fingerprint and logs_models(self._record):
             self._try(lambda: self._manager.upload_initial_model(fingerprint, save))
 
     def row(self, row: Mapping[str, Any]) -> None:
-        """Keeps the row for the next flush."""
-        self._rows.append(row)
+        """Keeps the row for the next flush. Of a trial's steps the times stay in steps.jsonl alone: half the values."""
+        self._rows.append(row if self._record.sweep is None else {**repeatable(row), "time": row["time"]})
 
     def flush(self) -> None:
-        """Sends the rows that the store lacks."""
+        """Sends the rows that the store lacks; those of a trial, which may be short, every few seconds at most."""
+        if self._record.sweep is not None and time.monotonic() - self._sent_at < _SECONDS_BETWEEN_SENDS:
+            return
         self._try(self._send_rows)
 
     def finish(self) -> None:
@@ -130,7 +140,8 @@ class MlflowTracker:
         self._try(self._finish)
 
     def _start(self) -> None:
-        self._run_id = push_start(self._manager, self._record)
+        self._sent_at = time.monotonic()
+        self._run_id = push_start(self._manager, self._record, fresh=True)
         self._record.tracking = self._record.tracking.model_copy(update={"mlflow_run_id": self._run_id})
         self._record.save()
 
@@ -138,18 +149,20 @@ class MlflowTracker:
         if self._run_id is not None:
             self._manager.log_rows(self._run_id, self._rows[self._sent :])
             self._sent = len(self._rows)
+            self._sent_at = time.monotonic()
 
     def _finish(self) -> None:
         if self._run_id is None:
             return
-        self._send_rows()
-        push_end(self._manager, self._record, self._run_id, self._rows[-1:])
+        # With the last row in any case: it says at which step the final values stand.
+        rows = self._rows[min(self._sent, max(len(self._rows) - 1, 0)) :]
+        push_end(self._manager, self._record, self._run_id, rows)
 
     def _try(self, call: Callable[[], object]) -> None:
         if self._given_up:
             return
         try:
-            reason = why_away(self._manager.uri)
+            reason = self._manager.why_away(ask_again=self._record.sweep is None)
             if reason is None:
                 call()
                 return
@@ -157,6 +170,10 @@ class MlflowTracker:
             reason = str(error)
         self._given_up = True
         leave_pending(self._record, reason)
+        if self._record.sweep is not None:
+            if self._record.sweep in _TOLD_OF:
+                return
+            _TOLD_OF.add(self._record.sweep)
         self._notify(
             f"Tracking: {reason}. The run goes on and is recorded in {self._record.folder}. "
             "Push it later with: hft runs --sync"
