@@ -150,6 +150,11 @@ class RunRecord(BaseModel):
         return self.status
 
     @property
+    def has_test_values(self) -> bool:
+        """Whether test was read: of a search's trials it was for the winner alone."""
+        return any(name.startswith("test_") for name in self.results.metrics)
+
+    @property
     def main_metric(self) -> str | None:
         """Name of the metric that the run was chosen by, without its split (`ndcg@10`)."""
         name = _at(self.config, "method", "main_metric")
