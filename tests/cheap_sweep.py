@@ -1,6 +1,6 @@
 """A sweep over a cheap function that fails and prunes now and then; as a script, one to be killed.
 
-    python tests/cheap_sweep.py FOLDER ENGINE MAX_EVALS [SECONDS_A_TRIAL]
+python tests/cheap_sweep.py FOLDER ENGINE MAX_EVALS [SECONDS_A_TRIAL]
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import cheap_sweep
 import pytest
 
+import cheap_sweep
 from hft.search.journal import JOURNAL_NAME
 
 TRIALS = 30

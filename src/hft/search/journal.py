@@ -213,7 +213,7 @@ def _encode(event: Event) -> dict[str, Any]:
         "values": list(outcome.values),
         "reason": outcome.reason,
         "folder": outcome.folder,
-        "seconds": round(outcome.seconds, 3),
+        "seconds": outcome.seconds,
         "details": dict(outcome.details),
         "known_from": event.known_from,
         "elapsed": round(event.elapsed, 3),

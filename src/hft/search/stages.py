@@ -16,7 +16,7 @@ from hft.search.specs import Params
 from hft.search.trial import Outcome
 
 # An engine that proposes only what was tried already is passed over where the space can be listed.
-_PATIENCE_WITH_KNOWN = 20
+_PATIENCE_WITH_KNOWN = 5
 _MOST_POINTS_LISTED = 10_000
 
 ANSWERS_DIFFERENTLY = (

@@ -21,16 +21,14 @@ from hft.search.journal import Ask, Journal, Tell
 from hft.search.launcher import Finished, Launcher, TakesParams
 from hft.search.outcome_check import checked
 from hft.search.overrides import override_lines
+from hft.search.proposing import Proposal, Proposing
 from hft.search.settings import SearchSettings
 from hft.search.space import SearchSpace
 from hft.search.specs import Params
-from hft.search.stages import ANSWERS_DIFFERENTLY, RunningStage, StagePlan
+from hft.search.stages import ANSWERS_DIFFERENTLY, StagePlan
 from hft.search.sweep_folder import Header, past_hash, set_aside, settle_header, sweep_lock
 from hft.search.sweep_record import SweepRecord
-from hft.search.trial import Known, Outcome, Source, Trial
-
-# So many answers from the record in a row, and the engine has nothing new to say.
-MOST_KNOWN_IN_A_ROW = 200
+from hft.search.trial import Known, Outcome, Trial
 
 
 class Sweep:
@@ -111,7 +109,7 @@ class Sweep:
         self._pending: deque[Trial] = deque()  # begun, to be answered or started
         self._twins: list[Trial] = []  # wait for a running trial with the same parameters
         self._running: set[int] = set()
-        self._stage: RunningStage
+        self._proposing: Proposing
         self._ended: str | None = None
         self._notes: list[str] = []
         self._began, self._before = time.monotonic(), 0.0
@@ -148,7 +146,7 @@ class Sweep:
             best=standing.best(stage),
             front=standing.front(stage),
             elapsed=self._elapsed(),
-            stage=self._stage.number,
+            stage=self._proposing.stage.number,
             ended=self._ended,
             is_search=self._is_search,
             notes=tuple(self._notes),
@@ -164,7 +162,7 @@ class Sweep:
         for trial in self._record.running():
             self._record.trials[trial.number] = again = replace(trial, started=_now())
             self._pending.append(again)
-        self._enter(max(self._record.last_stage, self._plan.first))
+        self._proposing = Proposing(self._plan, self._record)
         if isinstance(self._launcher, TakesParams):
             self._launcher.take(self.folder, self._settings.metric, lambda number: self._record.trials[number].params)
 
@@ -173,15 +171,18 @@ class Sweep:
             self._hooks.on_start(self.state, resumed=bool(self._record.trials))
             self._fill()
             while self._running:
-                for finished in self._launcher.wait():
-                    self._finish(finished)
+                ended = [self._finish(finished) for finished in self._launcher.wait()]
+                if self._launcher.slots > 1:
+                    self._fill()  # no slot waits for what the hooks do; one slot runs nothing before the next `wait`
+                for trial in ended:
+                    self._hooks.on_trial_end(trial, self.state)
                 self._fill()
-            self._hooks.on_end(self.state)
         except BaseException:
             self._ended = "stopped"
             with suppress(Exception):  # what stopped the sweep is what the caller must hear of
                 self._hooks.on_end(self.state)
             raise
+        self._hooks.on_end(self.state)
 
     def _fill(self) -> None:
         """Gives every free slot a trial. With none in flight afterwards, the sweep has ended."""
@@ -208,57 +209,18 @@ class Sweep:
         return None
 
     def _ask(self) -> Trial | None:
-        """A new trial; None: the sweep ends, or the next stage waits for what runs."""
-        while True:
-            reason = self._stage_end()
-            trial = self._ask_in_stage() if reason is None else None
-            if trial is not None:
-                return trial
-            reason = reason or "exhausted"
-            if self._record.running():
-                return None
-            is_over = reason == "budget" and self._counted_out()
-            if is_over or self._stage.number >= self._plan.last:
-                self._ended = reason
-                return None
-            self._enter(self._stage.number + 1)
-
-    def _stage_end(self) -> str | None:
-        stage, record = self._stage, self._record
-        counted = record.counted(stage.number)
-        if self._counted_out() or (stage.budget is not None and counted >= stage.budget):
-            return "budget"
-        if stage.next_queued() is not None:
+        """A new trial; None: the sweep has ended, or what runs must end first."""
+        proposal = self._proposing.next()
+        engine = self._proposing.stage.engine
+        if engine is not None and engine.differs and ANSWERS_DIFFERENTLY not in self._notes:
+            self._notes.append(ANSWERS_DIFFERENTLY)
+        if not isinstance(proposal, Proposal):
+            self._ended = proposal
             return None
-        if stage.engine is None:
-            return "budget"
-        if stage.is_exhausted or record.known_in_a_row(stage.number) >= MOST_KNOWN_IN_A_ROW:
-            return "exhausted"
-        return "exhausted" if stage.is_tried_whole(record.tried(stage.number)) else None
-
-    def _counted_out(self) -> bool:
-        most = self._settings.max_evals
-        return most is not None and self._record.counted() >= most
-
-    def _ask_in_stage(self) -> Trial | None:
-        stage, record = self._stage, self._record
-        number = record.next_number
-        queued = stage.next_queued()
-        given = queued
-        if given is None:
-            given = stage.untried(record.tried(stage.number), record.known_in_a_row(stage.number), number)
-        params = given
-        if stage.engine is not None:
-            params = stage.engine.ask(number, given)
-            if stage.engine.differs and ANSWERS_DIFFERENTLY not in self._notes:
-                self._notes.append(ANSWERS_DIFFERENTLY)
-        if params is None:
-            stage.is_exhausted = True
-            return None
-        source: Source = "engine" if queued is None else "enqueued"
-        event = Ask(number, stage.number, params, source, given is not None, _now(), self._elapsed())
+        number, stage = self._record.next_number, self._proposing.stage.number
+        event = Ask(number, stage, proposal.params, proposal.source, proposal.given, _now(), self._elapsed())
         self._journal.append(event)
-        return record.add(event)
+        return self._record.add(event)
 
     def _dispatch(self, trial: Trial) -> None:
         """Answers a trial from the record, lets it wait for its twin, or starts it."""
@@ -272,26 +234,30 @@ class Sweep:
                 folder=ended.folder,
                 details=ended.details,
             )
-            self._end(trial, outcome, known_from=ended.known_from or f"trial {ended.number}")
+            self._answer(trial, outcome, ended.known_from or f"trial {ended.number}")
             return
         if any(twin.number in self._running for twin in same):
             self._twins.append(trial)
             return
-        overrides = [*self._fixed, *override_lines(trial.params), *self._stage.overrides]
+        overrides = [*self._fixed, *override_lines(trial.params), *self._proposing.stage.overrides]
         known = self._hooks.known(trial.params, overrides)
         if known is not None and self._is_usable(known):
             outcome = Outcome("done", values=tuple(map(float, known.values)), folder=known.folder)
-            self._end(trial, outcome, known_from=known.source)
+            self._answer(trial, outcome, known.source)
             return
         set_aside(self.folder, trial.number)
         self._hooks.on_trial_start(trial, self.state)
         self._running.add(trial.number)
         self._launcher.start(trial.number, overrides)
 
+    def _answer(self, trial: Trial, outcome: Outcome, known_from: str) -> None:
+        ended = self._end(trial, outcome, known_from)
+        self._hooks.on_trial_end(ended, self.state)
+
     def _is_usable(self, known: Known) -> bool:
         return checked(Outcome("done", values=known.values), self._settings.metric).state == "done"
 
-    def _finish(self, finished: Finished) -> None:
+    def _finish(self, finished: Finished) -> Trial:
         outcome, number = finished.outcome, finished.number
         self._running.remove(number)
         if self._is_search or outcome.values:
@@ -299,21 +265,16 @@ class Sweep:
         if outcome.state == "pruned" and not outcome.values:
             last = last_value(self.folder, number)
             outcome = replace(outcome, values=() if last is None else (last,))
-        self._end(self._record.trials[number], outcome)
+        # To the millisecond, so that a trial that is read back is the trial that was written.
+        return self._end(self._record.trials[number], replace(outcome, seconds=round(outcome.seconds, 3)))
 
-    def _end(self, trial: Trial, outcome: Outcome, known_from: str | None = None) -> None:
+    def _end(self, trial: Trial, outcome: Outcome, known_from: str | None = None) -> Trial:
         event = Tell(trial.number, outcome, known_from, self._elapsed())
         self._journal.append(event)
         ended = self._record.add(event)
-        if self._stage.engine is not None:
-            self._stage.engine.tell(trial.number, outcome)
-        self._hooks.on_trial_end(ended, self.state)
-
-    def _enter(self, number: int) -> None:
-        standing = self._record.standing
-        best = next((found for stage in range(number - 1, -1, -1) if (found := standing.best(stage))), None)
-        events = self._record.events(number)
-        self._stage = self._plan.open(number, events, None if best is None else dict(best.params))
+        if self._proposing.stage.engine is not None:
+            self._proposing.stage.engine.tell(trial.number, outcome)
+        return ended
 
     def _elapsed(self) -> float:
         return self._before + time.monotonic() - self._began
