@@ -96,9 +96,8 @@ def main() -> None:
     if given.run is not None:
         run(given.run, given.engine, given.trials, SECONDS_A_TRIAL)
         return
-    print(
-        f"{'engine':10}{'kills':>6}{'same':>8}{'best, whole':>14}{'best, resumed':>15}{'replay s':>10}{'ms a trial':>12}"
-    )
+    names = ("kills", "same", "best, whole", "best, resumed", "replay s", "ms a trial")
+    print(f"{'engine':10}" + "".join(f"{name:>15}" for name in names))
     for engine in ENGINES:
         with tempfile.TemporaryDirectory() as work:
             name, kills, same, whole, resumed, replay, a_trial = compare(engine, given.trials, given.kills, Path(work))
