@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -179,6 +180,26 @@ def test_an_exception_is_a_failed_trial_and_the_sweep_goes_on(tmp_path):
     state = sweep(tmp_path, xs(1, 2), objective, max_evals=2)
     assert state.trials[0].reason == "ValueError: x is 1"
     assert state.best.number == 1
+
+
+def test_a_function_that_exits_is_a_failed_trial(tmp_path):
+    state = sweep(tmp_path, xs(1), lambda params: sys.exit(3), max_evals=1)
+    assert (state.trials[0].state, state.trials[0].reason) == ("failed", "SystemExit: 3")
+
+
+@pytest.mark.parametrize("n_parallel", [1, 2])
+def test_ctrl_c_within_a_trial_ends_the_sweep(tmp_path, n_parallel):
+    def objective(params):
+        if params["x"] == 2.0:
+            raise KeyboardInterrupt
+        return 1.0
+
+    log = Log()
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path, xs(1, 2, 3, 4), objective, max_evals=4, hooks=log, n_parallel=n_parallel)
+    assert log.lines[-1] == ("over", "stopped")
+    state = sweep(tmp_path, xs(1, 2, 3, 4), max_evals=4)
+    assert [trial.state for trial in state.trials] == ["done"] * 4
 
 
 @pytest.mark.parametrize(("most", "run"), [(0, 1), (2, 3), (None, 6)])

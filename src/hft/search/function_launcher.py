@@ -20,9 +20,9 @@ class FunctionLauncher:
     """Calls `objective(params)` for each trial.
 
     The function gets the parameters as they are (not as overrides, and without the sweep's fixed ones), and returns a
-    number, one a metric, or a mapping as a Hydra job may. An exception is a failed trial. In it,
-    `hft.search.report(value)` reports a value on the way. With one slot it runs in the thread that runs the sweep,
-    else in a thread a trial. See `Sweep` for an example.
+    number, one a metric, or a mapping as a Hydra job may. An exception is a failed trial; only Ctrl-C ends the sweep.
+    In it, `hft.search.report(value)` reports a value on the way. With one slot it runs in the thread that runs the
+    sweep, else in a thread a trial. See `Sweep` for an example.
     """
 
     def __init__(self, objective: Callable[[Params], Any], n_parallel: int = 1) -> None:
@@ -87,6 +87,6 @@ class FunctionLauncher:
         with trial_without_hydra(self._folder, number):
             try:
                 value = self._objective(dict(self._params_of(number)))
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a function that exits must not end the sweep
                 return Finished(number, outcome_of_error(error, seconds=time.perf_counter() - began))
         return Finished(number, outcome_of_value(value, expected, seconds=time.perf_counter() - began))
