@@ -14,6 +14,8 @@ from hft.errors import HftError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from hft.search import CurrentTrial
+
 
 @dataclass
 class Jobs:
@@ -32,13 +34,18 @@ class Jobs:
     failures: list[tuple[str, str, Exception]] = field(default_factory=list)
 
     def train(self, config: DictConfig) -> Any:
-        """Hydra's task: one training."""
+        """Hydra's task: one training. A trial returns its values by metric, and what its sweep should remember."""
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
+
+        from hft.search import current_trial
 
         job = HydraConfig.get()
         self.folder = str(job.runtime.output_dir)
         self.is_sweep = job.mode == RunMode.MULTIRUN
+        current = current_trial()
+        if current is not None:
+            return _train_as_trial(config, self.folder, current)
         self.started += 1
         try:
             from hft.train import train
@@ -80,6 +87,19 @@ class Jobs:
             told = user_error(error) or f"{type(error).__name__}: {error} (traceback above)"
             print(f"  {name}\n    {told}\n    {folder}", file=sys.stderr)
         return 1
+
+
+def _train_as_trial(config: DictConfig, folder: str, current: CurrentTrial) -> dict[str, Any]:
+    from hft.running import Trial, train_trial, trial_values
+
+    trial = Trial.of(current, config.outputs)
+    if current.is_search:
+        result = train_trial(config, trial, folder=folder)
+        return {**dict(zip(current.settings.metric, result.values, strict=True)), **result.details}
+    from hft.train import train
+
+    report = train(config, folder=folder, trial=trial)
+    return dict(zip(current.settings.metric, trial_values(report, current.settings.metric), strict=True))
 
 
 def _is_in_this_process(job: Any) -> bool:

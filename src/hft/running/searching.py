@@ -1,0 +1,142 @@
+"""hft's own `-m`: a search to its budget with the proof of its winner, or every combination of the command line."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from hft.config.preflight import without_hydra
+from hft.experiments.sweep_run import SweepRun
+from hft.running.enumerating import enumerate_jobs
+from hft.running.search_conclusion import conclude
+from hft.running.search_hooks import SameData, SummaryFile, TrackedSweep
+from hft.running.search_past import past_of
+from hft.running.search_request import SearchRequest, is_search, search_request
+from hft.running.sweep_place import SweepPlace, sweep_place
+from hft.running.trial import sweep_name
+from hft.search import SweepHooks, SweepState
+from hft.search.overrides import value_text
+
+if TYPE_CHECKING:
+    from hft.search.hydra_sweep import HydraSweep
+
+
+def hft_sweep(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
+    """What `hft train -m` does.
+
+    Args:
+        hydra: what Hydra handed to its sweeper.
+        arguments: overrides of the command line, sweeps among them.
+
+    Raises:
+        ConfigError: the request is wrong, another process runs the sweep, or its folder holds another one.
+        TrainingError: too many trials failed, or a job of an enumeration did.
+    """
+    if is_search(hydra.parsed(arguments)):
+        return _search(hydra, arguments)
+    return enumerate_jobs(hydra, arguments)
+
+
+def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
+    config, console = hydra.config, Console(stderr=True)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    request = search_request(config, hydra.parsed(arguments), hydra.hydra_context.config_loader, hydra.engine)
+    place = sweep_place(config, request, hydra.engine)
+    fixed = [*request.fixed, *_iteration_overrides(place)]
+    queue, observations = past_of(config, request, place)
+    for line in _opening_lines(request, place, hydra.engine, len(queue), len(observations)):
+        say(line)
+    tracked = SweepRun(place.folder, sweep_name(place.folder, config.outputs), _tracked_config(config, place), say)
+    try:
+        state = hydra.run_search(
+            request.space,
+            request.settings,
+            hooks=_hooks(hydra, request, place, fixed, tracked, console),
+            fixed=fixed,
+            queue=queue,
+            only_queue=request.reuse == "replay",
+            observations=observations,
+            sweep_dir=place.folder,
+            extra={
+                "iteration": {"name": place.iteration, "start_from": place.start_from},
+                "batch_id": config.data.get("batch_id"),
+                "queue": queue,
+                "observations": [list(pair) for pair in observations],
+                "command": list(arguments),
+            },
+        )
+    except KeyboardInterrupt:
+        tracked.end("stopped")
+        say(f"To go on: {shlex.join(['hft', 'train', '-m', *arguments])}")
+        raise
+    return conclude(hydra, state, fixed, arguments, tracked)
+
+
+def _iteration_overrides(place: SweepPlace) -> list[str]:
+    if place.start_from is None:
+        return []
+    return [f"iteration.start_from={value_text(place.start_from)}", f"iteration.name={value_text(place.iteration)}"]
+
+
+def _opening_lines(
+    request: SearchRequest, place: SweepPlace, engine: str, num_queued: int, num_observed: int
+) -> list[str]:
+    """What is about to be searched, in words."""
+    settings, size = request.settings, request.space.size
+    points = "" if size is None else f", {size} combinations"
+    budget = [
+        "" if settings.max_evals is None else f"{settings.max_evals} trials",
+        "" if settings.timeout is None else f"{settings.timeout:g} s",
+    ]
+    how_long = " or ".join(filter(None, budget)) or "until nothing is left"
+    lines = [
+        f"search={request.name}: {len(request.space)} parameters{points}; {how_long}; "
+        f"{engine} ({settings.algorithm or 'tpe'}); {settings.metric[0]}, {settings.direction[0]}",
+        *request.notes,
+    ]
+    if place.start_from is not None:
+        lines.append(f"iteration {place.iteration}, from run {place.start_from[:8]}")
+    if num_queued:
+        lines.append(f"search.reuse={request.reuse}: {num_queued} parameter sets of the past first")
+    if num_observed:
+        lines.append(f"{num_observed} trials of the parent's iteration to learn from, by their ranks")
+    return lines
+
+
+def _tracked_config(config: DictConfig, place: SweepPlace) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(without_hydra(config), resolve=True)
+    return {**plain, "iteration": {**plain["iteration"], "name": place.iteration, "start_from": place.start_from}}
+
+
+def _hooks(
+    hydra: HydraSweep,
+    request: SearchRequest,
+    place: SweepPlace,
+    fixed: Sequence[str],
+    tracked: SweepRun,
+    console: Console,
+) -> list[SweepHooks]:
+    from hft.search.keep_models import KeepModels
+    from hft.search.live_table import LiveTable
+    from hft.search.result_files import ResultFiles
+
+    facts = {
+        "space": request.space.to_dict(),
+        "settings": request.settings.model_dump(mode="json"),
+        "fixed": list(fixed),
+    }
+    return [
+        SummaryFile(),
+        SameData(),
+        KeepModels(),
+        ResultFiles(request.groups, fixed),
+        TrackedSweep(tracked, facts),
+        LiveTable(console),
+    ]
