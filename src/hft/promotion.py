@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from hft.experiments import RunRecord
-    from hft.experiments.registry import Champion
+    from hft.experiments.champion_version import Champion
     from hft.metrics.promotion import Gate, Held, Verdict
 
 CHAMPION, BEST, INITIAL = "champion", "best champion ever", "initial model"
@@ -93,6 +93,7 @@ def promote(record: RunRecord, config: DictConfig, *, outputs: str | Path, uri: 
     champion = champions.champion(method)
     if champion is not None and champion.run_id == record.run_id:
         return Promotion(method, metric, split, record, (), None, None, champion)
+    champions.require_model(record)
     rivals: dict[str, RunRecord | None] = {INITIAL: None}
     if champion is not None:
         rivals = {CHAMPION: record_of(champion, outputs, champions.uri)}

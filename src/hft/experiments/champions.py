@@ -9,9 +9,10 @@ import os
 from pathlib import Path
 
 from hft.errors import HftError, RunNotFoundError
+from hft.experiments.champion_version import Champion
 from hft.experiments.find import find_run
 from hft.experiments.manager import ExperimentsManager
-from hft.experiments.registry import Champion, Champions
+from hft.experiments.registry import Champions
 from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME
 from hft.experiments.run_record import RunRecord, load_record
 from hft.experiments.store import absolute_uri, check_uri

@@ -9,14 +9,20 @@ better than the champion is held against as well.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError, RunNotFoundError
+from hft.experiments.champion_version import (
+    METHOD_TAG,
+    ROLLED_BACK_TAG,
+    Champion,
+    champion_of_version,
+    version_tags,
+)
 from hft.experiments.run_folder import MODEL_NAME
 from hft.experiments.run_record import RunRecord, utc_now
 from hft.experiments.store import (
@@ -33,55 +39,12 @@ from hft.files import storage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
-
-_METHOD_TAG = "hft.method"
-_FOLDER_TAG = "hft.folder"
-_BATCH_TAG = "hft.batch"
-_MLFLOW_RUN_TAG = "hft.mlflow_run_id"
-_PREDECESSOR_TAG = "hft.predecessor"
-_BEST_TAG = "hft.best"
-_PROMOTED_TAG = "hft.promoted_at"
-_ROLLED_BACK_TAG = "hft.rolled_back_at"
-_GATE_PREFIX = "hft.gate."
 
 _LOCK_SECONDS = 60
 # MLflow refuses the first two; a quote could not be searched for.
 _REFUSED_IN_MODEL_NAMES = re.compile(r"[/:'\"\\]|^\.+")
-
-
-@dataclass(frozen=True)
-class Champion:
-    """One version of a method's registered model: a run that was promoted.
-
-    Args:
-        method: whose champion it is or was.
-        version: of the registered model, from 1.
-        run_id: hft's id of the run.
-        folder: the run's folder when it was promoted.
-        mlflow_run_id: the store's id of the run; None where the store does not have it.
-        batch: `data.batch_id` of the data that it was judged on.
-        predecessor: version that was champion before it; None for a first one.
-        best: version of the best champion of that day: the last one that was shown to be better than the best before
-            it. Its own version where it is that one itself.
-        promoted_at: UTC, ISO 8601.
-        rolled_back_at: UTC, ISO 8601; None where it never was.
-        gate: what the gate saw, by name.
-    """
-
-    method: str
-    version: int
-    run_id: str
-    folder: Path
-    mlflow_run_id: str | None
-    batch: str | None
-    predecessor: int | None
-    best: int
-    promoted_at: str
-    rolled_back_at: str | None
-    gate: Mapping[str, str]
 
 
 class Champions:
@@ -119,7 +82,7 @@ class Champions:
             return []
         with self._calls() as client:
             models = list(_pages(client.search_registered_models))
-        return sorted(model.tags[_METHOD_TAG] for model in models if _METHOD_TAG in model.tags)
+        return sorted(model.tags[METHOD_TAG] for model in models if METHOD_TAG in model.tags)
 
     def kept(self, method: str) -> list[Champion]:
         """The champion, its predecessor and the best one, as far as there are such."""
@@ -145,6 +108,16 @@ class Champions:
                 reached.add(number)
                 number = versions[number].predecessor
         return [versions[number] for number in sorted(reached)]
+
+    def require_model(self, record: RunRecord) -> None:
+        """Refuses a run whose model the store could not point to; to be asked before anything is measured.
+
+        Raises:
+            ConfigError: a server does not have the run's model.
+        """
+        if self._exists():
+            with self._calls() as client:
+                self._source(client, record)
 
     def promote(
         self,
@@ -177,21 +150,13 @@ class Champions:
                     "Promote again, to hold it against the new one."
                 )
             source, mlflow_run_id = self._source(client, record)
-            tags = {
-                RUN_ID_TAG: record.run_id,
-                _FOLDER_TAG: str(record.folder.absolute()),
-                _BATCH_TAG: batch,
-                _MLFLOW_RUN_TAG: mlflow_run_id,
-                _PREDECESSOR_TAG: current,
-                _BEST_TAG: None if is_best or current is None else versions[current].best,
-                _PROMOTED_TAG: utc_now(),
-                **{f"{_GATE_PREFIX}{key}": value for key, value in (gate or {}).items()},
-            }
+            best = None if is_best or current is None else versions[current].best
+            tags = version_tags(record, mlflow_run_id, predecessor=current, best=best, batch=batch, gate=gate or {})
             made = client.create_model_version(
                 name,
                 source,
                 mlflow_run_id,
-                {key: str(value) for key, value in tags.items() if value is not None},
+                tags,
                 description=f"{record.name or record.folder.name}, promoted by hft",
             )
             client.set_registered_model_alias(name, CHAMPION, str(made.version))
@@ -216,7 +181,7 @@ class Champions:
             look(predecessor)
             name = model_name(method)
             with self._calls() as client:
-                client.set_model_version_tag(name, str(champion.version), _ROLLED_BACK_TAG, utc_now())
+                client.set_model_version_tag(name, str(champion.version), ROLLED_BACK_TAG, utc_now())
                 client.set_registered_model_alias(name, CHAMPION, str(predecessor.version))
         return self.version(method, champion.version), predecessor
 
@@ -245,7 +210,7 @@ class Champions:
                 return {}, None
             found = [v for v in _pages(client.search_model_versions, _named(name)) if RUN_ID_TAG in v.tags]
         alias = models[0].aliases.get(CHAMPION)
-        versions = {int(version.version): _champion(version, method) for version in found}
+        versions = {int(version.version): champion_of_version(version, method) for version in found}
         if alias is None:
             return versions, None
         _at(versions, int(alias), method, self.uri)
@@ -259,7 +224,8 @@ class Champions:
         if sqlite_file(self.uri) is None and not self.uri.startswith("file:"):
             raise ConfigError(
                 f"{record.folder}: {self.uri} does not have the model of this run, and a server cannot read your "
-                "folder. Push it first: hft runs --sync (the run needs tracking.log_model=true)."
+                "folder. A run that is tracked there with tracking.log_model=true has it there; what is pending is "
+                "pushed by: hft runs --sync"
             )
         return (record.folder / MODEL_NAME).absolute().as_uri(), mlflow_run_id
 
@@ -270,7 +236,7 @@ class Champions:
         if client.search_registered_models(_named(name), max_results=1):
             return
         try:
-            client.create_registered_model(name, {_METHOD_TAG: method}, f"Champions of the method {method}")
+            client.create_registered_model(name, {METHOD_TAG: method}, f"Champions of the method {method}")
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                 raise
@@ -305,15 +271,18 @@ class Champions:
         away = why_away(self.uri) if self._client is None else None
         with tracking_errors(self.uri):
             if away is not None:
-                raise ConnectionError(away)
+                raise TrackingError(away)
             if self._client is None:
                 self._client = open_client(self.uri)
             yield self._client
 
 
 def model_name(method: str) -> str:
-    """The registered model of a method: its name, without what MLflow refuses in one."""
-    return _REFUSED_IN_MODEL_NAMES.sub("_", method)
+    """The registered model of a method: its name; where MLflow would refuse it, a like one that no other method has."""
+    accepted = _REFUSED_IN_MODEL_NAMES.sub("_", method)
+    if accepted == method:
+        return method
+    return f"{accepted}-{hashlib.sha256(method.encode()).hexdigest()[:8]}"
 
 
 def _has_model(client: MlflowClient, mlflow_run_id: str) -> bool:
@@ -336,30 +305,8 @@ def _id_in_store(client: MlflowClient, record: RunRecord) -> str | None:
     return wanted if run.data.tags.get(RUN_ID_TAG) == record.run_id else None
 
 
-def _champion(version: ModelVersion, method: str) -> Champion:
-    tags: Mapping[str, str] = version.tags
-    number = int(version.version)
-    return Champion(
-        method=method,
-        version=number,
-        run_id=tags[RUN_ID_TAG],
-        folder=Path(tags.get(_FOLDER_TAG, "")),
-        mlflow_run_id=tags.get(_MLFLOW_RUN_TAG),
-        batch=tags.get(_BATCH_TAG),
-        predecessor=_number(tags.get(_PREDECESSOR_TAG)),
-        best=_number(tags.get(_BEST_TAG)) or number,
-        promoted_at=tags.get(_PROMOTED_TAG, ""),
-        rolled_back_at=tags.get(_ROLLED_BACK_TAG),
-        gate={key[len(_GATE_PREFIX) :]: value for key, value in tags.items() if key.startswith(_GATE_PREFIX)},
-    )
-
-
 def _named(name: str) -> str:
     return f"name = '{name}'"
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
 
 
 def _at(versions: Mapping[int, Champion], number: int, method: str, uri: str) -> Champion:

@@ -82,6 +82,7 @@ def open_client(uri: str) -> MlflowClient:
         StorageError: the folder of an SQLite file cannot be written.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdout holds results only
     with tracking_errors(uri):
         from mlflow import MlflowClient
 

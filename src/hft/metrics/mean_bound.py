@@ -63,7 +63,7 @@ def lower_bound(values: npt.ArrayLike, level: float, lowest: float = -1.0, *, co
     def beyond(mean: float) -> float:
         return _chance_below(points - mean, weights) - level
 
-    bound = brentq(beyond, lowest, highest, xtol=1e-12 * (highest - lowest))
+    bound = brentq(beyond, lowest, highest, xtol=1e-10 * (highest - lowest))
     return float(bound)
 
 
@@ -83,7 +83,7 @@ def _chance_below(points: Values, weights: Values) -> float:
     def slope(s: float) -> float:
         return float((weights * points / (1.0 - s * points)).sum())
 
-    s = float(brentq(slope, (1.0 - _EDGE) / lowest, (1.0 - _EDGE) / highest, xtol=1e-300, rtol=1e-14))
+    s = float(brentq(slope, (1.0 - _EDGE) / lowest, (1.0 - _EDGE) / highest, xtol=1e-300, rtol=1e-12))
     height = float((weights * np.log1p(-s * points)).sum())
     root = math.copysign(math.sqrt(max(2.0 * height, 0.0)), s)
     if abs(root) < _NEAR_THE_MEAN:

@@ -241,7 +241,7 @@ def _superior(gate: Gate, held: Held, is_best: bool) -> Verdict:
     if held.changed == 0:
         return Verdict("not better", "it scores the same for every query")
     if gate.margin is None and held.gain <= 0:
-        return Verdict("not better", f"on average it gains nothing ({held.gain:+.4f})")
+        return Verdict("not better", f"on average it gains nothing ({held.gain:+.4f}, at most {held.upper:+.4f})")
     if gate.margin is not None and held.upper < gate.margin:
         return Verdict("not better", f"it gains at most {held.upper:.4f}, less than the margin of {gate.margin:g}")
     effect = held.gain if gate.margin is None else gate.margin

@@ -1,0 +1,284 @@
+"""Champions: made, found, undone, protected; in a real store, and through a process that dies halfway."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from small_runs import small_config, train_line
+
+from hft.errors import ConfigError, RunNotFoundError
+from hft.experiments import RunRecord
+from hft.experiments.champions import champion_of, protected_run_ids, rollback, store_uri
+from hft.experiments.gate_looks import PROMOTIONS, GateLooks
+from hft.experiments.registry import CHAMPION, Champions
+from hft.experiments.store import absolute_uri
+
+MLFLOW = {"tracking__kind": "mlflow", "tracking__uri": "sqlite:///outputs/mlflow.db"}
+
+
+def trained(name: str, **changes: Any) -> RunRecord:
+    return train_line(small_config(run_name=name, **changes), Path("outputs/line") / name)
+
+
+def promote(champions: Champions, record: RunRecord, *, is_best: bool = True) -> int:
+    return champions.promote(record, expected=champions.champion("line"), is_best=is_best).version
+
+
+@pytest.fixture
+def champions(local_store: str) -> Champions:
+    return Champions(local_store)
+
+
+def test_where_no_store_is_there_is_no_champion_and_none_is_made() -> None:
+    assert champion_of("line") is None
+    assert protected_run_ids() == set()
+    assert Champions(store_uri()).history("line") == []
+    assert not Path("outputs").exists()
+
+
+def test_a_method_without_a_promotion_has_no_champion(local_store: str) -> None:
+    assert champion_of("line") is None
+    assert Champions(local_store).methods() == []
+
+
+def test_a_promoted_run_is_the_champion(champions: Champions) -> None:
+    record = trained("a", **MLFLOW)
+    made = champions.promote(record, expected=None, is_best=True, batch="2026-11", gate={"lower": 0.0125})
+    found = champion_of("line")
+    assert found is not None
+    assert (found.run_id, found.folder) == (record.run_id, record.folder.absolute())
+    assert champions.champion("line") == made
+    assert (made.version, made.predecessor, made.best, made.batch) == (1, None, 1, "2026-11")
+    assert made.gate["lower"] == "0.0125"
+    assert champions.methods() == ["line"]
+
+
+def test_in_mlflow_it_is_a_version_of_a_registered_model_with_an_alias(champions: Champions) -> None:
+    record = trained("a", **MLFLOW)
+    promote(champions, record)
+    version = mlflow.MlflowClient(champions.uri).get_model_version_by_alias("line", CHAMPION)
+    assert version.source == f"runs:/{record.tracking.mlflow_run_id}/model"
+    assert version.run_id == record.tracking.mlflow_run_id
+    assert version.tags["hft.run_id"] == record.run_id
+    assert version.tags["hft.folder"] == str(record.folder.absolute())
+
+
+def test_a_run_tracked_in_its_folder_is_registered_from_there(champions: Champions) -> None:
+    record = trained("a")
+    promote(champions, record)
+    version = mlflow.MlflowClient(champions.uri).get_model_version_by_alias("line", CHAMPION)
+    assert version.source == (record.folder / "model").absolute().as_uri()
+
+
+def test_rollback_goes_back_one_champion_at_a_time_and_not_beyond_the_first(champions: Champions) -> None:
+    records = [trained(name) for name in ("a", "b", "c")]
+    for record in records:
+        promote(champions, record)
+    was, now = rollback("line")
+    assert (was.run_id, now.run_id) == (records[2].run_id, records[1].run_id)
+    assert was.rolled_back_at is not None
+    rollback("line")
+    found = champion_of("line")
+    assert found is not None
+    assert found.run_id == records[0].run_id
+    with pytest.raises(ConfigError, match="nothing to go back to") as refused:
+        rollback("line")
+    assert refused.value.exit_status == 2
+    assert champions.champion("line") == champions.version("line", 1)
+
+
+def test_after_a_rollback_the_next_promotion_follows_on_the_champion_of_the_day(champions: Champions) -> None:
+    for name in ("a", "b"):
+        promote(champions, trained(name))
+    rollback("line")
+    promote(champions, trained("c"))
+    made = champions.champion("line")
+    assert made is not None
+    assert (made.version, made.predecessor) == (3, 1)
+    assert [version.version for version in champions.history("line")] == [1, 2, 3]
+    assert rollback("line")[1].version == 1
+
+
+def test_without_a_champion_there_is_nothing_to_roll_back(local_store: str) -> None:
+    promote(Champions(local_store), trained("a"))
+    with pytest.raises(ConfigError, match=r"lines: has no champion .* Methods that have one: line"):
+        rollback("lines")
+
+
+def test_rollback_makes_no_store() -> None:
+    with pytest.raises(ConfigError, match="no champion"):
+        rollback("line")
+    assert not Path("outputs").exists()
+
+
+def test_rollback_to_a_run_whose_model_is_gone_is_refused_and_changes_nothing(champions: Champions) -> None:
+    first, second = trained("a"), trained("b")
+    promote(champions, first)
+    promote(champions, second)
+    shutil.rmtree(first.folder / "model")
+    with pytest.raises(RunNotFoundError, match=first.run_id[:8]):
+        rollback("line")
+    champion = champions.champion("line")
+    assert champion is not None
+    assert (champion.run_id, champion.rolled_back_at) == (second.run_id, None)
+
+
+def test_a_champion_whose_folder_moved_is_found_by_its_id(champions: Champions) -> None:
+    record = trained("a")
+    promote(champions, record)
+    record.folder.rename("outputs/line/moved")
+    found = champion_of("line")
+    assert found is not None
+    assert found.folder == Path("outputs/line/moved")
+
+
+def test_a_champion_whose_folder_is_gone_comes_from_the_store(champions: Champions) -> None:
+    record = trained("a", **MLFLOW)
+    promote(champions, record)
+    shutil.rmtree(record.folder)
+    for _ in range(2):  # downloaded, then found there
+        found = champion_of("line")
+        assert found is not None
+        assert found.run_id == record.run_id
+        assert (found.folder / "model" / "model.safetensors").is_file()
+
+
+def test_a_champion_that_is_nowhere_any_more_is_told(champions: Champions) -> None:
+    record = trained("a")
+    promote(champions, record)
+    shutil.rmtree(record.folder)
+    with pytest.raises(RunNotFoundError, match=f"line: version 1 is the run {record.run_id[:8]}"):
+        champion_of("line")
+
+
+def test_the_best_champion_stays_the_best_until_one_is_shown_to_be_better(champions: Champions) -> None:
+    promote(champions, trained("a"))
+    for name in ("b", "c"):
+        promote(champions, trained(name), is_best=False)
+    champion = champions.champion("line")
+    assert champion is not None
+    assert (champion.version, champion.best) == (3, 1)
+    promote(champions, trained("d"))
+    champion = champions.champion("line")
+    assert champion is not None
+    assert champion.best == 4
+
+
+def test_champion_predecessor_and_best_are_protected(champions: Champions) -> None:
+    records = [trained(name) for name in ("a", "b", "c", "d")]
+    for number, record in enumerate(records):
+        promote(champions, record, is_best=number == 0)
+    other = train_line(small_config(method__meta__name="curve"), Path("outputs/curve/e"))
+    champions.promote(other, expected=None, is_best=True)
+    best, _, predecessor, champion = (record.run_id for record in records)
+    assert protected_run_ids() == {best, predecessor, champion, other.run_id}
+
+
+def test_a_run_held_against_a_champion_of_yesterday_is_refused(champions: Champions) -> None:
+    promote(champions, trained("a"))
+    stale = champions.champion("line")
+    promote(champions, trained("b"))
+    with pytest.raises(ConfigError, match="another run became champion"):
+        champions.promote(trained("c"), expected=stale, is_best=True)
+    with pytest.raises(ConfigError, match="another run became champion"):
+        champions.promote(trained("d"), expected=None, is_best=True)
+    assert len(champions.history("line")) == 2
+
+
+def test_a_process_that_dies_before_the_alias_moves_leaves_the_old_champion(
+    champions: Champions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = trained("a"), trained("b")
+    promote(champions, first)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow.MlflowClient, "set_registered_model_alias", killed)
+        with pytest.raises(KeyboardInterrupt):
+            promote(champions, second)
+    found = champion_of("line")
+    assert found is not None
+    assert found.run_id == first.run_id
+    assert [version.version for version in champions.history("line")] == [1]
+    assert promote(champions, second) == 3
+    assert [version.version for version in champions.history("line")] == [1, 3]
+
+
+def test_an_alias_that_points_to_a_strange_version_is_told(champions: Champions) -> None:
+    promote(champions, trained("a"))
+    client = mlflow.MlflowClient(champions.uri)
+    strange = client.create_model_version("line", "/somewhere")
+    client.set_registered_model_alias("line", CHAMPION, strange.version)
+    with pytest.raises(RunNotFoundError, match=r"version 2 .* was not made by hft promote"):
+        champion_of("line")
+
+
+@pytest.mark.parametrize("method", ["a/b", "a:b", "it's", "two words"])
+def test_a_method_may_have_any_name(champions: Champions, method: str) -> None:
+    record = train_line(small_config(method__meta__name=method), Path("outputs/x/a"))
+    champions.promote(record, expected=None, is_best=True)
+    assert champions.methods() == [method]
+    found = champion_of(method)
+    assert found is not None
+    assert found.run_id == record.run_id
+
+
+def test_methods_whose_names_mlflow_cannot_tell_apart_keep_their_own_champions(champions: Champions) -> None:
+    records = [
+        train_line(small_config(method__meta__name=method), Path("outputs/x") / str(number))
+        for number, method in enumerate(("a/b", "a:b"))
+    ]
+    for record in records:
+        champions.promote(record, expected=champions.champion(record.method), is_best=True)
+    assert [champion_of(record.method).run_id for record in records] == [r.run_id for r in records]  # type: ignore[union-attr]
+
+
+def test_the_store_may_be_named(local_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = trained("a")
+    Path("elsewhere").mkdir()
+    shutil.move("outputs/mlflow.db", "elsewhere/mine.db")
+    promote(Champions("sqlite:///elsewhere/mine.db"), record)
+    assert champion_of("line") is None
+    assert champion_of("line", uri="sqlite:///elsewhere/mine.db") is not None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere/mine.db")
+    assert champion_of("line") is not None
+
+
+def test_looks_are_counted_by_method_and_split(local_store: str) -> None:
+    looks = GateLooks(local_store)
+    assert looks.count("line", "test") == 0
+    assert [looks.begin("line", "test", {}).number for _ in range(2)] == [1, 2]
+    assert looks.begin("curve", "test", {}).number == 1
+    assert looks.begin("line", "other", {}).number == 1
+    assert looks.count("line", "test") == 2
+
+
+def test_a_look_counts_whether_or_not_its_answer_was_ever_told(local_store: str) -> None:
+    looks = GateLooks(local_store)
+    told = looks.begin("line", "test", {"candidate": "abc"})
+    looks.begin("line", "test", {})
+    looks.end(told, "not better", {"lower": -0.01})
+    run = mlflow.MlflowClient(absolute_uri(local_store)).get_run(told.mlflow_run_id)
+    assert run.data.tags["hft.gate.answer"] == "not better"
+    assert run.data.metrics["lower"] == -0.01
+    assert run.info.status == "FINISHED"
+    assert GateLooks(local_store).begin("line", "test", {}).number == 3
+
+
+def test_a_look_that_somebody_deletes_counts_on(local_store: str) -> None:
+    look = GateLooks(local_store).begin("line", "test", {})
+    mlflow.MlflowClient(absolute_uri(local_store)).delete_run(look.mlflow_run_id)
+    assert GateLooks(local_store).begin("line", "test", {}).number == 2
+
+
+def test_looks_are_no_runs_of_an_iteration(local_store: str) -> None:
+    GateLooks(local_store).begin("line", "test", {})
+    trained("a", **MLFLOW)
+    names = {experiment.name for experiment in mlflow.MlflowClient(absolute_uri(local_store)).search_experiments()}
+    assert {PROMOTIONS, "line/initial"} <= names
