@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ class RunRow:
         run_id: hft's id; None where the record is broken.
         folder: the run's folder.
         started: UTC, ISO 8601; of a broken record the time of its last change.
-        status: running, done, failed, interrupted, or broken.
+        status: running, done, pruned, failed, interrupted, or broken.
         method: its name.
         loss: option of the group; of a class that no shipped option names, the class.
         metric: the main metric's name.
@@ -40,6 +40,11 @@ class RunRow:
         problem: why the record is broken or the run failed, in words.
         name: as the user named the run.
         overrides: those that made it.
+        sweep: name of the sweep that the run is a trial of.
+        trial: its number there.
+        trials: of a row that stands for a sweep: how many runs it stands for; else None.
+        validation: its validation value of the tuned model.
+        direction: `maximize` or `minimize`.
     """
 
     run_id: str | None
@@ -59,17 +64,54 @@ class RunRow:
     problem: str | None = None
     name: str | None = None
     overrides: tuple[str, ...] = ()
+    sweep: str | None = None
+    trial: int | None = None
+    trials: int | None = None
+    validation: float | None = None
+    direction: str = "maximize"
 
 
-def list_runs(outputs: str | os.PathLike[str] = "outputs", limit: int | None = None) -> list[RunRow]:
+def list_runs(
+    outputs: str | os.PathLike[str] = "outputs", limit: int | None = None, *, trials: bool = True
+) -> list[RunRow]:
     """Runs under `outputs`, newest first. A broken record is a row that says so.
 
     Args:
         outputs: where runs land.
-        limit: at most so many; None: all.
+        limit: at most so many rows; None: all.
+        trials: False: the trials of a sweep are one row, where its newest stands: its best trial's, with their number.
     """
     files = sorted(((_started(file), file) for file in record_files(outputs)), reverse=True)
-    return [_row(started, file) for started, file in files[:limit]]
+    if trials:
+        return [_row(started, file) for started, file in files[:limit]]
+    rows: list[RunRow] = []
+    places: dict[str, int] = {}
+    members: dict[str, list[RunRow]] = {}
+    for started, file in files:
+        # Whether a run is a trial of a sweep that has a row already, its record alone says.
+        row = _row(started, file)
+        if row.sweep is None or row.trial is None:
+            if limit is None or len(rows) < limit:
+                rows.append(row)
+        elif row.sweep in places:
+            members[row.sweep].append(row)
+        elif limit is None or len(rows) < limit:
+            places[row.sweep], members[row.sweep] = len(rows), [row]
+            rows.append(row)
+    for sweep, place in places.items():
+        rows[place] = _of_the_sweep(members[sweep])
+    return rows
+
+
+def _of_the_sweep(trials: list[RunRow]) -> RunRow:
+    """One row for all trials of a sweep: its best one's; while none is done, its newest one's."""
+    sign = -1.0 if trials[0].direction == "minimize" else 1.0
+    done = [row for row in trials if row.status == "done" and row.validation is not None]
+    best = max(done, key=lambda row: (sign * (row.validation or 0.0), row.started), default=trials[0])
+    running = any(row.status == "running" for row in trials)
+    status = "running" if running else best.status
+    pending = any(row.pending for row in trials)
+    return replace(best, status=status, trials=len(trials), pending=pending, started=trials[0].started)
 
 
 def _row(started: str, file: Path) -> RunRow:
@@ -97,6 +139,10 @@ def _row(started: str, file: Path) -> RunRow:
         problem=record.results.error,
         name=record.name,
         overrides=tuple(record.overrides),
+        sweep=record.sweep,
+        trial=record.trial,
+        validation=metrics.get(f"validation_{metric}"),
+        direction=str((record.config.get("method") or {}).get("direction") or "maximize"),
     )
 
 

@@ -16,6 +16,7 @@ REPORT_NAME = "report.json"
 PER_QUERY_NAME = "per_query.npz"
 PICTURES_NAME = "pictures"
 MODEL_NAME = "model"
+CHECKPOINTS_NAME = "checkpoints"
 
 
 def new_run_folder(outputs: str | os.PathLike[str], method: str) -> Path:
@@ -45,7 +46,7 @@ def discard_unbegun(folder: str | os.PathLike[str]) -> None:
 
 def record_files(outputs: str | os.PathLike[str]) -> list[Path]:
     """Every run.yaml under `outputs`, newest folder name first. Models, pictures and hidden folders are not entered."""
-    skipped = {MODEL_NAME, PICTURES_NAME, "checkpoints", "mlartifacts"}
+    skipped = {MODEL_NAME, PICTURES_NAME, CHECKPOINTS_NAME, "mlartifacts"}
     found = []
     for folder, subfolders, files in os.walk(outputs):
         if RECORD_NAME in files:

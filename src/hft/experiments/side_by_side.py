@@ -16,7 +16,7 @@ from hft.experiments.run_record import RunRecord
 
 Values = npt.NDArray[np.float64]
 
-_PREFIX, _SUFFIX = "test/", "/tuned"
+_PREFIX = "test/"
 _QUERIES = "test/query_hash"
 
 
@@ -45,8 +45,14 @@ def side_by_side(first: RunRecord, second: RunRecord) -> SideBySide:
     )
 
 
-def paired_values(first: RunRecord, second: RunRecord) -> dict[str, tuple[Values, Values]]:
-    """Test values a query of both tuned models, over the queries that both runs have, in the same order.
+def paired_values(
+    first: RunRecord, second: RunRecord, models: tuple[str, str] = ("tuned", "tuned")
+) -> dict[str, tuple[Values, Values]]:
+    """Test values a query of two models, over the queries that both runs have, in the same order.
+
+    Args:
+        first, second: the runs.
+        models: of each run, `tuned` or `start`: the model that it started from.
 
     Returns:
         by metric (`ndcg@10`): two float64[queries] arrays, NaN where a query has no value. Empty where a run kept
@@ -61,13 +67,15 @@ def paired_values(first: RunRecord, second: RunRecord) -> dict[str, tuple[Values
     ours, theirs = _shared_rows(left[_QUERIES], right[_QUERIES])
     if len(ours) == 0:
         return {}
-    keys = [key for key in left if key.startswith(_PREFIX) and key.endswith(_SUFFIX) and key in right]
+    suffix, other = (f"/{model}" for model in models)
+    names = [key[len(_PREFIX) : -len(suffix)] for key in left if key.startswith(_PREFIX) and key.endswith(suffix)]
     return {
-        key[len(_PREFIX) : -len(_SUFFIX)]: (
-            np.asarray(left[key], dtype=np.float64)[ours],
-            np.asarray(right[key], dtype=np.float64)[theirs],
+        name: (
+            np.asarray(left[f"{_PREFIX}{name}{suffix}"], dtype=np.float64)[ours],
+            np.asarray(right[f"{_PREFIX}{name}{other}"], dtype=np.float64)[theirs],
         )
-        for key in keys
+        for name in names
+        if f"{_PREFIX}{name}{other}" in right
     }
 
 

@@ -1,0 +1,111 @@
+"""`hft runs --prune keep=N`: model files of old iterations are removed. Records, reports, values a query stay."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from hft.errors import ConfigError
+from hft.experiments.champions import protected_run_ids
+from hft.experiments.iterations import Iteration, iterations, read_records
+from hft.experiments.run_folder import CHECKPOINTS_NAME, MODEL_NAME
+from hft.experiments.run_record import RunRecord
+from hft.files import storage_errors
+
+# What an interrupted removal leaves.
+_ASIDE = (f".{MODEL_NAME}.removed", f".{CHECKPOINTS_NAME}.removed")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A run whose model files go.
+
+    Args:
+        record: of the run.
+        folders: that are removed.
+        size: in bytes.
+    """
+
+    record: RunRecord
+    folders: tuple[Path, ...]
+    size: int
+
+
+def iterations_to_keep(text: str) -> int:
+    """The number of `keep=3`.
+
+    Raises:
+        ConfigError: it is none, or below 1.
+    """
+    found = re.fullmatch(r"keep=(\d+)", text.strip())
+    if found is None or int(found.group(1)) < 1:
+        raise ConfigError(
+            f"--prune: found {text!r}. Expected keep=N: how many iterations of each method keep their models, "
+            "1 or more, such as keep=3."
+        )
+    return int(found.group(1))
+
+
+def models_to_remove(outputs: str | os.PathLike[str], keep: int, uri: str | None = None) -> list[Removal]:
+    """Models and checkpoints of all but the last `keep` iterations of each method, by their beginning.
+
+    Never those of a champion, its predecessor or the best champion ever, of a run that may still be running, or of one
+    that such a run starts from.
+
+    Args:
+        outputs: where runs land.
+        keep: iterations of each method.
+        uri: of the store that knows the champions; None: every store that a run is tracked in, and the one that
+            `hft promote` asks.
+
+    Raises:
+        TrackingError: the store is away, so that nobody knows the champions: nothing may be removed.
+    """
+    records = read_records(outputs)
+    found = iterations(records)
+    by_method: dict[str, list[Iteration]] = {}
+    for one in sorted(found, key=lambda one: (one.begun, one.depth)):
+        by_method.setdefault(one.method, []).append(one)
+    old = {(one.method, one.name) for group in by_method.values() for one in group[:-keep]}
+    if not old:
+        return []
+    stores = {uri} if uri is not None else {None, *(record.tracking.uri for record in records)}
+    protected = {record.parent for record in records if record.status_now == "running" and record.parent is not None}
+    for store in sorted(stores, key=str):
+        protected |= protected_run_ids(outputs, store)
+    return [removal for record in records if (removal := _removal(record, old, protected)) is not None]
+
+
+def remove(removal: Removal) -> None:
+    """Removes the folders. Each is first renamed, so that no reader meets half a model.
+
+    Raises:
+        StorageError: the system refuses.
+    """
+    for folder in removal.folders:
+        with storage_errors(folder):
+            aside = folder if folder.name in _ASIDE else folder.with_name(f".{folder.name}.removed")
+            if aside != folder:
+                if aside.exists():
+                    shutil.rmtree(aside)
+                folder.rename(aside)
+            shutil.rmtree(aside)
+
+
+def _removal(record: RunRecord, old: Collection[tuple[str, str]], protected: Collection[str | None]) -> Removal | None:
+    if (record.method, record.iteration) not in old or record.run_id in protected or record.status_now == "running":
+        return None
+    folders = tuple(
+        folder
+        for name in (*_ASIDE, MODEL_NAME, CHECKPOINTS_NAME)
+        if (folder := record.folder / name).is_dir() and not folder.is_symlink()
+    )
+    return Removal(record, folders, sum(map(_size, folders))) if folders else None
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
