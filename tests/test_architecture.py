@@ -21,6 +21,8 @@ FOUNDATION = {"errors": set(), "settings": {"errors"}, "files": {"errors"}, "thr
 MAY_IMPORT = {
     "methods": {"data", "models", "losses", "metrics", "training"},
     "training": {"models", "losses", "metrics"},
+    # The check must read a search space exactly as the search does; it imports light parts only (see LIGHT).
+    "config": {"search"},
 }
 
 # The way of a run (train.py, evaluate.py, promotion.py and the room `running`) knows every room, and no room knows it.

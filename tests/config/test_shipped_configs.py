@@ -27,6 +27,7 @@ NEEDED = {
     "experiment/scifact.yaml": ["data.source.folder=."],
     "model/hub.yaml": ["model.source=someone/some-model", "model.revision=main"],
     "model/local.yaml": ["model.source=."],
+    "search/none.yaml": ["params.items_lr=1e-5,1e-4"],
 }
 
 

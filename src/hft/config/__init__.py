@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hft.config.composer import compose
+    from hft.config.no_effect import ineffective_keys
     from hft.config.preflight import check, check_config, require_valid
     from hft.config.report import CheckFailedError, CheckReport, Finding
     from hft.config.trust import check_trusted
@@ -18,6 +19,7 @@ __all__ = [
     "check_config",
     "check_trusted",
     "compose",
+    "ineffective_keys",
     "require_valid",
 ]
 
@@ -29,6 +31,7 @@ _HOMES = {
     "check_config": "preflight",
     "check_trusted": "trust",
     "compose": "composer",
+    "ineffective_keys": "no_effect",
     "require_valid": "preflight",
 }
 

@@ -65,19 +65,8 @@ class ComposedFile:
         """The line, counted from 1, that sets a dotted key of the composed config; None where none does."""
         if self.package and not key.startswith(f"{self.package}."):
             return None
-        node: yaml.Node | None = self.root
-        line = None
-        for part in key.removeprefix(f"{self.package}.").split("."):
-            if isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
-                node = node.value[int(part)]
-                line = node.start_mark.line + 1
-                continue
-            pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-            found = next(((name, value) for name, value in pairs if name.value == part), None)
-            if found is None:
-                return None
-            line, node = found[0].start_mark.line + 1, found[1]
-        return line
+        own = key.removeprefix(f"{self.package}.") if self.package else key
+        return _line_in(self.root, own) if self.root is not None else None
 
 
 def composed_files(config_name: str, choices: Mapping[str, Sequence[str]]) -> list[ComposedFile]:
@@ -154,6 +143,24 @@ class _Reader:
                     self.read(folder, last)
         if not itself_done:
             self.files.append(file)
+
+
+def _line_in(node: yaml.Node, key: str) -> int | None:
+    """The line of a dotted key below a node; a name may hold dots itself, as those of a search space do."""
+    if isinstance(node, yaml.SequenceNode):
+        first, _, rest = key.partition(".")
+        if not first.isdigit() or int(first) >= len(node.value):
+            return None
+        value = node.value[int(first)]
+        return _line_in(value, rest) if rest else int(value.start_mark.line) + 1
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if name.value == key:
+            return int(name.start_mark.line) + 1
+        if key.startswith(f"{name.value}."):
+            line = _line_in(value, key[len(name.value) + 1 :])
+            if line is not None:
+                return line
+    return None
 
 
 def _nodes(path: Path) -> tuple[str, yaml.MappingNode | None]:

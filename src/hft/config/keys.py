@@ -129,7 +129,8 @@ def _nearest_key(key: str, prefix: str, name: str, around: list[str], present: l
     close = nearest(name, around)
     if close is not None:
         return join(prefix, close) if close in present else f"+{join(prefix, close)}"
-    elsewhere = [k for k in all_keys(values) if not k.startswith("hydra")]
+    # A search space repeats the keys that it varies.
+    elsewhere = [k for k in all_keys(values) if not k.startswith(("hydra", "search.space."))]
     last = key.split(".")[-1]
     same_name = [k for k in elsewhere if k.split(".")[-1] == last]
     if same_name:

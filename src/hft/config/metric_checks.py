@@ -9,6 +9,13 @@ from hft.config.report import CheckReport, Finding, listed, nearest
 from hft.config.targets import TargetChecker
 from hft.config.tree import UNKNOWN, ConfigTree
 
+# Before the name of a metric of the validation split, which alone a search may look at.
+_OF_VALIDATION = "validation_"
+_OF_OTHER_SPLITS = ("test_", "train_")
+
+# Logged for validation beside the metrics.
+_LOSS = "loss"
+
 
 @dataclass(frozen=True)
 class _Metric:
@@ -39,35 +46,70 @@ def check_metrics(tree: ConfigTree, checker: TargetChecker, report: CheckReport)
             )
         )
         return
-    for part, key in (("method", "method.main_metric"), ("search", "search.metric")):
-        name = tree.get(key)
-        if tree.is_reference(key) or not isinstance(name, str):
+    _check_main_metric(tree, metrics, ranking, report)
+    _check_metrics_of_search(tree, metrics, report)
+
+
+def _check_main_metric(tree: ConfigTree, metrics: dict[str, _Metric], ranking: list[str], report: CheckReport) -> None:
+    key = "method.main_metric"
+    name = tree.get(key)
+    if tree.is_reference(key) or not isinstance(name, str):
+        return
+    if name not in metrics:
+        report.errors.append(_not_computed(key, name, metrics))
+    elif metrics[name].compares_with_start:
+        report.errors.append(
+            Finding(
+                key,
+                f"{name} compares with the starting model, which therefore has no value of it, and the best "
+                "weights are those that beat the start",
+                listed(ranking),
+            )
+        )
+    else:
+        _check_direction("method.direction", tree.get("method.direction"), name, metrics[name], report)
+
+
+def _check_metrics_of_search(tree: ConfigTree, metrics: dict[str, _Metric], report: CheckReport) -> None:
+    """Each metric that trials are judged by, with a direction each. `validation_` may stand before its name."""
+    key = "search.metric"
+    names, directions = _listed(tree.get(key)), _listed(tree.get("search.direction"))
+    if len(names) != len(directions):
+        found = f"found {len(directions)} for {len(names)} metrics (search.metric)"
+        report.errors.append(Finding("search.direction", found, "maximize or minimize for each, in a list"))
+        return
+    if tree.is_reference(key):
+        return  # told at the method
+    for name, direction in zip(names, directions, strict=True):
+        if not isinstance(name, str):
             continue
-        if name not in metrics:
-            report.errors.append(
-                Finding(
-                    key,
-                    f"{name} is none of the metrics that are computed",
-                    listed(metrics),
-                    nearest(name, metrics),
-                    "choose one of them, or add it under metrics.calculators",
-                )
-            )
-        elif part == "method" and metrics[name].compares_with_start:
-            report.errors.append(
-                Finding(
-                    key,
-                    f"{name} compares with the starting model, which therefore has no value of it, and the best "
-                    "weights are those that beat the start",
-                    listed(ranking),
-                )
-            )
+        bare = name.removeprefix(_OF_VALIDATION)
+        if name.startswith(_OF_OTHER_SPLITS):
+            found = f"found {name}: trials are judged on validation; test is read once, for the winner"
+            report.errors.append(Finding(key, found, listed(metrics), name.partition("_")[2]))
+        elif bare == _LOSS:
+            _check_direction("search.direction", direction, name, _Metric(False, False), report)
+        elif bare not in metrics:
+            report.errors.append(_not_computed(key, name, metrics))
         else:
-            _check_direction(tree, f"{part}.direction", name, metrics[name], report)
+            _check_direction("search.direction", direction, name, metrics[bare], report)
 
 
-def _check_direction(tree: ConfigTree, key: str, name: str, metric: _Metric, report: CheckReport) -> None:
-    direction = tree.get(key)
+def _not_computed(key: str, name: str, metrics: dict[str, _Metric]) -> Finding:
+    return Finding(
+        key,
+        f"{name} is none of the metrics that are computed",
+        listed(metrics),
+        nearest(name.removeprefix(_OF_VALIDATION), metrics),
+        "choose one of them, or add it under metrics.calculators",
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _check_direction(key: str, direction: Any, name: str, metric: _Metric, report: CheckReport) -> None:
     if metric.is_higher_better is None or direction not in ("maximize", "minimize"):
         return
     better, in_words = ("maximize", "higher") if metric.is_higher_better else ("minimize", "lower")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from hft.config.report import CheckReport, Finding
 from hft.config.targets import TargetChecker
-from hft.config.tree import ConfigTree, lookup
+from hft.config.tree import ConfigTree, lookup, plain_tree
 
 # What a shared tower does not use: it has the items tower's rate and decay.
 _OF_THE_QUERY_TOWER = ("query_lr", "query_weight_decay")
 
 # What `settings` holds for schedulers that refer to it, and no other.
 _OF_A_SCHEDULER = ("step_size", "gamma")
+
+# What a warning begins with; `ineffective_keys` leaves it out.
+_IS_SET = "is set, but "
 
 # Sources whose shown lists are simulated after the split, with the argument and its value under which they are.
 _SIMULATES: dict[str, tuple[str, str] | None] = {
@@ -67,12 +73,38 @@ def warn_of_no_effect(
     _of_simulated_sessions(tree, checker, report)
 
 
+def ineffective_keys(config: DictConfig, keys: Iterable[str]) -> dict[str, str]:
+    """Which of some keys change nothing beside the rest of a config, each with the reason.
+
+    Args:
+        config: composed, with or without Hydra's own node. Reasons hold as long as its groups stay as they are.
+        keys: dotted keys, such as those of a search space.
+    """
+    report, checker = CheckReport(), TargetChecker()
+    # `hydra` is out of reach: its references have values only inside of a job.
+    tree = plain_tree(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+    request = _Request(tree, set(keys), {})
+    _of_loss_and_method(request, checker, report)
+    _of_a_shared_tower(request, checker, report)
+    _of_another_scheduler(request, report)
+    found = {f.where: f.found.removeprefix(_IS_SET) for f in report.warnings if f.where in request.named}
+    irrelevant, downsampling = "params.not_irrelevant_only", "params.negative_downsampling"
+    none_is_irrelevant = _simulated_source(tree, checker) is not None
+    if irrelevant in request.named and none_is_irrelevant:
+        found[irrelevant] = f"{_simulated_source(tree, checker)} has no irrelevant sessions"
+    only_in_batch = tree.get("settings.negatives") == "in_batch" and "settings.negatives" not in request.named
+    only_relevant = tree.get(irrelevant) is True and irrelevant not in request.named
+    if downsampling in request.named and only_in_batch and (only_relevant or none_is_irrelevant):
+        found[downsampling] = "no shown negative is used (settings.negatives=in_batch)"
+    return found
+
+
 def _of_loss_and_method(request: _Request, checker: TargetChecker, report: CheckReport) -> None:
     for part in ("loss", "method"):
         node = request.tree.get(part)
         for name in sorted(checker.constant_of(node, "ignores") or ()):
             if request.is_set(f"params.{name}"):
-                _warn(report, f"params.{name}", f"is set, but the {part} {node['_target_']} ignores it")
+                _warn(report, f"params.{name}", f"{_IS_SET}the {part} {node['_target_']} ignores it")
 
 
 def _of_a_shared_tower(request: _Request, checker: TargetChecker, report: CheckReport) -> None:
@@ -83,7 +115,7 @@ def _of_a_shared_tower(request: _Request, checker: TargetChecker, report: CheckR
             _warn(
                 report,
                 f"params.{name}",
-                "is set, but the towers are shared (model.shared) and the query tower has no weights of its own",
+                f"{_IS_SET}the towers are shared (model.shared) and the query tower has no weights of its own",
                 f"set params.{name.replace('query', 'items')}, which a shared tower uses",
             )
 
@@ -93,7 +125,7 @@ def _of_another_scheduler(request: _Request, report: CheckReport) -> None:
         key = f"settings.{name}"
         if request.is_set(key) and not request.tree.refers_to(key):
             scheduler = request.tree.get("scheduler._target_")
-            found = f"is set, but the scheduler {scheduler} ignores it"
+            found = f"{_IS_SET}the scheduler {scheduler} ignores it"
             _warn(report, key, found, "use scheduler=step_lr, or leave it")
 
 
@@ -120,7 +152,7 @@ def _of_shown_negatives(request: _Request, report: CheckReport) -> None:
         _warn(
             report,
             key,
-            "is set, but no shown negative is used (settings.negatives=in_batch, params.not_irrelevant_only=true)",
+            f"{_IS_SET}no shown negative is used (settings.negatives=in_batch, params.not_irrelevant_only=true)",
             "write settings.negatives=shown or both, or leave it",
         )
 
@@ -140,14 +172,20 @@ def _of_confidences(tree: ConfigTree, checker: TargetChecker, report: CheckRepor
 
 
 def _of_simulated_sessions(tree: ConfigTree, checker: TargetChecker, report: CheckReport) -> None:
-    source, key = tree.get("data.source"), "data.no_event_is_irrelevant"
-    target = source.get("_target_") if isinstance(source, dict) else None
-    if tree.get(key) is not True or not isinstance(target, str) or target not in _SIMULATES:
-        return
-    when = _SIMULATES[target]
-    if when is None or checker.argument(source, when[0]) == when[1]:
-        found = f"is set, but {target} simulates its sessions from known relevance, and none of them is irrelevant"
+    key, target = "data.no_event_is_irrelevant", _simulated_source(tree, checker)
+    if tree.get(key) is True and target is not None:
+        found = f"{_IS_SET}{target} simulates its sessions from known relevance, and none of them is irrelevant"
         _warn(report, key, found, "leave it")
+
+
+def _simulated_source(tree: ConfigTree, checker: TargetChecker) -> str | None:
+    """The source's target where it simulates its sessions; None where it does not, or nobody can tell."""
+    source = tree.get("data.source")
+    target = source.get("_target_") if isinstance(source, dict) else None
+    if not isinstance(target, str) or target not in _SIMULATES:
+        return None
+    when = _SIMULATES[target]
+    return target if when is None or checker.argument(source, when[0]) == when[1] else None
 
 
 def _warn(report: CheckReport, key: str, found: str, advice: str | None = None) -> None:

@@ -42,15 +42,11 @@ class Request:
     def sweeps(self) -> list[Override]:
         return [o for o in [*self.groups, *self.values] if o.is_sweep_override()]
 
-    def lines(self, choice: Override | None = None) -> list[str]:
-        """Overrides to compose with: of a sweep its first choice, or `choice` where that is one of it."""
-        lines = []
-        for override in self.groups:
-            is_chosen = choice is not None and choice.get_key_element() == override.get_key_element()
-            chosen = choice if is_chosen else first_choice(override)
-            if chosen is not None:
-                lines.append(str(chosen.input_line))
-        return lines
+    def lines(self, chosen: Sequence[Override] = ()) -> list[str]:
+        """Overrides to compose with: of a sweep its first choice; `chosen` in place of those of the same group."""
+        keys = {override.get_key_element() for override in chosen}
+        kept = [first_choice(override) for override in self.groups if override.get_key_element() not in keys]
+        return [str(override.input_line) for override in [*kept, *chosen] if override is not None]
 
     def options(self) -> dict[str, list[str]]:
         """Options of each group that the overrides choose, of a sweep all; none of a group that is left out."""

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose as hydra_compose
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
-from yaml import YAMLError
 
+from hft.config.choice_checks import COMPOSITION_ERRORS, ChoiceChecker
 from hft.config.composed_files import ComposedFile, composed_files, with_file
 from hft.config.composer import CONFIG_NAME, config_loader
 from hft.config.composition_failures import broken_files, explain_failure, unknown_in_hydra
 from hft.config.crosschecks import cross_check
-from hft.config.keys import refuse_unknown_keys, set_value, set_values
+from hft.config.keys import refuse_unknown_keys, set_values
 from hft.config.outputs import check_outputs
-from hft.config.overrides import Request, choices, parse, sort_out
+from hft.config.overrides import Request, parse, sort_out
 from hft.config.report import CheckReport, Finding
 from hft.config.schema import TrainConfig
+from hft.config.search_checks import check_search, searches
 from hft.config.searchpath import packaged_folder, shadowed_files
 from hft.config.targets import TargetChecker
 from hft.config.tree import UNKNOWN, ConfigTree, plain_tree
@@ -35,20 +32,6 @@ from hft.errors import ConfigError
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
-
-# A check takes well under a second; a sweep with more choices than this time allows is checked in part.
-SECONDS_FOR_CHOICES = 0.6
-
-# What Hydra, OmegaConf and the YAML reader raise for what a user wrote.
-_COMPOSITION_ERRORS = (
-    HydraException,
-    OmegaConfBaseException,
-    YAMLError,
-    ValueError,
-    TypeError,
-    OSError,
-    AssertionError,
-)
 
 
 def check(
@@ -142,9 +125,20 @@ class _Check:
             if override.is_hydra_override():
                 self._add_error(unknown_in_hydra(override.key_or_group, config))
         self._report.add(check_config(config, named=named, checker=self._checker))
-        self._check_choices(request, config, named)
+        self._check_variants(request, config, named)
         self._report.errors.extend(check_outputs(config))
         self._report.errors = [with_file(f, files, named) for f in self._report.errors]
+
+    def _check_variants(self, request: Request, config: DictConfig, named: set[str]) -> None:
+        """Check what a sweep's choices, or the values of a search, make of the config."""
+
+        def judge(changed: DictConfig) -> CheckReport:
+            return check_config(changed, named=named, checker=self._checker)
+
+        is_search = searches(request)
+        checker = ChoiceChecker(request, config, self._compose, judge, self._report)
+        checker.check_sweeps(is_search=is_search)
+        check_search(checker, self._loader, self._checker, multirun=self._multirun)
 
     def _report_broken_files(self, files: list[ComposedFile]) -> None:
         """Refuse the files of the request that are no YAML mapping, and warn of the user's others."""
@@ -176,13 +170,13 @@ class _Check:
         """The config with the options of groups, leaving out those that do not go into it."""
         try:
             return self._compose(request.lines())
-        except _COMPOSITION_ERRORS as error:
+        except COMPOSITION_ERRORS as error:
             failure: Exception = error
         kept: list[Override] = []
         for override in request.groups:
             try:
                 self._compose(Request(groups=[*kept, override]).lines())
-            except _COMPOSITION_ERRORS as error:
+            except COMPOSITION_ERRORS as error:
                 if not self._refuse_needless_plus(kept, override):
                     files = self._files(Request(groups=[*kept, override]).options(), None)
                     explain_failure(error, self._report, override, files)
@@ -191,7 +185,7 @@ class _Check:
         request.groups = kept
         try:
             return self._compose(request.lines())
-        except _COMPOSITION_ERRORS:
+        except COMPOSITION_ERRORS:
             explain_failure(failure, self._report, files=self._files(request.options(), None))
             return None
 
@@ -202,7 +196,7 @@ class _Check:
         line = str(override.input_line)
         try:
             self._compose([*Request(groups=others).lines(), line.removeprefix("+")])
-        except _COMPOSITION_ERRORS:
+        except COMPOSITION_ERRORS:
             return False
         advice = f"write it without the plus: {line.removeprefix('+')}"
         self._report.errors.append(Finding(line, "the group is part of the config already", advice=advice))
@@ -227,41 +221,6 @@ class _Check:
                     advice=f"add -m to run each; for a list write {key}=[{value}]; for a string {key}='\"{value}\"'",
                 )
             )
-
-    def _check_choices(self, request: Request, config: DictConfig, named: set[str]) -> None:
-        """Check every choice of every sweep, one at a time beside the first choices of the others."""
-        started = time.process_time()
-        sweeper = config.hydra.runtime.choices.get("hydra/sweeper")
-        for override in request.sweeps:
-            if sweeper == "basic" and not override.is_discrete_sweep():
-                self._report.errors.append(
-                    Finding(
-                        str(override.input_line),
-                        "Hydra's basic sweeper takes no interval",
-                        "choices (1,2,3) or a range: range(1,10,step=2)",
-                    )
-                )
-                continue
-            for choice in list(choices(override))[1 if override.is_discrete_sweep() else 0 :]:
-                if time.process_time() - started > SECONDS_FOR_CHOICES:
-                    found = f"choices from {choice.input_line} on are not checked"
-                    self._report.notes.append(Finding(str(override.input_line), found))
-                    return
-                self._check_choice(request, config, choice, named)
-
-    def _check_choice(self, request: Request, config: DictConfig, choice: Override, named: set[str]) -> None:
-        found = CheckReport()
-        try:
-            if any(choice.get_key_element() == group.get_key_element() for group in request.groups):
-                changed = self._compose(request.lines(choice))
-                set_values(changed, replace(request), found)
-            else:
-                changed = deepcopy(config)
-                set_value(changed, choice)
-            found.add(check_config(changed, named=named, checker=self._checker))
-        except _COMPOSITION_ERRORS as error:
-            explain_failure(error, found, choice)
-        self._report.add(found, suffix=f" (with {choice.input_line})")
 
 
 def _check_schema(tree: ConfigTree, report: CheckReport) -> None:

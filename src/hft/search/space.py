@@ -164,6 +164,9 @@ class SearchSpace:
     def __len__(self) -> int:
         return len(self.parameters)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
     def __getitem__(self, key: str) -> Parameter:
         for parameter in self.parameters:
             if parameter.key == key:

@@ -7,6 +7,7 @@ import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -119,13 +120,20 @@ class Sources:
         if time.process_time() > self._deadline:
             raise NotVerifiableError(f"more source than can be read in {self._seconds} s")
         try:
-            tree = ast.parse(path.read_bytes(), filename=str(path))
+            found = path.stat()
+            tree = _parsed(path, found.st_mtime_ns, found.st_size)
         except (OSError, SyntaxError, ValueError) as error:
             raise NotVerifiableError(f"{path} cannot be read as Python: {error}") from error
         module = SourceModule(name, path, None if folders is None else list(folders))
         for statement in _top_level(tree.body):
             _index(module, statement)
         return module
+
+
+@lru_cache(maxsize=128)
+def _parsed(path: Path, changed: int, size: int) -> ast.Module:
+    """A source file's tree; a sweep checks the config of each trial. A file that has changed since is read again."""
+    return ast.parse(path.read_bytes(), filename=str(path))
 
 
 def _top_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

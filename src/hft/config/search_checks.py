@@ -1,0 +1,169 @@
+"""Check a search: its settings, the sweeper that runs it, and, where the request is a search, its space.
+
+`hft.search` parses the space here exactly as when it searches, so that the two cannot disagree; it is the one room that
+this one imports, and only its light parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hft.config.choice_checks import ChoiceChecker
+from hft.config.keys import refuse_unknown_keys
+from hft.config.overrides import Request, parse, sort_out
+from hft.config.report import CheckReport, Finding, listed
+from hft.config.schema import SearchNode
+from hft.config.space_checks import SPACE, SpaceChecker
+from hft.config.targets import TargetChecker
+from hft.errors import ConfigError
+from hft.search import ALGORITHMS, SearchSpace, parameter_of
+from hft.search.space_parsing import read_space
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+
+# Engine of each of hft's own sweepers.
+ENGINES = {"hft_hyperopt": "hyperopt", "hft_optuna": "optuna"}
+
+
+def searches(request: Request) -> bool:
+    """Whether a request with -m searches: a search is named, or nothing is swept. Else it enumerates."""
+    names_a_search = any(override.key_or_group == "search" for override in request.groups)
+    return names_a_search or not request.sweeps
+
+
+def check_search(
+    checker: ChoiceChecker, loader: ConfigLoader, targets: TargetChecker, *, multirun: bool | None
+) -> None:
+    """Check the search of a request.
+
+    Args:
+        checker: of the request.
+        loader: to tell groups from values.
+        targets: to tell which arguments a target takes.
+        multirun: whether it is about to run; None: it is not known. A single run's space is only read for mistakes.
+    """
+    request, report = checker.request, checker.report
+    node = _search_node(checker.config)
+    if node is None:
+        return
+    _refuse_options_elsewhere(request, report)
+    space = _read(node.get("space") or {}, report)
+    sweeper = str(checker.config.hydra.runtime.choices.get("hydra/sweeper"))
+    if multirun is False or not searches(request):
+        return
+    _check_sweeper(node, sweeper, report)
+    _check_reuse(node, checker.config, report)
+    if space is None:
+        return
+    swept = [o for o in request.sweeps if o.get_key_element() != "seed"]
+    space = _with_the_command_line(space, request, swept, report)
+    if multirun and node.get("reuse") != "replay":
+        _check_there_is_something_to_do(space, node, report)
+    if node.get("algorithm") == "grid" and len(space) and space.size is None:
+        found = "found grid, but the space has ranges without a step, of which there is no grid"
+        report.errors.append(Finding("search.algorithm", found, "lists, whole numbers and stepped ranges"))
+    listed_here = {o.get_key_element() for o in swept if o.is_discrete_sweep()}
+    typed = {o.get_key_element() for o in swept}
+    SpaceChecker(checker, loader, targets, typed).check(space, skip=listed_here)
+    _check_stages(node.get("stages") or [], checker, loader, targets)
+
+
+def _search_node(config: DictConfig) -> dict[str, Any] | None:
+    """Plain values; None where they cannot be read or are not of the kind that they should, which is told elsewhere."""
+    try:
+        node: Any = OmegaConf.to_container(config.search, resolve=True, throw_on_missing=True)
+    except (OmegaConfBaseException, ValueError):
+        return None
+    return node if isinstance(node, dict) and isinstance(node.get("space") or {}, dict) else None
+
+
+def _read(mapping: dict[str, Any], report: CheckReport) -> SearchSpace | None:
+    parameters, problems = read_space(mapping)
+    for problem in problems:
+        where = f"{SPACE}.{problem.key}" if problem.key else SPACE
+        report.errors.append(Finding(where, problem.found, problem.allowed, advice=problem.advice))
+    return None if problems else SearchSpace(tuple(parameters))
+
+
+def _refuse_options_elsewhere(request: Request, report: CheckReport) -> None:
+    """What other Hydra apps set under hydra.sweeper stands under `search` here, and would be ignored there."""
+    for override in request.values:
+        parent, _, name = override.key_or_group.rpartition(".")
+        if parent == "hydra.sweeper" and name in SearchNode.model_fields:
+            report.errors.append(
+                Finding(override.key_or_group, "hft reads it under search", advice=f"write search.{name}=VALUE")
+            )
+
+
+def _check_sweeper(node: dict[str, Any], sweeper: str, report: CheckReport) -> None:
+    engine = ENGINES.get(sweeper)
+    if engine is None:
+        return
+    algorithm = node.get("algorithm")
+    others = [name for name, other in ENGINES.items() if algorithm in ALGORITHMS[other] and other != engine]
+    if others and algorithm not in ALGORITHMS[engine]:
+        advice = f"hydra/sweeper={others[0]} has it"
+        found = f"found {algorithm}, which {sweeper} does not have"
+        report.errors.append(Finding("search.algorithm", found, listed(ALGORITHMS[engine]), advice=advice))
+    metrics = node.get("metric")
+    if isinstance(metrics, list) and len(metrics) > 1 and engine != "optuna":
+        found = f"found {len(metrics)} metrics, and {sweeper} takes one"
+        report.errors.append(Finding("search.metric", found, advice="add hydra/sweeper=hft_optuna, or name one"))
+
+
+def _check_reuse(node: dict[str, Any], config: DictConfig, report: CheckReport) -> None:
+    start = OmegaConf.select(config, "iteration.start_from", throw_on_resolution_failure=False)
+    if node.get("reuse") in ("replay", "warm_start") and start is None:
+        found = f"found {node['reuse']}, but no iteration comes before this one (iteration.start_from is null)"
+        report.errors.append(Finding("search.reuse", found, advice="add iteration=next, or iteration.start_from=RUN"))
+
+
+def _check_stages(stages: Any, checker: ChoiceChecker, loader: ConfigLoader, targets: TargetChecker) -> None:
+    """Check the overrides that a stage's trials get."""
+    for position, stage in enumerate(stages if isinstance(stages, list) else []):
+        lines = stage.get("overrides") if isinstance(stage, dict) else None
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            continue  # told as a wrong type
+        found = CheckReport()
+        request = sort_out(parse(lines, loader, found), loader, found)
+        found.errors += [Finding(str(o.input_line), "is a sweep: a stage fixes values") for o in request.sweeps]
+        if not found.errors:
+            plain = OmegaConf.to_container(checker.config, resolve=False)
+            refuse_unknown_keys(request, plain, targets, loader, found)
+            found.add(checker.found_with(request.groups, request.values))
+        for error in found.errors:
+            if error not in checker.report.errors:
+                told = f"{error.where}: {error.found}"
+                checker.report.errors.append(replace(error, where=f"search.stages.{position}.overrides", found=told))
+
+
+def _with_the_command_line(
+    space: SearchSpace, request: Request, swept: Iterable[Override], report: CheckReport
+) -> SearchSpace:
+    """The space as the search gets it: with what the command line sweeps, without what it fixes."""
+    fixed = [o for o in [*request.groups, *request.values] if not o.is_sweep_override() and not o.is_delete()]
+    space = space.with_fixed({override.get_key_element(): override.value() for override in fixed})
+    for override in swept:
+        try:
+            space = space.with_parameters([parameter_of(override)])
+        except ConfigError as error:
+            line = str(override.input_line)
+            report.errors.append(Finding(line, str(error).removeprefix(f"{line}: ")))
+    return space
+
+
+def _check_there_is_something_to_do(space: SearchSpace, node: dict[str, Any], report: CheckReport) -> None:
+    if not len(space):
+        advice = "name a space (search=initial, text, broad), or give values: params.items_lr=1e-5,1e-4"
+        report.errors.append(Finding(SPACE, "is empty: there is nothing to search", advice=advice))
+    elif space.size is None and not any(node.get(key) for key in ("max_evals", "timeout", "stages")):
+        found = "there is no limit, and the space has ranges without an end of values"
+        advice = "write search.max_evals=20, or search.timeout=SECONDS"
+        report.errors.append(Finding("search.max_evals", found, "a number of trials", advice=advice))

@@ -1,0 +1,268 @@
+"""A search is checked before its first trial: its settings, and every key and value of its space."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from hft.config import check, compose, ineffective_keys
+from hft.config.space_checks import sample
+from hft.search import Choice, Integer, Normal, SearchSpace, Uniform
+
+
+def errors(*overrides: str, multirun: bool | None = True) -> dict[str, str]:
+    """Text of each error, by where it is."""
+    return {finding.where: str(finding) for finding in check(overrides, multirun=multirun).errors}
+
+
+def of_space(node: str, *overrides: str, multirun: bool | None = True) -> dict[str, str]:
+    """Errors of a request whose space is `node`, in Hydra's grammar."""
+    return errors("search=none", f"+search.space={node}", "search.max_evals=9", *overrides, multirun=multirun)
+
+
+def shipped(name: str) -> SearchSpace:
+    return SearchSpace.parse(OmegaConf.to_container(compose([f"search={name}"]).search.space, resolve=True))
+
+
+# A space, where its error is, and what its message must say.
+WRONG_SPACES = [
+    ("{params.margin:[]}", "search.space.params.margin", "a choice of nothing"),
+    ("{params:{margin:{low:3,high:1}}}", "search.space.params.margin", "found low 3 above high 1"),
+    ("{params:{items_lr:{low:0,high:1,log:true}}}", "search.space.params.items_lr", "allowed: low > 0"),
+    ("{seed:[1,2]}", "search.space.seed", "search.seeds=[0,1,2]"),
+    ("{params.margim:[0.1]}", "search.space.params.margim", "did you mean params.margin?"),
+    ("{los:[infonce]}", "search.space.los", "did you mean loss?"),
+    ("{loss:[infonse,margin]}", "search.space.loss", "did you mean loss=infonce?"),
+    ("{data/splitter:[by_group,by_qury]}", "search.space.data/splitter", "did you mean data/splitter=by_query?"),
+    ("{data/spliter:[by_group]}", "search.space.data/spliter", "did you mean data/splitter?"),
+    ("{params.items_lr:[1e-5,7]}", "search.space.params.items_lr", "found 7 (with params.items_lr=7)"),
+    ("{params.items_lr:{low:0.5,high:2}}", "search.space.params.items_lr", "less than or equal to 1"),
+    ("{params.num_fixed_layers:{low:0,high:4}}", "search.space.params.num_fixed_layers", "a valid integer"),
+    ("{params.items_lr:{mean:3,std:1}}", "search.space.params.items_lr", "less than or equal to 1"),
+    ("{params.examples_order:[[11],[12]]}", "search.space.params.examples_order", "found 12"),
+    ("{settings.negatives:[shown,bth]}", "search.space.settings.negatives", "(with settings.negatives=bth)"),
+    ("{+optimizer.amsgrd:[true]}", "search.space.+optimizer.amsgrd", "did you mean optimizer.amsgrad?"),
+    ("{optimizer.amsgrad:[true,false]}", "search.space.optimizer.amsgrad", "+optimizer.amsgrad=true"),
+    (
+        "{loss:[infonce,margin],loss.temperature:[0.1,0.2]}",
+        "search.space.loss.temperature",
+        "there is no such key (with loss=margin)",
+    ),
+    (
+        "{loss:[infonce,margin],loss.temperature:{choices:[0.1,-1],when:{loss:infonce}}}",
+        "search.space.loss.temperature",
+        "found -1 (with loss=infonce loss.temperature=-1)",
+    ),
+    (
+        "{loss:[infonce,margin],loss.temperature:{choices:[0.1],when:{loss:[infonce,margin]}}}",
+        "search.space.loss.temperature",
+        "there is no such key (with loss=margin)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("node", "where", "says"), WRONG_SPACES)
+def test_a_wrong_space_is_refused_with_its_key_and_what_is_allowed(folder, node, where, says):
+    found = of_space(node)
+    assert where in found, found
+    assert says in found[where]
+
+
+RIGHT_SPACES = [
+    "{params.items_lr:[1e-5,1e-4],params.max_abs_difference_threshold:[null,0.5]}",
+    "{loss:[infonce,margin],loss.temperature:{low:0.01,high:0.1,log:true,when:{loss:infonce}}}",
+    "{data/splitter:[by_group,by_query],+optimizer.amsgrad:[true,false]}",
+    "{model:[minilm,minilm_two_towers],params.query_lr:{choices:[1e-5],when:{model:minilm_two_towers}}}",
+    "{params.num_fixed_layers:{low:0,high:4,integer:true}}",
+]
+
+
+@pytest.mark.parametrize("node", RIGHT_SPACES)
+def test_a_right_space_is_not_refused(folder, node):
+    assert of_space(node) == {}
+
+
+def test_values_that_are_wrong_only_together_with_another_parameters_are_not_refused(folder):
+    node = "{params.min_abs_difference_threshold:[0.0,0.5],params.max_abs_difference_threshold:[0.9,0.4]}"
+    assert of_space(node) == {}
+
+
+# What was typed beside -m, where the error is, and what its message must say.
+WRONG_SEARCHES = [
+    (["search=none"], "search.space", "is empty: there is nothing to search"),
+    (["search=broad", "search.max_evals=null"], "search.max_evals", "search.max_evals=20"),
+    (["search.max_evals=0"], "search.max_evals", "greater than or equal to 1"),
+    (["search.folds=1"], "search.folds", "greater than or equal to 2"),
+    (["search.seeds=[]"], "search.seeds", "at least 1 item"),
+    (["search.metric=ndcg@100"], "search.metric", "did you mean ndcg@10?"),
+    (["search.metric=validation_ndcg@1"], "search.metric", "did you mean ndcg@10?"),
+    (["search.metric=test_ndcg@10"], "search.metric", "test is read once"),
+    (["search.metric=[ndcg@10,loss]"], "search.direction", "found 1 for 2 metrics"),
+    (
+        ["search.metric=[ndcg@10,loss]", "search.direction=[maximize,minimize]", "hydra/sweeper=hft_hyperopt"],
+        "search.metric",
+        "hydra/sweeper=hft_optuna",
+    ),
+    (["search.algorithm=cmaes", "hydra/sweeper=hft_hyperopt"], "search.algorithm", "hydra/sweeper=hft_optuna has it"),
+    (["search.algorithm=anneal", "hydra/sweeper=hft_optuna"], "search.algorithm", "allowed: tpe, cmaes"),
+    (["search.algorithm=tpee"], "search.algorithm", "allowed: 'tpe'"),
+    (["search=broad", "search.algorithm=grid", "hydra/sweeper=hft_optuna"], "search.algorithm", "there is no grid"),
+    (["search.pruner={kind:medain}"], "search.pruner.kind", "'median'"),
+    (["search.reuse=replay"], "search.reuse", "iteration=next"),
+    (["search.reuse=replya"], "search.reuse", "'replay'"),
+    (["search.max_eval=3"], "search.max_eval", "did you mean search.max_evals?"),
+    (["hydra/sweeper=hft_optunna"], "hydra/sweeper", "did you mean hydra/sweeper=hft_optuna?"),
+    (["hydra.sweeper.max_evals=3", "hydra/sweeper=hft_optuna"], "hydra.sweeper.max_evals", "search.max_evals=VALUE"),
+    (["search.stages=[{max_evals:3,around_best:2}]"], "search.stages.0.around_best", "less than or equal to 1"),
+    (
+        ["search.stages=[{max_evals:3,overrides:['data.train_shar=0.1']}]"],
+        "search.stages.0.overrides",
+        "did you mean data.train_share?",
+    ),
+    (["search.stages=[{max_evals:3,overrides:['data.train_share=7']}]"], "search.stages.0.overrides", "equal to 1"),
+    (["search.stages=[{max_evals:3,overrides:['seed=1,2']}]"], "search.stages.0.overrides", "is a sweep"),
+    (["search=none", "search.max_evals=2", "seed=1,2"], "search.space", "is empty"),
+    (["search=none", "params.items_lr=interval(0,1)"], "search.max_evals", "there is no limit"),
+    (
+        ["search=none", "search.max_evals=2", "params.items_lr=interval(0,2)"],
+        "params.items_lr",
+        "found 2.0 (with params.items_lr=2.0)",
+    ),
+    (
+        ["search=none", "search.max_evals=2", "params.items_lr=interval(2,1)"],
+        "params.items_lr=interval(2,1)",
+        "found low 2.0 above high 1.0",
+    ),
+    (
+        ["search=none", "search.max_evals=2", "params.num_fixed_layers=interval(0,4)"],
+        "params.num_fixed_layers",
+        "a valid integer",
+    ),
+    (["search=initial", "params.items_lr=1e-5,7"], "params.items_lr", "found 7"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "where", "says"), WRONG_SEARCHES)
+def test_a_wrong_search_is_refused_with_its_key_and_what_to_do(folder, overrides, where, says):
+    found = errors(*overrides)
+    assert where in found, found
+    assert says in found[where]
+
+
+RIGHT_SEARCHES = [
+    ["search.metric=validation_ndcg@10"],
+    ["search.metric=validation_loss", "search.direction=minimize"],
+    ["search.metric=[ndcg@10,loss]", "search.direction=[maximize,minimize]", "hydra/sweeper=hft_optuna"],
+    ["search.algorithm=cmaes", "hydra/sweeper=hft_optuna"],
+    ["search.reuse=warm_start", "iteration.start_from=some_run"],
+    ["search=none", "search.reuse=replay", "iteration.start_from=some_run"],
+    ["search=initial", "search.max_evals=null"],
+    ["search=initial", "seed=0,1,2", "params.items_lr=tag(log,interval(1e-6,1e-4))"],
+    ["search=none", "search.timeout=60", "params.num_fixed_layers=int(interval(0,4))"],
+    ["search=text", "loss=infonce", "loss.temperature=0.05"],
+]
+
+
+@pytest.mark.parametrize("overrides", RIGHT_SEARCHES)
+def test_a_right_search_is_not_refused(folder, overrides):
+    assert errors(*overrides) == {}
+
+
+def test_an_enumeration_takes_no_interval_and_says_how_to_search_one(folder):
+    found = errors("params.items_lr=interval(0,1)", "seed=1,2")["params.items_lr=interval(0,1)"]
+    assert "takes no interval" in found
+    assert "search=NAME" in found
+
+
+@pytest.mark.parametrize("multirun", [False, None, True])
+def test_a_space_that_cannot_be_read_is_refused_whatever_runs(folder, multirun):
+    assert "search.space.params.margin" in of_space("{params.margin:[]}", multirun=multirun)
+
+
+def test_a_single_run_needs_no_space_and_no_budget(folder):
+    assert errors("search=none", multirun=False) == {}
+    assert errors("search=none", multirun=None) == {}
+    assert of_space("{params.margim:[1]}", multirun=False) == {}
+
+
+def test_an_enumeration_does_not_look_at_the_default_space(folder):
+    assert errors("seed=1,2", "+search.space.params.margim=[1]") == {}
+
+
+@pytest.mark.parametrize("key", ["params.margim", "params:\n    margim"])
+def test_an_error_of_a_users_space_names_the_file_and_the_line(write, key):
+    write("conf/search/mine.yaml", f"defaults: [none, _self_]\nspace:\n  {key}: [0.1]\nmax_evals: 3\n")
+    line = 2 + len(key.splitlines())
+    assert f"set in conf/search/mine.yaml:{line}" in errors("search=mine")["search.space.params.margim"]
+
+
+def test_a_direction_against_the_metric_of_a_search_is_warned_of(folder):
+    report = check(["search.metric=validation_loss"])
+    assert [warning.where for warning in report.warnings] == ["search.direction"]
+
+
+def test_a_debugging_search_is_short_whatever_the_space_says(folder):
+    assert compose(["trainer=debug", "search=broad"]).search.max_evals <= 3
+    assert compose(["trainer=debug", "search=broad", "search.max_evals=7"]).search.max_evals == 7
+
+
+def test_no_list_of_the_initial_space_holds_a_value_known_to_be_harmful(folder):
+    space = shipped("initial")
+    values = {p.key: p.spec.values for p in space.parameters if isinstance(p.spec, Choice)}
+    assert len(values) == len(space) == 8
+    assert max(values["params.items_lr"] + values["params.query_lr"]) < 1e-3
+    assert min(values["params.margin"]) >= 0.01
+    assert max(values["params.margin"]) <= 0.05
+
+
+@pytest.mark.parametrize("name", ["initial", "text", "broad", "staged"])
+def test_no_shipped_range_reaches_a_rate_that_destroys_a_pretrained_model(folder, name):
+    space = shipped(name)
+    for key in ("params.items_lr", "params.query_lr"):
+        if key in space:
+            spec = space[key].spec
+            assert not isinstance(spec, Normal)
+            assert max(spec.values if isinstance(spec, Choice) else [spec.high]) < 1e-3
+
+
+SAMPLES = [
+    (Choice((1, None)), [1, None]),
+    (Integer(1, 5), [1, 5]),
+    (Uniform(0.0, 1.0), [0.0, 1.0, 0.37]),
+    (Uniform(0.0, 1.0, step=0.5), [0.0, 1.0, 0.5]),
+    (Uniform(2.0, 2.0), [2.0, 2.0]),
+    (Normal(0.0, 1.0), [0.0]),
+    (Normal(0.0, 1.0, log=True), [1.0]),
+]
+
+
+@pytest.mark.parametrize(("spec", "values"), SAMPLES)
+def test_a_range_is_checked_by_values_that_stand_for_all(spec, values):
+    assert sample(spec) == values
+
+
+IDLE = [
+    (["params.margin"], [], {"params.margin"}),
+    (["params.margin"], ["loss=margin"], set()),
+    (["params.query_lr", "params.items_lr"], [], {"params.query_lr"}),
+    (["params.query_lr"], ["model=minilm_two_towers"], set()),
+    (["settings.gamma"], [], {"settings.gamma"}),
+    (["settings.gamma"], ["scheduler=step_lr"], set()),
+    (["params.negative_downsampling"], [], {"params.negative_downsampling"}),
+    (["params.negative_downsampling"], ["settings.negatives=shown"], set()),
+    (["params.negative_downsampling", "settings.negatives"], [], set()),
+    (["params.not_irrelevant_only"], [], {"params.not_irrelevant_only"}),
+    (["params.not_irrelevant_only"], ["data=beir", "data.source.folder=.", "data.source.reading=shown"], set()),
+    (
+        ["params.negative_downsampling", "params.not_irrelevant_only"],
+        ["data=beir", "data.source.folder=.", "data.source.reading=shown"],
+        set(),
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "overrides", "idle"), IDLE)
+def test_parameters_that_change_nothing_are_told_with_the_reason(folder, keys, overrides, idle):
+    found = ineffective_keys(compose(overrides), keys)
+    assert set(found) == idle
+    assert all(reason and not reason.startswith("is set") for reason in found.values())
