@@ -14,7 +14,7 @@ from hft.search.engines.hyperopt_expression import expression_of
 from hft.search.engines.options import algorithm_of, checked_options, signs_of
 from hft.search.engines.past_trials import PastTrial, past_trials
 from hft.search.engines.proposals import NewProposals
-from hft.search.engines.ranks import union_of_origins
+from hft.search.engines.ranks import union_of_iterations
 from hft.search.settings import SearchSettings
 from hft.search.space import SearchSpace
 from hft.search.specs import Params
@@ -84,10 +84,10 @@ class HyperoptEngine:
         return lambda seed: self._encoding.params(positions_from(self._id(number), seed))
 
     def _known_trials(self) -> Trials:
-        """What the algorithm is to see now, losses ranked within their origin if there is a past."""
+        """What the algorithm is to see now, losses ranked within their iteration if there is a past."""
         documents = [self._documents[number] for number in sorted(self._documents)]
         if self._past:
-            past, present = union_of_origins([trial.loss for trial in self._past], list(self._losses.values()))
+            past, present = union_of_iterations([trial.loss for trial in self._past], list(self._losses.values()))
             for number, loss in zip(self._losses, present, strict=True):
                 self._documents[number]["result"]["loss"] = loss
             documents = [

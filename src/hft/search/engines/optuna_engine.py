@@ -17,7 +17,7 @@ from hft.search.engines.optuna_axes import distribution_of, from_optuna, suggest
 from hft.search.engines.optuna_samplers import make_sampler, quiet_optuna
 from hft.search.engines.past_trials import PastTrial, past_trials
 from hft.search.engines.proposals import NewProposals, seed_of
-from hft.search.engines.ranks import union_of_origins
+from hft.search.engines.ranks import union_of_iterations
 from hft.search.settings import SearchSettings
 from hft.search.space import SearchSpace
 from hft.search.specs import Params
@@ -155,10 +155,10 @@ class OptunaEngine:
             self._study.tell(trial, values, state=record.state)
 
     def _study_of_ranks(self) -> optuna.Study:
-        """A study of past and present trials, whose values are ranks within their origin. Optuna does not let go of a
-        value once told, and ranks change with every trial: so it is made anew."""
+        """A study of past and present trials, whose values are ranks within their iteration. Optuna does not let go of
+        a value once told, and ranks change with every trial: so it is made anew."""
         done = [record for record in self._records.values() if record.state == TrialState.COMPLETE]
-        past, present = union_of_origins([trial.loss for trial in self._past], [record.losses[0] for record in done])
+        past, present = union_of_iterations([trial.loss for trial in self._past], [record.losses[0] for record in done])
         study = self._new_study()
         for trial, loss in zip(self._past, past, strict=True):
             held = {key: to_optuna(self._encoding.axes[key], at) for key, at in trial.positions.items()}
