@@ -121,8 +121,10 @@ def test_nothing_but_the_command_line_imports_the_command_line():
 
 
 def test_only_the_way_of_a_run_imports_the_room_of_a_run():
-    importers = {name.split(".")[1] for name in MODULES for part, _ in parts_of_hft_imported(name) if part == "running"}
-    assert importers <= KNOW_A_RUN
+    importers = {name for name in MODULES for part, _ in parts_of_hft_imported(name) if part == "running"}
+    # Hydra calls the sweepers, and in hft's own app they hand over to the way of a run.
+    importers -= {"hydra_plugins.hft._engine_sweeper"}
+    assert {name.split(".")[1] for name in importers} <= KNOW_A_RUN
 
 
 def test_a_hydra_plugin_imports_hft_only_inside_functions():

@@ -34,7 +34,8 @@ def test_the_wheel_holds_every_config_as_hft_conf(in_wheel):
 
 
 def test_the_wheel_leaves_the_namespace_of_hydra_plugins_open(in_wheel):
-    assert "hydra_plugins/hft/search_path.py" in in_wheel
+    plugins = ("search_path", "hyperopt_sweeper", "optuna_sweeper")
+    assert {f"hydra_plugins/hft/{name}.py" for name in plugins} <= in_wheel
     assert "hydra_plugins/__init__.py" not in in_wheel
 
 
