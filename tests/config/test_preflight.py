@@ -33,7 +33,7 @@ REFUSED = [
     ("~loss", "loss", "is missing"),
     ("+tracking=csv", "+tracking=csv", "write it without the plus: tracking=csv"),
     ("params.margim=0.1", "params.margim", "did you mean params.margin?"),
-    ("margin=0.1", "margin", "did you mean params.margin?"),
+    ("margin=0.1", "margin", "did you mean params.margin or promotion.margin?"),
     ("params.margin.x=0.1", "params.margin.x", "params.margin holds 0.02"),
     ("+sed=1", "sed", "did you mean seed?"),
     ("++sed=1", "sed", "did you mean seed?"),
