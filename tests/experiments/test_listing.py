@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from recorded_runs import at, recorded
 from small_runs import small_config, start_run, train_line
 
-from hft.experiments import list_runs
+from hft.cli import main
+from hft.experiments import RunRecord, list_runs
+from hft.experiments.process import Process
 
 
 def test_a_row_says_what_the_run_was_and_what_it_gave() -> None:
@@ -81,3 +84,66 @@ def test_twenty_of_two_hundred_runs_are_listed_quickly_without_torch_or_mlflow()
     assert time.perf_counter() - began < 1
     script = "import sys, hft.cli; hft.cli.main(['runs']); sys.exit('torch' in sys.modules or 'mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
+
+
+def sweep_of_three() -> list[RunRecord]:
+    """A run, then a sweep of a pruned, a good and a bad trial."""
+    recorded("line/before", started=at(1))
+    facts = {"sweep": "sweeps/s", "on_test": False}
+    return [
+        recorded("sweeps/s/0", value=0.9, status="pruned", trial=0, started=at(2), **facts),
+        recorded("sweeps/s/1", value=0.6, trial=1, started=at(3), **facts),
+        recorded("sweeps/s/2", value=0.5, trial=2, started=at(4), **facts),
+    ]
+
+
+def test_the_trials_of_a_sweep_are_one_row_with_its_best() -> None:
+    best = sweep_of_three()[1]
+    sweep, before = list_runs(trials=False)
+    assert (sweep.run_id, sweep.trials, sweep.validation) == (best.run_id, 3, 0.6)
+    assert before.trials is None
+
+
+def test_the_best_trial_follows_the_direction() -> None:
+    for trial, value in enumerate((0.5, 0.2, 0.8)):
+        recorded(f"s/{trial}", value=value, direction="minimize", sweep="s", trial=trial, started=at(trial + 1))
+    (row,) = list_runs(trials=False)
+    assert row.trial == 1
+
+
+def test_a_limit_counts_a_sweep_once_and_all_its_trials_are_looked_at() -> None:
+    sweep_of_three()
+    recorded("line/after", started=at(5))
+    rows = list_runs(limit=2, trials=False)
+    assert [row.trials for row in rows] == [None, 3]
+
+
+def test_a_sweep_with_a_running_trial_runs() -> None:
+    trials = sweep_of_three()
+    trials[2].status = "running"
+    trials[2].process = Process.current()
+    trials[2].save()
+    assert list_runs(trials=False)[0].status == "running"
+
+
+def test_a_sweep_of_which_nothing_is_done_shows_its_newest_trial() -> None:
+    for trial in range(2):
+        recorded(f"s/{trial}", status="failed", sweep="s", trial=trial, started=at(trial + 1))
+    (row,) = list_runs(trials=False)
+    assert (row.trial, row.status, row.trials) == (1, "failed", 2)
+
+
+def test_every_trial_is_a_row_where_trials_are_asked_for() -> None:
+    sweep_of_three()
+    assert [row.trial for row in list_runs()] == [2, 1, 0, None]
+
+
+def test_the_command_groups_trials_unless_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep_of_three()
+    assert main(["runs"]) == 0
+    told = capsys.readouterr().out
+    assert "best of 3 trials of sweeps/s" in told
+    assert "ndcg@10 0.600 on validation" in told
+    assert main(["runs", "--trials"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"trial {number}" in told for number in range(3))

@@ -1,14 +1,23 @@
-"""`hft runs`: the runs of the current folder, newest first; and what a tracking store missed, pushed."""
+"""`hft runs`: the runs of the current folder, newest first, or their iterations; what a store missed; old models."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from hft.errors import ConfigError
+
 if TYPE_CHECKING:
     from hft.experiments import RunRow
 
-_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "yellow", "broken": "red"}
+_STYLES = {
+    "done": "green",
+    "running": "cyan",
+    "pruned": "dim",
+    "failed": "red",
+    "interrupted": "yellow",
+    "broken": "red",
+}
 
 _WIDTH_OF_A_FILE = 200  # characters a line where nobody watches; no line is wrapped there
 _INDENT = "  "
@@ -20,16 +29,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outputs", metavar="DIR", default="outputs", help="where runs land (default: outputs)")
     parser.add_argument("--limit", metavar="N", type=_count, default=20, help="show at most N; 0: all (default: 20)")
     parser.add_argument("--json", action="store_true", help="print the runs as JSON")
-    parser.add_argument("--sync", action="store_true", help="push to the tracking store what it missed while away")
+    parser.add_argument("--trials", action="store_true", help="a row for each trial of a sweep, not one for all")
+    views = parser.add_mutually_exclusive_group()
+    views.add_argument("--tree", action="store_true", help="the iterations of each method, and how the metric moved")
+    views.add_argument("--sync", action="store_true", help="push to the tracking store what it missed while away")
+    views.add_argument(
+        "--prune", metavar="keep=N", help="remove the models of all but the last N iterations; never a champion's"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="with --prune: only show what would be removed")
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, or push; 1 where something could not be pushed."""
+    """List, push or remove; 1 where something could not be pushed."""
+    if args.dry_run and args.prune is None:
+        raise ConfigError("--dry-run: goes with --prune keep=N only, which is the one thing here that removes files.")
     if args.sync:
         return _sync(args)
+    if args.tree:
+        from hft.cli.runs_tree import show_tree
+
+        return show_tree(args.outputs, as_json=args.json)
+    if args.prune is not None:
+        from hft.cli.runs_prune import prune
+
+        return prune(args.outputs, args.prune, dry_run=args.dry_run, as_json=args.json)
     from hft.experiments import list_runs
 
-    rows = list_runs(args.outputs, args.limit or None)
+    rows = list_runs(args.outputs, args.limit or None, trials=args.trials)
     if args.json:
         _print_json([_as_dict(row) for row in rows])
     elif rows:
@@ -40,23 +66,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sync(args: argparse.Namespace) -> int:
-    from hft.experiments import sync
+    from hft.experiments import sync, sync_sweeps
 
-    outcomes = sync(args.outputs)
+    # A sweep first: its trials become its children.
+    sweeps = [(None, str(outcome.folder), outcome.problem) for outcome in sync_sweeps(args.outputs)]
+    runs = [(pushed.record.run_id, str(pushed.record.folder), pushed.problem) for pushed in sync(args.outputs)]
+    outcomes = [*sweeps, *runs]
     if args.json:
-        _print_json(
-            [
-                {"run_id": outcome.record.run_id, "folder": str(outcome.record.folder), "problem": outcome.problem}
-                for outcome in outcomes
-            ]
-        )
+        names = ("run_id", "folder", "problem")
+        _print_json([dict(zip(names, outcome, strict=True)) for outcome in outcomes])
     else:
-        for outcome in outcomes:
-            told = "pushed" if outcome.problem is None else f"not pushed: {outcome.problem}"
-            print(f"{outcome.record.run_id[:8]}  {outcome.record.folder}  {told}")
+        for run_id, folder, problem in outcomes:
+            told = "pushed" if problem is None else f"not pushed: {problem}"
+            print(f"{(run_id or 'sweep')[:8]:<8}  {folder}  {told}")
         if not outcomes:
             print(f"Nothing to push: no run under {args.outputs} is pending.")
-    return 0 if all(outcome.problem is None for outcome in outcomes) else 1
+    return 0 if all(problem is None for _, _, problem in outcomes) else 1
 
 
 def _print_table(rows: list[RunRow]) -> None:
@@ -98,7 +123,10 @@ def _origin(row: RunRow, width: int) -> str:
         folder = folder.relative_to(Path.cwd())
     repeats = f"repeats {row.reproduces[:8]}" if row.reproduces else ""
     overrides = " ".join(line for line in row.overrides if not (row.name and line.startswith("run_name=")))
-    parts = [_INDENT + (row.name or ""), repeats, overrides, str(folder)]
+    best = f"trial {row.trial}" if row.sweep else ""
+    if row.trials is not None:
+        best = f"best of {row.trials} trials of {row.sweep}"
+    parts = [_INDENT + (row.name or ""), " ".join(filter(None, (best, repeats))), overrides, str(folder)]
     room = width - sum(len(part) + 2 for part in parts if part.strip() and part is not overrides) - 2
     if len(overrides) > room:
         parts[2] = f"{overrides[: max(room - 3, _SHORTEST_OVERRIDES)]}..."
@@ -112,8 +140,10 @@ def _moment(started: str) -> str:
 
 
 def _values(row: RunRow) -> str:
-    if row.tuned is None or row.metric is None:
+    if row.metric is None:
         return ""
+    if row.tuned is None:
+        return "" if row.validation is None else f"{row.metric} {row.validation:.3f} on validation"
     before = "" if row.start is None else f"{row.start:.3f} -> "
     return f"{row.metric} {before}{row.tuned:.3f}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.experiments.plain import flatten
-from hft.experiments.tracked_result import metric_name, param_name
+from hft.experiments.tracked_result import LONGEST_PARAM, metric_name, param_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,7 +19,6 @@ PARENT_TAG = "mlflow.parentRunId"
 # MLflow's limits on one request.
 _METRICS_A_BATCH = 1000
 _PARAMS_A_BATCH = 100
-_LONGEST_PARAM = 6000
 _LONGEST_NAME = 250
 
 
@@ -124,7 +123,7 @@ def _log_params(client: MlflowClient, mlflow_run_id: str, config: Mapping[str, A
 
     params = []
     for key, value in flatten(config).items():
-        name, text = param_name(key), json.dumps(value)[:_LONGEST_PARAM]
+        name, text = param_name(key), json.dumps(value)[:LONGEST_PARAM]
         if name not in known and len(name) <= _LONGEST_NAME:
             params.append(Param(name, text))
     for batch in _batches(params, _PARAMS_A_BATCH):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RUN_ID_TAG = "hft.run_id"
+LONGEST_PARAM = 6000  # MLflow's limit
 CHOICES_TAG = "hft.choices"  # options of the config groups, as JSON
 _REFUSED_IN_NAMES = re.compile(r"[^\w\-. :/]")
 
@@ -74,19 +75,17 @@ def past_run(run: Run, metric: str) -> PastRun | None:
     if RUN_ID_TAG not in tags or value is None or not math.isfinite(value):
         return None
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="microseconds")
-    try:
-        config = _nested({key: json.loads(text) for key, text in run.data.params.items()})
-        choices = json.loads(tags.get(CHOICES_TAG, "{}"))
-    except ValueError as error:
-        raise DataError(f"MLflow run {run.info.run_id}: its params are not those of hft: {error}.") from error
+    where = f"MLflow run {run.info.run_id}"
+    params = {key: _parsed(text, f"{where}: {key}") for key, text in run.data.params.items() if not _is_cut(text)}
+    choices = _parsed(tags.get(CHOICES_TAG, "{}"), f"{where}: tag {CHOICES_TAG}")
     return PastRun(
         mlflow_run_id=str(run.info.run_id),
         run_id=tags[RUN_ID_TAG],
         started=started.replace("+00:00", "Z"),
         value=value,
         start=metrics.get(metric_name(f"validation_{metric}_start")),
-        config=config,
-        choices=choices,
+        config=_nested(params),
+        choices=choices if isinstance(choices, dict) else {},
         data_hash=tags.get("hft.data_hash"),
     )
 
@@ -133,6 +132,18 @@ def typed_params(run: Run) -> FineTuningParams:
             f"MLflow run {run.info.run_id}: its params are not valid FineTuningParams: {error}. "
             "They were changed in the store, or another version of hft wrote them."
         ) from error
+
+
+def _is_cut(text: str) -> bool:
+    """Whether the value was too long for the store, so that a part of it is there."""
+    return len(text) >= LONGEST_PARAM
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{where}: found {text[:80]!r}, which is no value as hft writes it: {error}.") from error
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
