@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -13,6 +15,7 @@ from hft.search.engines import make_engine
 from hft.search.engines.options import OPTIONS
 from hft.search.settings import ALGORITHMS, SearchSettings
 from hft.search.space import SearchSpace
+from hft.search.specs import Choice, Integer, Parameter, Uniform
 from hft.search.trial import Outcome
 
 SPACE = SearchSpace.parse({"x": {"low": 0.0, "high": 1.0}, "y": {"low": 0.0, "high": 1.0}, "z": ["a", "b"]})
@@ -106,3 +109,43 @@ def test_optuna_speaks_as_before_to_an_application_that_uses_it():
 def test_an_unknown_engine_is_our_own_mistake():
     with pytest.raises(ValueError, match="no engine 'nevergrad'"):
         make_engine("nevergrad", SPACE, SearchSettings())
+
+
+@pytest.mark.parametrize(("engine", "algorithm"), [("hyperopt", "tpe"), ("optuna", "tpe"), ("optuna", "grid")])
+def test_a_space_without_parameters_is_no_search(engine, algorithm):
+    with pytest.raises(ConfigError, match=r"search\.space: nothing is left to search"):
+        make_engine(engine, SearchSpace(()), SearchSettings(algorithm=algorithm))
+
+
+def test_an_enumeration_of_nothing_is_one_point():
+    proposing = make_engine("exhaustive", SearchSpace(()), SearchSettings())
+    assert [proposing.ask(number) for number in range(2)] == [{}, None]
+
+
+def test_no_engine_is_imported_before_it_is_made():
+    code = (
+        "import sys, hft.search.engines; "
+        "print([name for name in ('hyperopt', 'optuna', 'numpy', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("engine", ["hyperopt", "optuna"])
+def test_contradicting_conditions_and_extreme_ranges_are_searched(engine):
+    conditional = SearchSpace(
+        (
+            Parameter("a", Choice((1, 2))),
+            Parameter("b", Choice((1, 2)), {"a": (1,)}),
+            Parameter("never", Uniform(0.0, 1.0), {"a": (2,), "b": (1,)}),
+            Parameter("many", Integer(0, 10**9)),
+            Parameter("tiny", Uniform(0.0, 1e-12)),
+            Parameter("huge", Uniform(-1e100, 1e100)),
+        )
+    )
+    proposing = make_engine(engine, conditional, SearchSettings())
+    for number in range(40):
+        params = proposing.ask(number) or {}
+        assert conditional.contains(params)
+        assert "never" not in params
+        proposing.tell(number, Outcome("done", (float(number % 9),)))

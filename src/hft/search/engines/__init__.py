@@ -21,12 +21,20 @@ def make_engine(name: str, space: SearchSpace, settings: SearchSettings) -> Engi
         settings: algorithm and its options, seed, metrics, directions, trials at a time.
 
     Raises:
-        ConfigError: search.algorithm, search.algorithm_options or search.metric is not for this engine or this space.
+        ConfigError: search.algorithm, search.algorithm_options or search.metric is not for this engine or this space;
+            a search of a space without parameters (an enumeration has one point there).
     """
     if name == "exhaustive":
         from hft.search.engines.exhaustive_engine import ExhaustiveEngine
 
         return ExhaustiveEngine(space)
+    if not space.parameters:
+        from hft.errors import ConfigError
+
+        raise ConfigError(
+            "search.space: nothing is left to search, every parameter is fixed; leave one to the search, "
+            "or run without -m for a single run"
+        )
     if name == "hyperopt":
         from hft.search.engines.hyperopt_engine import HyperoptEngine
 
