@@ -115,6 +115,10 @@ class SmallRun:
     def log(self, row: Mapping[str, float]) -> None:
         self.rows.append(dict(row))
 
+    def first_validation(self, validator: Any, model: Any) -> dict[str, float]:
+        found: dict[str, float] = validator(model)
+        return found
+
     def progress_callbacks(self) -> list[pl.Callback]:
         return self.callbacks
 

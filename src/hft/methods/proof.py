@@ -150,9 +150,12 @@ def validation_report(
 ) -> Report:
     """Compares the starting and the kept weights on validation alone, for a trial of a search. Test is not read.
 
+    It holds the main metric only: intervals are drawn, and a search makes many trials.
+
     Args: as of `build_report`.
     """
-    compared = _without_p(_compared(*validation, _ranking_names(settings, main_metric), seed))
+    _ranking_names(settings, main_metric)
+    compared = _without_p(_compared(*validation, [main_metric], seed))
     return Report(
         main_metric=main_metric,
         direction=direction,

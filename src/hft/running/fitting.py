@@ -52,7 +52,7 @@ def fit(
     """
     assert module.validator is not None
     sampler = _sampler(module)
-    first = module.validator(module.model)
+    first = run.first_validation(module.validator, module.model)
     if checkpoint is None:
         run.log({"step": 0, "epoch": 0, "inputs": 0, **first})
     monitor = f"validation_{method.main_metric}"

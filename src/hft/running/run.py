@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hft.data import RankingData
     from hft.methods import FineTuningMethod
     from hft.metrics import Report
+    from hft.training import Validator
 
 # What a search trial has to say, in its folder.
 LOG_NAME = "output.log"
@@ -197,6 +198,11 @@ class Run:
                 start=start,
                 progress=progress,
             )
+
+    def first_validation(self, validator: Validator, model: Any) -> dict[str, float]:
+        """The starting model's validation; trials of one start share its vectors."""
+        device = (self.accelerator, self.precision)
+        return validator(model, vectors=self._start.validation_vectors(validator, model, *device))
 
     def progress_callbacks(self) -> list[pl.Callback]:
         """A bar over the training steps, where one is wanted."""

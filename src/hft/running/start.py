@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from hft.running.assembly import data_options, load_start, parent_of
-from hft.running.shared import copy_of_model, key_of, shared_parts
+from hft.running.shared import copy_of_model, is_copy, key_of, shared_parts, spare_what_stays
 from hft.running.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from hft.data import RankingData
     from hft.methods import FineTuningMethod
+    from hft.training import Validator
+    from hft.training.evaluation import Vectors
 
 
 class Start:
@@ -35,6 +38,7 @@ class Start:
         self.surroundings = surroundings
         self.shares = shares
         self.parent: str | None = None
+        self._pristine: Any = None
 
     def data(self, method: FineTuningMethod, quarantine: Path) -> RankingData:
         """The data of the config, ready for training and evaluation.
@@ -61,13 +65,31 @@ class Start:
         self.surroundings.seed_everything()
         model = self._part("model", self._model_key, lambda: load_start(self.config, parent))
         if self.shares:
-            model = copy_of_model(model)
+            spare_what_stays()
+            self._pristine, model = model, copy_of_model(model)
         self.surroundings.seed_everything()
         return model
 
     def tokens(self, method: FineTuningMethod, model: Any, data: RankingData) -> Any:
         """The texts of the data as the model's tokens."""
         return self._part("tokens", self._data_key + self._model_key, lambda: method.tokenize(model, data))
+
+    def validation_vectors(
+        self, validator: Validator, model: Any, *computed_with: str
+    ) -> tuple[Vectors, Vectors] | None:
+        """The starting model's vectors for validation, where trials may share them; None: they may not.
+
+        Args:
+            validator: of the run.
+            model: as training begins with it; one that a technique has added to or changed is a trial's own.
+            computed_with: device and precision.
+        """
+        if self._pristine is None or not is_copy(model, self._pristine):
+            return None
+        rows = hashlib.sha256(validator.evaluator.item_rows.tobytes()).hexdigest()
+        key = "".join((self._data_key, self._model_key, rows, *computed_with))
+        found: tuple[Vectors, Vectors] = self._part("vectors", key, lambda: validator.vectors(model))
+        return found
 
     @property
     def _data_key(self) -> str:

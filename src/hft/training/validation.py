@@ -62,10 +62,22 @@ class Validator:
         self.latest: Evaluation | None = None
         self.best: Evaluation | None = None
 
-    def __call__(self, model: Any, progress: Progress | None = None) -> dict[str, float]:
-        """Means over the split, named `validation_loss`, `validation_ndcg@10`, ... The first call is the start."""
+    def vectors(self, model: Any, progress: Progress | None = None) -> tuple[Vectors, Vectors]:
+        """A model's vectors of the split's queries and of all items that a validation looks at."""
         with inference(model, self.precision):
-            queries, items = self.evaluator.vectors(model, progress)
+            return self.evaluator.vectors(model, progress)
+
+    def __call__(
+        self, model: Any, progress: Progress | None = None, vectors: tuple[Vectors, Vectors] | None = None
+    ) -> dict[str, float]:
+        """Means over the split, named `validation_loss`, `validation_ndcg@10`, ... The first call is the start.
+
+        Args:
+            model: to validate.
+            progress: takes how many more texts are embedded.
+            vectors: the model's, where they are known; None embeds the texts.
+        """
+        queries, items = vectors or self.vectors(model, progress)
         with torch.no_grad():
             evaluation = self.evaluator.evaluate(queries, items, self.start)
             values = {**self._loss(queries, items), **evaluation.means()}
