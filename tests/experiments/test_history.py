@@ -14,7 +14,9 @@ import hft.experiments.pruning_models
 from hft.cli import main
 from hft.experiments import RunRecord
 from hft.experiments.history import IterationRow, Significance, history
+from hft.experiments.iterations import resolve_iteration
 from hft.experiments.process import Process
+from hft.experiments.registry import Champions
 from hft.experiments.store import TrackingError
 
 HIGH, LOW = [0.9, 0.8, 0.95, 0.7, 0.85, 0.9, 0.8, 0.9], [0.1, 0.2, 0.15, 0.3, 0.1, 0.2, 0.25, 0.1]
@@ -240,3 +242,18 @@ def test_where_nobody_knows_the_champions_nothing_is_removed(
 def test_a_dry_run_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--dry-run"]) == 2
     assert "--prune" in capsys.readouterr().err
+
+
+def test_champions_of_a_real_store_are_marked_kept_and_started_from(
+    local_store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [*three_iterations(), recorded("d", iteration="3", batch="4", started=at(5))]
+    champions = Champions(local_store)
+    for record in records[:3]:
+        champions.promote(record, expected=champions.champion("line"), is_best=True)
+    assert [row.is_champion for row in rows_of()] == [False, False, True, False]
+    config = {"method": {"meta": {"name": "line"}}, "iteration": {"name": None, "start_from": "auto"}}
+    assert resolve_iteration(config).start_from == records[2].run_id
+    assert main(["runs", "--prune", "keep=1"]) == 0
+    assert models() == {"b", "c", "d"}
+    assert "outputs/a" in capsys.readouterr().out

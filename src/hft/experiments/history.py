@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from hft.errors import DataError, HftError
-from hft.experiments.champions import champion_of
+from hft.experiments.champions import champion_of, store_uri
 from hft.experiments.iterations import Iteration, iterations, read_records, validation_value
 from hft.experiments.run_record import RunRecord
 from hft.experiments.side_by_side import Values, paired_values
+from hft.experiments.store import absolute_uri
 
 
 @dataclass(frozen=True)
@@ -86,21 +88,19 @@ class IterationRow:
     champion: str | None = None
 
 
-def history(
-    outputs: str | os.PathLike[str], paired_test: PairedTest, uri: str | None = None
-) -> tuple[list[IterationRow], list[str]]:
+def history(outputs: str | os.PathLike[str], paired_test: PairedTest) -> tuple[list[IterationRow], list[str]]:
     """All iterations under `outputs`, by method, parents before their children.
 
     Args:
         outputs: where runs land.
         paired_test: of two models' values a query.
-        uri: of the store that knows the champions; None: as `champion_of` finds it.
 
     Returns:
         the rows, and what could not be asked or read, in words.
     """
-    found = iterations(read_records(outputs))
-    champions, notes = _champions({one.method for one in found}, outputs, uri)
+    records = read_records(outputs)
+    found = iterations(records)
+    champions, notes = _champions({one.method for one in found}, outputs, stores_of(records, outputs))
     by_run = {record.run_id: one for one in found for record in one.records}
     rows = []
     for one in found:
@@ -112,10 +112,21 @@ def history(
     return rows, notes
 
 
-def _champions(methods: set[str], outputs: str | os.PathLike[str], uri: str | None) -> tuple[dict[str, str], list[str]]:
-    """Id of the champion's run by method."""
-    champions, notes = {}, []
-    for method in sorted(methods):
+def stores_of(records: Iterable[RunRecord], outputs: str | os.PathLike[str]) -> list[str]:
+    """Addresses of the stores that may know champions of these runs: the one that `hft promote` asks first."""
+    tracked = sorted({absolute_uri(record.tracking.uri) for record in records if record.tracking.uri is not None})
+    return list(dict.fromkeys([store_uri(outputs), *tracked]))
+
+
+def _champions(
+    methods: set[str], outputs: str | os.PathLike[str], stores: list[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Id of the champion's run by method, of the first store that knows one."""
+    champions: dict[str, str] = {}
+    notes = []
+    for method, uri in itertools.product(sorted(methods), stores):
+        if method in champions:
+            continue
         try:
             champion = champion_of(method, outputs, uri)
         except HftError as error:

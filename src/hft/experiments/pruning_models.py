@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hft.errors import ConfigError
 from hft.experiments.champions import protected_run_ids
+from hft.experiments.history import stores_of
 from hft.experiments.iterations import Iteration, iterations, read_records
 from hft.experiments.run_folder import CHECKPOINTS_NAME, MODEL_NAME
 from hft.experiments.run_record import RunRecord
@@ -50,7 +51,7 @@ def iterations_to_keep(text: str) -> int:
     return int(found.group(1))
 
 
-def models_to_remove(outputs: str | os.PathLike[str], keep: int, uri: str | None = None) -> list[Removal]:
+def models_to_remove(outputs: str | os.PathLike[str], keep: int) -> list[Removal]:
     """Models and checkpoints of all but the last `keep` iterations of each method, by their beginning.
 
     Never those of a champion, its predecessor or the best champion ever, of a run that may still be running, or of one
@@ -59,11 +60,9 @@ def models_to_remove(outputs: str | os.PathLike[str], keep: int, uri: str | None
     Args:
         outputs: where runs land.
         keep: iterations of each method.
-        uri: of the store that knows the champions; None: every store that a run is tracked in, and the one that
-            `hft promote` asks.
 
     Raises:
-        TrackingError: the store is away, so that nobody knows the champions: nothing may be removed.
+        TrackingError: a store that may know champions is away, so that nothing may be removed.
     """
     records = read_records(outputs)
     found = iterations(records)
@@ -73,9 +72,8 @@ def models_to_remove(outputs: str | os.PathLike[str], keep: int, uri: str | None
     old = {(one.method, one.name) for group in by_method.values() for one in group[:-keep]}
     if not old:
         return []
-    stores = {uri} if uri is not None else {None, *(record.tracking.uri for record in records)}
     protected = {record.parent for record in records if record.status_now == "running" and record.parent is not None}
-    for store in sorted(stores, key=str):
+    for store in stores_of(records, outputs):
         protected |= protected_run_ids(outputs, store)
     return [removal for record in records if (removal := _removal(record, old, protected)) is not None]
 
