@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from hft.search.slots import available_cores, slot_environment, visible_gpus
-from hft.search.workers import WorkerDied
+from hft.search.worker_handle import WorkerDied
 
 
 def test_cores_are_divided_and_never_none():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.errors import HftError
 from hft.search.trial import Outcome, TrialPruned
 
 if TYPE_CHECKING:
@@ -87,14 +88,26 @@ def outcome_of_value(value: Any, expected: Expected, *, folder: str | None = Non
 
 
 def keep_traceback(outcome: Outcome) -> None:
-    """Write the traceback of a failed trial into its folder, where there are both."""
+    """Write the traceback of a failed trial into its folder, and let go of what its frames hold (a model, say).
+
+    A user's slip (an HftError) has its message and needs no traceback.
+    """
     error = outcome.error
-    if outcome.state != "failed" or error is None or error.__traceback__ is None or outcome.folder is None:
+    if outcome.state != "failed" or error is None or error.__traceback__ is None:
         return
+    if outcome.folder is not None and not isinstance(error, HftError):
+        _write_traceback(error, Path(outcome.folder))
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+
+
+def _write_traceback(error: BaseException, folder: Path) -> None:
     # The trial has failed already; a disk that refuses is told by the journal's next line.
     with contextlib.suppress(OSError):
         text = "".join(traceback.format_exception(error))
-        (Path(outcome.folder) / TRACEBACK).write_text(text, encoding="utf-8", newline="\n")
+        (folder / TRACEBACK).write_text(text, encoding="utf-8", newline="\n")
 
 
 def error_of_job(job: JobReturn) -> BaseException:

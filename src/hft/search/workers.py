@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import sys
-import threading
+import logging
+import pickle
 import time
-from collections.abc import Iterator, Sequence
-from multiprocessing import connection, get_context
-from multiprocessing.context import SpawnProcess
+from collections.abc import Sequence
+from multiprocessing import connection
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError, TrainingError
 from hft.search.launcher import Finished
 from hft.search.slots import slot_environment, visible_gpus
 from hft.search.trial import Outcome
-from hft.search.worker_process import FINISHED, UNUSABLE, Work, serve
+from hft.search.worker_handle import WorkerDied, WorkerProcess
+from hft.search.worker_process import Work
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
+
+log = logging.getLogger(__name__)
 
 # In the sweep's folder: what workers write outside of any trial. Removed if it is empty in the end.
 WORKER_LOG = "workers.log"
@@ -31,30 +30,6 @@ WORKER_LOG = "workers.log"
 _LOOK_SECONDS = 1.0
 # What a job has to clean up after Ctrl-C before it is killed.
 _GRACE_SECONDS = 5.0
-
-
-class WorkerDied:
-    """A worker process ended in the middle of a job.
-
-    Args:
-        exitcode: as `multiprocessing` has it, the negative number of the signal that killed it.
-    """
-
-    def __init__(self, exitcode: int | None) -> None:
-        """Keep how it ended."""
-        self.exitcode = exitcode
-
-    @property
-    def reason(self) -> str:
-        """How, in words."""
-        if self.exitcode is None or self.exitcode >= 0:
-            return f"the worker process ended with exit status {self.exitcode} in the middle of the trial"
-        try:
-            name = signal.Signals(-self.exitcode).name
-        except ValueError:
-            name = f"signal {-self.exitcode}"
-        hint = " (by hand, or because memory ran out)" if name == "SIGKILL" else ""
-        return f"the worker process was killed by {name}{hint}"
 
 
 class WorkerSlots:
@@ -75,7 +50,7 @@ class WorkerSlots:
         self._work = _pickled(work)
         self._log = folder / WORKER_LOG
         self._gpus = visible_gpus()
-        self._workers: list[_Worker | None] = [None] * slots
+        self._workers: list[WorkerProcess | None] = [None] * slots
 
     def start(self, number: int, overrides: Sequence[str]) -> None:
         """Give a job to a free slot's worker."""
@@ -85,7 +60,7 @@ class WorkerSlots:
             return
         if worker is not None:
             worker.kill()
-        fresh = _Worker(self._work, slot_environment(slot, self.slots, self._gpus), self._log)
+        fresh = WorkerProcess(self._work, slot_environment(slot, self.slots, self._gpus), self._log)
         self._workers[slot] = fresh
         if not fresh.give(number, overrides):
             fresh.number = number
@@ -140,8 +115,6 @@ class WorkerLauncher:
 
     def wait(self, timeout: float | None = None) -> list[Finished]:
         """Trials that have ended; a worker's death is a failed one."""
-        import pickle
-
         finished = []
         for number, end in self._slots.wait(timeout):
             seconds = time.monotonic() - self._started.pop(number)
@@ -158,100 +131,38 @@ class WorkerLauncher:
 
 
 def launch_in_workers(slots: WorkerSlots, batch: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-    """Run a batch of jobs, as Hydra's `launch` does: their returns in order.
+    """Run a batch of jobs, as Hydra's `launch` does: their returns in order. A job whose worker died, or that could
+    not be run, has failed.
 
     Args:
-        slots: workers whose work has no metrics.
+        slots: workers whose work expects nothing.
         batch: overrides of each job.
         first: number of the first.
-
-    Raises:
-        TrainingError: a worker died.
     """
-    import pickle
-
     waiting = [(first + index, overrides) for index, overrides in enumerate(batch)]
-    returns: dict[int, Any] = {}
+    returns: dict[int, JobReturn] = {}
     running = 0
     while waiting or running:
         while waiting and running < slots.slots:
-            slots.start(*waiting.pop(0))
+            number, overrides = waiting.pop(0)
+            log.info("\t#%d : %s", number, " ".join(overrides))
+            slots.start(number, overrides)
             running += 1
         for number, end in slots.wait():
             running -= 1
-            if isinstance(end, WorkerDied):
-                raise TrainingError(f"job {number}: {end.reason}")
-            returns[number] = pickle.loads(end)
-            if isinstance(returns[number], BaseException):
-                raise returns[number]
+            returns[number] = _as_return(number, end, batch[number - first])
     return [returns[number] for number in sorted(returns)]
 
 
-class _Worker:
-    """One process and its pipe."""
+def _as_return(number: int, end: bytes | WorkerDied, overrides: Sequence[str]) -> JobReturn:
+    from hydra.core.utils import JobReturn, JobStatus
 
-    def __init__(self, work: bytes, environment: dict[str, str], log: Path) -> None:
-        context = get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.number: int | None = None
-        self.process: SpawnProcess = context.Process(
-            target=serve, args=(theirs, work, environment, str(log), os.getpid()), name="sweep worker"
-        )
-        with _interrupts_held_back(), _without_main_module():
-            self.process.start()
-        theirs.close()
-
-    @property
-    def sources(self) -> list[Any]:
-        """What becomes ready when there is something to hear."""
-        return [self.connection, self.process.sentinel]
-
-    def give(self, number: int, overrides: Sequence[str]) -> bool:
-        """Send a job; False: the process is gone."""
-        if not self.process.is_alive():
-            return False
-        try:
-            self.connection.send((number, list(overrides)))
-        except OSError:
-            return False
-        self.number = number
-        return True
-
-    def ended(self) -> list[tuple[int, bytes | WorkerDied]]:
-        """The job, if it has ended."""
-        lives = self.process.is_alive()  # asked first: a last word may still be in the pipe of a dead process
-        number = self.number
-        assert number is not None
-        try:
-            while self.connection.poll():
-                kind, content = self.connection.recv()
-                if kind == UNUSABLE:
-                    raise TrainingError(_unusable(content))
-                if kind == FINISHED:
-                    self.number = None
-                    return [(number, content)]
-        except (EOFError, OSError):
-            lives = False
-        if lives:
-            return []
-        self.process.join(_LOOK_SECONDS)
-        self.number = None
-        return [(number, WorkerDied(self.process.exitcode))]
-
-    def stop(self) -> None:
-        """Tell it to end: an idle one ends at once, a busy one's job hears a KeyboardInterrupt."""
-        if self.number is None:
-            with contextlib.suppress(OSError):
-                self.connection.send(None)
-        else:
-            self.process.terminate()
-
-    def kill(self) -> None:
-        """End it whatever it does."""
-        if self.process.is_alive():
-            self.process.kill()
-        self.process.join()
-        self.connection.close()
+    came: Any = TrainingError(f"job {number}: {end.reason}") if isinstance(end, WorkerDied) else pickle.loads(end)
+    if isinstance(came, JobReturn):
+        return came
+    failed = JobReturn(overrides=list(overrides), status=JobStatus.FAILED)
+    failed.return_value = came
+    return failed
 
 
 def _pickled(work: Work) -> bytes:
@@ -264,39 +175,3 @@ def _pickled(work: Work) -> bytes:
             f"n_parallel: the job's function cannot be sent to worker processes ({type(error).__name__}: {error}). "
             "Define it in a module that the app's script imports, or say n_parallel=1."
         ) from error
-
-
-def _unusable(reason: str) -> str:
-    return (
-        f"n_parallel: a worker process cannot be prepared for the jobs: {reason}. "
-        f"{WORKER_LOG} in the sweep's folder has the whole error; n_parallel=1 does without workers."
-    )
-
-
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """A process that is started within the block begins with SIGINT held back, until it can handle it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_main_module = threading.Lock()
-
-
-@contextlib.contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Spawned processes would run the app's script once more; the jobs come by value and have no need of it, and a
-    script that calls its main function unguarded would start the app again."""
-    with _main_module:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = main

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
@@ -17,6 +20,18 @@ def test_hydra_discovers_both_sweepers_and_not_their_base():
     names = {plugin.__name__ for plugin in Plugins.instance().discover(Sweeper)}
     assert {"HftHyperoptSweeper", "HftOptunaSweeper"} <= names
     assert "EngineSweeper" not in names
+
+
+def test_the_plugins_import_nothing_of_weight_into_other_apps(tmp_path):
+    code = (
+        "import sys\n"
+        "from hydra.core.plugins import Plugins\n"
+        "Plugins.instance()\n"
+        "heavy = ('hft', 'numpy', 'optuna', 'hyperopt', 'pydantic', 'torch')\n"
+        "print([name for name in heavy if name in sys.modules], 'hydra_plugins.hft.optuna_sweeper' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "[] True\n", done.stderr
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", way) for way in WAYS])

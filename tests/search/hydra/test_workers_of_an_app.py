@@ -134,3 +134,10 @@ def test_other_launchers_run_trials_side_by_side(app, launcher):
         "edge=4.5",
     )
     assert [event["number"] for event in app.events()] == list(range(4))
+
+
+def test_in_an_enumeration_a_workers_death_fails_its_job_and_no_other(app):
+    done = app.run("-m", "hydra/sweeper=hft_optuna", "x=1,9,2", "trouble=killed", *PARALLEL, "hydra.sweep.dir=sweep")
+    assert done.returncode == 1
+    assert "job 1: the worker process was killed by SIGKILL" in done.stderr
+    assert (app.folder / "sweep/2/output.log").read_text() == "value 11.0\n"
