@@ -1,4 +1,4 @@
-"""Claim: a search that learns from the iteration before needs fewer evaluations to reach the same value.
+"""Claim: a search that learns from the iteration before needs no more evaluations to reach the same value, often fewer.
 
     OMP_NUM_THREADS=1 python benchmarks/warm_start.py [--seeds 10] [--cases branin hartmann6 adapter]
 

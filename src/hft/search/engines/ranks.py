@@ -11,7 +11,9 @@ def union_of_iterations(past: Sequence[float], present: Sequence[float]) -> tupl
     Past: rank / (n + 1) with ranks from 1 (van der Waerden's, without the normal quantile, which a method that looks at
     order only does not need). Present: (rank - 1) / m. So the best present trial comes before the whole past, whatever
     happened there: present evidence is never outnumbered, and a past that misleads is overruled after a few trials.
-    Measured against treating both alike: as many or fewer evaluations to the same value (benchmarks/warm_start.py).
+    Against scores that treat both alike this took fewer evaluations on a moved Hartmann function (24 seeds, medians
+    11 against 16 and 25 with Hyperopt, 33 against 40 and 49 with Optuna); on a moved Branin function no difference
+    could be told from noise.
     Equal losses share their mean rank.
 
     Args:
