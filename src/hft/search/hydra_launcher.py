@@ -94,7 +94,11 @@ class ThreadLauncher:
         self._running.clear()
 
     def _run(self, slot: int, number: int, overrides: list[str]) -> None:
-        outcome = launched(self._launches[slot], number, overrides, self._expected)
+        try:
+            outcome = launched(self._launches[slot], number, overrides, self._expected)
+        except KeyboardInterrupt as error:
+            # Of the job's process. Ctrl-C stops the sweep in the main thread, and then nobody asks for this.
+            outcome = outcome_of_error(error)
         # What comes from another process has no traceback, and what it refers to should not be kept alive.
         self._ended.put((slot, Finished(number, replace(outcome, error=None))))
 

@@ -62,7 +62,7 @@ def outcome_of_error(error: Any, *, folder: str | None = None, seconds: float = 
     """Pruned where the error says so, else failed, with the error's type and message as the reason."""
     if isinstance(error, TrialPruned):
         return Outcome("pruned", reason=str(error) or "pruned", folder=folder, seconds=seconds)
-    reason = _shortened(f"{type(error).__name__}: {error}")
+    reason = _shortened(f"{type(error).__name__}: {error}".removesuffix(": "))
     return Outcome("failed", reason=reason, folder=folder, seconds=seconds, error=error)
 
 
