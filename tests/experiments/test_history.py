@@ -75,6 +75,14 @@ def test_the_winner_is_tested_against_its_start_and_the_initial_model(monkeypatc
     assert third.against_initial is None  # it kept no values a query
 
 
+def test_a_run_on_a_part_of_the_data_wins_only_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    crown(monkeypatch)
+    part = recorded("part", value=0.9, changes={"data": {"batch_id": None, "limit_sessions": 10}})
+    assert rows_of()[0].winner == part.run_id
+    whole = recorded("whole", value=0.5)
+    assert rows_of()[0].winner == whole.run_id
+
+
 def test_only_common_queries_with_a_value_count(monkeypatch: pytest.MonkeyPatch) -> None:
     root = recorded(
         "a", started=at(1), per_query={"start": [0.1, 0.2, float("nan")], "tuned": [0, 0, 0]}, hashes=(1, 2, 3)

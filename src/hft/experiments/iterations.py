@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,12 @@ class Iteration:
 
         Runs on a part of the data (a fold, trainer=debug) count only where there is no other. None: there is no run.
         """
-        kept = [record for record in self.records if has_model(record)]
-        return best_of([record for record in kept if not _saw_a_part(record)]) or best_of(kept)
+        return _best_of_the_whole([record for record in self.records if has_model(record)])
 
     def winner(self) -> RunRecord | None:
         """What came of the iteration: the best of the runs that were measured on test, else of all that are done."""
         measured = [record for record in self.records if is_measured_on_test(record)]
-        return best_of(measured) or best_of(self.records)
+        return _best_of_the_whole(measured) or _best_of_the_whole(self.records)
 
 
 @dataclass(frozen=True)
@@ -263,6 +262,11 @@ def _require_usable(parent: RunRecord, method: str) -> None:
 
 def _method_of(config: Mapping[str, Any]) -> str:
     return str(((config.get("method") or {}).get("meta") or {}).get("name") or "?")
+
+
+def _best_of_the_whole(records: Sequence[RunRecord]) -> RunRecord | None:
+    """The best of the runs on all data; where there is none, of those on a part."""
+    return best_of([record for record in records if not _saw_a_part(record)]) or best_of(records)
 
 
 def _saw_a_part(record: RunRecord) -> bool:

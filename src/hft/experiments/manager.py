@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,9 +19,10 @@ from hft.experiments.store_requests import (
     PARENT_TAG,
     all_runs,
     begin_run,
+    download,
     find_or_make_experiment,
     log_rows,
-    move_up,
+    upload_once,
 )
 from hft.experiments.tracked_result import (
     RUN_ID_TAG,
@@ -33,7 +33,6 @@ from hft.experiments.tracked_result import (
     typed_params,
     value_of,
 )
-from hft.files import atomic_folder
 from hft.settings import FineTuningParams
 
 if TYPE_CHECKING:
@@ -197,22 +196,8 @@ class ExperimentsManager:
     def _upload_initial_model(self, fingerprint: str, save: Callable[[Path], object]) -> str:
         with self._calls() as client:
             experiment_id = self._experiment_id(client, INITIAL_MODELS)
-            known = client.search_runs(
-                [experiment_id],
-                f"tags.`{BASE_MODEL_TAG}` = '{fingerprint}' and tags.`{COMPLETE_TAG}` = 'true'",
-                max_results=1,
-            )
-            if known:
-                return str(known[0].info.run_id)
-            run = client.create_run(experiment_id, run_name=fingerprint[:12], tags={BASE_MODEL_TAG: fingerprint})
-            run_id = str(run.info.run_id)
-            with tempfile.TemporaryDirectory(prefix="hft-initial-") as scratch:
-                folder = Path(scratch) / MODEL_NAME
-                save(folder)
-                client.log_artifacts(run_id, str(folder), MODEL_NAME)
-            client.set_tag(run_id, COMPLETE_TAG, "true")
-            client.set_terminated(run_id, "FINISHED")
-        return run_id
+            tags = {BASE_MODEL_TAG: fingerprint}
+            return upload_once(client, experiment_id, tags, COMPLETE_TAG, save)
 
     def finished_runs(self, experiment: str, metric: str) -> list[TrackedResult]:
         """Runs of an experiment that ended well and have a value of `metric` that is a number, in any order.
@@ -305,9 +290,7 @@ class ExperimentsManager:
                     f"{self.uri}: the run {mlflow_run_id} has no artifact {needed!r}. "
                     "It was not uploaded (tracking.log_model=false), or was removed since."
                 )
-            with atomic_folder(destination) as folder:
-                source = client.download_artifacts(mlflow_run_id, "" if whole else needed, str(folder))
-                move_up(Path(source), folder)
+            download(client, mlflow_run_id, "" if whole else needed, destination)
         return destination
 
     @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.experiments.plain import flatten
+from hft.experiments.run_folder import MODEL_NAME
 from hft.experiments.tracked_result import LONGEST_PARAM, metric_name, param_name
+from hft.files import atomic_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -109,13 +112,45 @@ def all_runs(client: MlflowClient, experiment_ids: list[str], query: str) -> Ite
             return
 
 
-def move_up(source: Path, folder: Path) -> None:
-    """Moves what MLflow put into a subfolder of `folder` up into `folder` itself."""
-    if source.resolve() == folder.resolve():
-        return
-    for entry in list(source.iterdir()):
-        entry.rename(folder / entry.name)
-    source.rmdir()
+def upload_once(
+    client: MlflowClient, experiment_id: str, tags: Mapping[str, str], complete: str, save: Callable[[Path], object]
+) -> str:
+    """Uploads a model as the artifact of a run of its own, unless a run has it already.
+
+    Args:
+        client: of the store.
+        experiment_id: where.
+        tags: one, that no other model has.
+        complete: name of the tag that tells a whole upload from one that broke off.
+        save: writes the model into the folder that it is given; called only where it is needed.
+
+    Returns:
+        MLflow's id of the run.
+    """
+    ((name, value),) = tags.items()
+    query = f"tags.`{name}` = '{value}' and tags.`{complete}` = 'true'"
+    known = client.search_runs([experiment_id], query, max_results=1)
+    if known:
+        return str(known[0].info.run_id)
+    run_id = str(client.create_run(experiment_id, run_name=value[:12], tags=dict(tags)).info.run_id)
+    with tempfile.TemporaryDirectory(prefix="hft-initial-") as scratch:
+        folder = Path(scratch) / MODEL_NAME
+        save(folder)
+        client.log_artifacts(run_id, str(folder), MODEL_NAME)
+    client.set_tag(run_id, complete, "true")
+    client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def download(client: MlflowClient, mlflow_run_id: str, path: str, destination: Path) -> None:
+    """Downloads a folder of a run's artifacts, or all of them (""), into a folder that is there whole or not at all."""
+    with atomic_folder(destination) as folder:
+        source = Path(client.download_artifacts(mlflow_run_id, path, str(folder)))
+        if source.resolve() == folder.resolve():
+            return
+        for entry in list(source.iterdir()):  # MLflow put them into a subfolder
+            entry.rename(folder / entry.name)
+        source.rmdir()
 
 
 def _log_params(client: MlflowClient, mlflow_run_id: str, config: Mapping[str, Any], known: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from hft.experiments.sweep_tracking import SweepStatus, SweepTracking, load_swee
 
 Notify = Callable[[str], None]
 
-SWEEP_FILES = ("trials.csv", "optimization_results.yaml", "conf/winner/best.yaml", "report.json")
+SWEEP_FILES = ("trials.csv", "optimization_results.yaml", "summary.json", "conf/winner/best.yaml")
 
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "running": "RUNNING"}
 _SECONDS_BETWEEN_WRITES = 5.0
