@@ -40,6 +40,7 @@ class DataNode(Node):
     splitter: Target
     candidates: Literal["shown", "corpus"]
     batch_id: str | int | None = None
+    num_batches: Annotated[int, Field(ge=2)] | None = None
     max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     no_event_is_irrelevant: bool = False
     validation_pool: Annotated[int, Field(ge=1)] | None = None

@@ -1,4 +1,4 @@
-"""Taking one batch of clickstream."""
+"""Taking one batch of clickstream, and making batches of a log that has none."""
 
 from __future__ import annotations
 
@@ -7,12 +7,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hft.data.near_duplicates import query_keys, stable_fraction
 from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hft.data.inputs import FineTuningInputs
 
 _MOST_NAMED = 10
+
+
+def with_batches(inputs: FineTuningInputs, num_batches: int, noise_words: Sequence[str] = ()) -> FineTuningInputs:
+    """The same sessions with batch ids `0` to `num_batches - 1`, by a stable hash of the query: near-duplicate queries
+    are in one batch. To try iterations on a log that came as one.
+
+    Args:
+        inputs: all sessions.
+        num_batches: how many.
+        noise_words: words that do not tell two queries apart.
+
+    Raises:
+        DataError: the sessions have batch ids already.
+    """
+    if inputs.table.column("batch_id").null_count < len(inputs):
+        raise DataError(
+            "data.num_batches: the sessions have batch ids of their own. Take one of them (data.batch_id), and set "
+            "data.num_batches=null."
+        )
+    keys = query_keys(inputs.queries, noise_words)
+    numbers = [str(int(stable_fraction(f"batch:{key}") * num_batches)) for key in keys]
+    return inputs.replace(batch_id=numbers)
 
 
 def select_batch(inputs: FineTuningInputs, batch_id: str) -> FineTuningInputs:
@@ -30,7 +55,8 @@ def select_batch(inputs: FineTuningInputs, batch_id: str) -> FineTuningInputs:
         raise DataError(
             f"data.batch_id: {batch_id!r} was asked for, but no session carries a batch id. "
             f"Leave data.batch_id out, or name the field that holds it "
-            f"(for session files: data.source.fields.batch_id)."
+            f"(for session files: data.source.fields.batch_id). To try iterations on one log, make some: "
+            f"data.num_batches=3."
         )
     near = difflib.get_close_matches(batch_id, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from hft.data.batches import select_batch
+from hft.data.batches import select_batch, with_batches
 from hft.data.held_out import leaks, relevant_items, showable_items
 from hft.data.parts_of_train import LEFT_OUT, fold_assigned, shared_train
 from hft.data.pools import evaluation_pools
@@ -34,6 +34,7 @@ def prepare_ranking_data(
     *,
     candidates: Literal["shown", "corpus"],
     batch_id: str | int | None = None,
+    num_batches: Annotated[int, Field(ge=2)] | None = None,
     max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01,
     quarantine_path: Path | str | None = None,
     no_event_is_irrelevant: bool = False,
@@ -56,6 +57,7 @@ def prepare_ranking_data(
         splitter: what is held out.
         candidates: what evaluation ranks: `shown` lists, or a pool of the `corpus`.
         batch_id: take only the sessions of this batch of clickstream; None takes all.
+        num_batches: make so many batches of sessions that carry no batch id (see with_batches); None makes none.
         max_quarantined_share: share of a file's lines that may be malformed, 0..1 (see Quarantine).
         quarantine_path: where malformed lines are kept; None only counts them.
         no_event_is_irrelevant: flag sessions without an event as irrelevant. Of a source's own sessions, those whose
@@ -79,9 +81,10 @@ def prepare_ranking_data(
     started = time.perf_counter()
     with Quarantine(quarantine_path, max_quarantined_share) as quarantine:
         data = source.read(quarantine)
-    inputs = _chosen(data, batch_id, no_event_is_irrelevant)
-    assigned = splitter.assign(inputs, data.items)
     noise_words = tuple(getattr(splitter, "noise_words", ()))
+    inputs = data.inputs if num_batches is None else with_batches(data.inputs, num_batches, noise_words)
+    inputs = _chosen(inputs, data, batch_id, no_event_is_irrelevant)
+    assigned = splitter.assign(inputs, data.items)
     leaking = leaks(inputs, assigned, noise_words) & (not keep_seen_queries)
     dropped = Counter(data.dropped)
     dropped["sessions whose query is held out from their split"] += int(leaking.sum())
@@ -128,8 +131,10 @@ def _report(
     )
 
 
-def _chosen(data: SourceData, batch_id: str | int | None, no_event_is_irrelevant: bool) -> FineTuningInputs:
-    inputs = data.inputs if batch_id is None else select_batch(data.inputs, str(batch_id))
+def _chosen(
+    inputs: FineTuningInputs, data: SourceData, batch_id: str | int | None, no_event_is_irrelevant: bool
+) -> FineTuningInputs:
+    inputs = inputs if batch_id is None else select_batch(inputs, str(batch_id))
     inputs = _with_irrelevant(inputs, no_event_is_irrelevant)
     _require_evidence(inputs, data)
     return inputs

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omegaconf import DictConfig
+
 from hft.config.preflight import without_hydra
 from hft.errors import TrainingError
 from hft.experiments.sweep_run import SweepRun
@@ -60,9 +62,13 @@ def _proof(hydra: HydraSweep, state: SweepState, best: Trial, fixed: Sequence[st
     stages = state.settings.stages
     of_stage = stages[best.stage].overrides if stages else []
     overrides = [*fixed, *override_lines(best.params), *of_stage]
-    config = hydra.hydra_context.config_loader.load_sweep_config(hydra.config, overrides)
     folder = Path(best.folder) if best.folder else state.folder / str(best.number)
-    return measure_winner(folder, without_hydra(config), retrained=state.folder / "winner")
+    return measure_winner(folder, trial_config(hydra, overrides), retrained=state.folder / "winner")
+
+
+def trial_config(hydra: HydraSweep, overrides: Sequence[str]) -> DictConfig:
+    """The config of a trial from its overrides, without Hydra's own node."""
+    return without_hydra(hydra.hydra_context.config_loader.load_sweep_config(hydra.config, list(overrides)))
 
 
 def _print_proof(report: Report, state: SweepState, folder: Path) -> None:

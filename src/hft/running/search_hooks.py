@@ -7,8 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
 from hft.errors import DataError
+from hft.experiments.known_runs import KnownRuns
 from hft.experiments.sweep_run import SweepRun
+from hft.running.start import Start
+from hft.running.surroundings import Surroundings
 from hft.running.sweep_place import SUMMARY_NAME, write_summary
 from hft.search import Known, Params, SweepHooks, SweepState, Trial
 from hft.search.summary import summary_dict
@@ -72,18 +78,42 @@ class SameData(SweepHooks):
 
 
 class RecordedAnswers(SweepHooks):
-    """Answers parameters that an earlier run of the same iteration was trained with.
+    """Answers parameters that an earlier run of the same iteration was trained with, at no cost.
 
     Args:
-        find: takes the full overrides of a trial and gives what is on record, or None.
+        runs: of the iteration.
+        compose: gives a trial's config from its overrides.
+        parent: id of the run whose model every trial starts from; None: the initial model.
+        metrics: of the search.
         sweep_folder: whose own trials the loop answers itself.
     """
 
-    def __init__(self, find: Callable[[Sequence[str]], Known | None], sweep_folder: Path) -> None:
-        self._find, self._sweep_folder = find, sweep_folder
+    def __init__(
+        self,
+        runs: KnownRuns,
+        compose: Callable[[Sequence[str]], DictConfig],
+        *,
+        parent: str | None,
+        metrics: Sequence[str],
+        sweep_folder: Path,
+    ) -> None:
+        self._runs, self._compose, self._parent, self._metrics = runs, compose, parent, metrics
+        self._sweep_folder = sweep_folder
 
     def known(self, params: Params, overrides: Sequence[str]) -> Known | None:
         """A result of an earlier run, or None."""
-        known = self._find(overrides)
-        inside = known is not None and known.folder is not None and self._sweep_folder in Path(known.folder).parents
-        return None if inside else known
+        if not len(self._runs):
+            return None
+        config = self._compose(overrides)
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+        found = self._runs.find(
+            plain, metrics=self._metrics, parent=self._parent, data_hash=lambda: self._data_hash(config)
+        )
+        if found is None or self._sweep_folder in found.folder.absolute().parents:
+            return None
+        return Known(found.values, f"run {found.run_id[:8]}", str(found.folder.absolute()))
+
+    def _data_hash(self, config: DictConfig) -> str:
+        """The fingerprint of the data as they are now, not as a record says; the trials share what is read here."""
+        start = Start(config, Surroundings.of(config), shares=True)
+        return start.data(instantiate(config.method), self._sweep_folder / "quarantine.jsonl").fingerprint()

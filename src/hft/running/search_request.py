@@ -85,7 +85,7 @@ def search_request(
     plain = [override for override in parsed if not override.is_sweep_override()]
     space, notes = _without_fixed(space, plain)
     space, more = _without_idle(space, config, loader)
-    if not len(space):
+    if not len(space) and node.get("reuse") != "replay":
         raise ConfigError(
             "search.space: is empty, so that there is nothing to search. Name a space (hft train -m search=initial; "
             "options of the group search), or list values (hft train -m loss=infonce,prob_margin)."

@@ -10,10 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from hft.config.preflight import without_hydra
+from hft.experiments.known_runs import KnownRuns
 from hft.experiments.sweep_run import SweepRun
 from hft.running.enumerating import enumerate_jobs
-from hft.running.search_conclusion import conclude
-from hft.running.search_hooks import SameData, SummaryFile, TrackedSweep
+from hft.running.search_conclusion import conclude, trial_config
+from hft.running.search_hooks import RecordedAnswers, SameData, SummaryFile, TrackedSweep
 from hft.running.search_past import past_of
 from hft.running.search_request import SearchRequest, is_search, search_request
 from hft.running.sweep_place import SweepPlace, sweep_place
@@ -127,6 +128,7 @@ def _hooks(
     from hft.search.live_table import LiveTable
     from hft.search.result_files import ResultFiles
 
+    config = hydra.config
     facts = {
         "space": request.space.to_dict(),
         "settings": request.settings.model_dump(mode="json"),
@@ -135,6 +137,13 @@ def _hooks(
     return [
         SummaryFile(),
         SameData(),
+        RecordedAnswers(
+            KnownRuns(config.outputs, config.method.meta.name, place.iteration),
+            lambda overrides: trial_config(hydra, overrides),
+            parent=place.start_from,
+            metrics=request.settings.metric,
+            sweep_folder=place.folder,
+        ),
         KeepModels(),
         ResultFiles(request.groups, fixed),
         TrackedSweep(tracked, facts),
