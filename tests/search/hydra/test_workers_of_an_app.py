@@ -12,6 +12,7 @@ from running_apps import App, group_members, interrupt, wait_until
 
 SPACE = ["x=interval(-5,5)", "y=int(interval(0,10))"]
 PARALLEL = ["hydra.sweeper.n_parallel=2"]
+SLOW = ["steps=1", "seconds=0.2", "hydra.sweeper.pictures=false"]
 
 ONE_FILE = """
 import pickle
@@ -72,7 +73,7 @@ def test_a_workers_death_is_one_failed_trial(app, trouble, reason):
 
 
 def test_killed_at_any_moment_a_parallel_search_resumes_and_leaves_no_process(app):
-    command = ["hydra/sweeper=hft_hyperopt", *SPACE, *PARALLEL, "hydra.sweeper.max_evals=10", "steps=1", "seconds=0.1"]
+    command = ["hydra/sweeper=hft_hyperopt", *SPACE, *PARALLEL, "hydra.sweeper.max_evals=10", *SLOW]
     for done_before in (1, 4):
         process = app.start("-m", "hydra.sweep.dir=sweep", *command)
         assert wait_until(lambda most=done_before: len(app.events()) >= most)
@@ -89,7 +90,7 @@ def test_killed_at_any_moment_a_parallel_search_resumes_and_leaves_no_process(ap
 @pytest.mark.parametrize("n_parallel", [1, 2])
 def test_ctrl_c_ends_all_without_a_traceback_and_says_how_to_go_on(app, n_parallel):
     parallel = f"hydra.sweeper.n_parallel={n_parallel}"
-    command = ["hydra/sweeper=hft_hyperopt", *SPACE, parallel, "hydra.sweeper.max_evals=500", "steps=1", "seconds=0.3"]
+    command = ["hydra/sweeper=hft_hyperopt", *SPACE, parallel, "hydra.sweeper.max_evals=500", *SLOW]
     process = app.start("-m", *command)
     assert wait_until(lambda: any(app.folder.glob("multirun/*/*/1")))
     out, err = interrupt(process)
