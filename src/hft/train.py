@@ -53,8 +53,9 @@ def train(
     require_valid(config)
     from hydra.utils import instantiate
 
-    from hft.running import Run, drop_checkpoints, fit, on_device, params_of, parts_of, settings_of
+    from hft.running import Run, drop_checkpoints, fit, on_device, params_of, parts_of, settings_of, settled
 
+    config = settled(config)
     with Run(config, folder, choices=choices, overrides=overrides, trial=trial) as run:
         method = instantiate(config.method)
         params, settings = params_of(config), settings_of(config)

@@ -5,7 +5,7 @@ Of hft only train.py, evaluate.py and the command line know this room; it knows 
 
 from __future__ import annotations
 
-from hft.running.assembly import data_options, params_of, parts_of, settings_of, starting_model
+from hft.running.assembly import data_options, params_of, parts_of, settings_of, settled, starting_model
 from hft.running.fitting import drop_checkpoints, fit, on_device
 from hft.running.run import Run
 from hft.running.surroundings import Surroundings
@@ -27,6 +27,7 @@ __all__ = [
     "parts_of",
     "repeat_trial",
     "settings_of",
+    "settled",
     "starting_model",
     "train_trial",
     "trial_values",

@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     from hft.experiments import RunRecord
 
 
+def settled(config: DictConfig) -> DictConfig:
+    """The config with `iteration.start_from=auto` and `iteration.name=null` decided, so that the record says what was.
+
+    Raises:
+        RunNotFoundError, ConfigError: there is no run to start from.
+    """
+    if config.iteration.start_from != "auto" and config.iteration.name is not None:
+        return config
+    from hft.experiments.iterations import resolve_iteration
+
+    resolved = resolve_iteration(config)
+    own = config.copy()
+    OmegaConf.set_readonly(own, False)
+    own.iteration.name, own.iteration.start_from = resolved.name, resolved.start_from
+    return own
+
+
 def params_of(config: DictConfig) -> FineTuningParams:
     """The run's parameters, typed."""
     return FineTuningParams.model_validate(OmegaConf.to_container(config.params, resolve=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
@@ -12,10 +13,23 @@ from hft.running.sweep_place import SweepPlace
 from hft.search import Params
 
 
-def past_of(
-    config: DictConfig, request: SearchRequest, place: SweepPlace
-) -> tuple[list[Params], list[tuple[Params, float]]]:
-    """The parameters to begin with, and (params, gain) of trials to learn from.
+@dataclass(frozen=True)
+class Past:
+    """What a search begins with.
+
+    Args:
+        queue: parameters to try first.
+        observations: (params, gain) of trials to learn from.
+        notes: what could not be looked at.
+    """
+
+    queue: list[Params]
+    observations: list[tuple[Params, float]]
+    notes: tuple[str, ...] = ()
+
+
+def past_of(config: DictConfig, request: SearchRequest, place: SweepPlace) -> Past:
+    """What the search takes over, as `search.reuse` says.
 
     Args:
         config: of the search.
@@ -27,10 +41,10 @@ def past_of(
         DataError: a record of the past is not valid.
     """
     if place.details is not None:
-        queue = [dict(params) for params in place.details.get("queue", ())]
-        return queue, [(dict(params), float(gain)) for params, gain in place.details.get("observations", ())]
+        observations = [(dict(params), float(gain)) for params, gain in place.details.get("observations", ())]
+        return Past([dict(params) for params in place.details.get("queue", ())], observations)
     if request.reuse == "none":
-        return [], []
+        return Past([], [])
     if place.start_from is None:
         raise ConfigError(
             f"search.reuse={request.reuse}: needs a run to start from. Choose iteration=next, or name one: "
@@ -39,15 +53,14 @@ def past_of(
     from hft.experiments import find_run
     from hft.experiments.reuse import past_params
 
-    parent = find_run(place.start_from, config.outputs)
     keys = [parameter.key for parameter in request.space.parameters]
-    past = past_params(parent, config.outputs, keys, request.n_top_runs)
+    past = past_params(find_run(place.start_from, config.outputs), config.outputs, keys, request.n_top_runs)
     proposed = [past.starting, *past.top]
     if request.reuse == "replay":
-        return _distinct(proposed), []
+        return Past(_distinct(proposed), [], past.notes)
     # What the space of today does not have was not asked for: a warm start stays inside of it.
     inside = [active for params in proposed if request.space.contains(active := request.space.active(params))]
-    return _distinct(inside), list(past.observations)
+    return Past(_distinct(inside), list(past.observations), past.notes)
 
 
 def _distinct(sets: Sequence[Params]) -> list[Params]:

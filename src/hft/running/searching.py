@@ -15,7 +15,7 @@ from hft.experiments.sweep_run import SweepRun
 from hft.running.enumerating import enumerate_jobs
 from hft.running.search_conclusion import conclude, trial_config
 from hft.running.search_hooks import RecordedAnswers, SameData, SummaryFile, TrackedSweep
-from hft.running.search_past import past_of
+from hft.running.search_past import Past, past_of
 from hft.running.search_request import SearchRequest, is_search, search_request
 from hft.running.sweep_place import SweepPlace, sweep_place
 from hft.running.trial import sweep_name
@@ -51,8 +51,8 @@ def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
     request = search_request(config, hydra.parsed(arguments), hydra.hydra_context.config_loader, hydra.engine)
     place = sweep_place(config, request, hydra.engine)
     fixed = [*request.fixed, *_iteration_overrides(place)]
-    queue, observations = past_of(config, request, place)
-    for line in _opening_lines(request, place, hydra.engine, len(queue), len(observations)):
+    past = past_of(config, request, place)
+    for line in _opening_lines(request, place, hydra.engine, past):
         say(line)
     tracked = SweepRun(place.folder, sweep_name(place.folder, config.outputs), _tracked_config(config, place), say)
     try:
@@ -61,15 +61,15 @@ def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
             request.settings,
             hooks=_hooks(hydra, request, place, fixed, tracked, console),
             fixed=fixed,
-            queue=queue,
+            queue=past.queue,
             only_queue=request.reuse == "replay",
-            observations=observations,
+            observations=past.observations,
             sweep_dir=place.folder,
             extra={
                 "iteration": {"name": place.iteration, "start_from": place.start_from},
                 "batch_id": config.data.get("batch_id"),
-                "queue": queue,
-                "observations": [list(pair) for pair in observations],
+                "queue": past.queue,
+                "observations": [list(pair) for pair in past.observations],
                 "command": list(arguments),
             },
         )
@@ -86,9 +86,7 @@ def _iteration_overrides(place: SweepPlace) -> list[str]:
     return [f"iteration.start_from={value_text(place.start_from)}", f"iteration.name={value_text(place.iteration)}"]
 
 
-def _opening_lines(
-    request: SearchRequest, place: SweepPlace, engine: str, num_queued: int, num_observed: int
-) -> list[str]:
+def _opening_lines(request: SearchRequest, place: SweepPlace, engine: str, past: Past) -> list[str]:
     """What is about to be searched, in words."""
     settings, size = request.settings, request.space.size
     points = "" if size is None else f", {size} combinations"
@@ -104,11 +102,11 @@ def _opening_lines(
     ]
     if place.start_from is not None:
         lines.append(f"iteration {place.iteration}, from run {place.start_from[:8]}")
-    if num_queued:
-        lines.append(f"search.reuse={request.reuse}: {num_queued} parameter sets of the past first")
-    if num_observed:
-        lines.append(f"{num_observed} trials of the parent's iteration to learn from, by their ranks")
-    return lines
+    if past.queue:
+        lines.append(f"search.reuse={request.reuse}: {len(past.queue)} parameter sets of the past first")
+    if past.observations:
+        lines.append(f"{len(past.observations)} trials of the parent's iteration to learn from, by their ranks")
+    return [*lines, *past.notes]
 
 
 def _tracked_config(config: DictConfig, place: SweepPlace) -> dict[str, Any]:
