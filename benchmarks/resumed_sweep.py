@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from hft.search import FunctionLauncher, Params, SearchSettings, SearchSpace, Sweep, SweepState, Trial, canonical
-from hft.search.journal import JOURNAL_NAME
+from hft.search.loop.journal import JOURNAL_NAME
 
 ENGINES = ("hyperopt", "optuna")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 
 CHOICES: list[list[Any]] = [
     ["a", "b"],

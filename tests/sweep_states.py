@@ -10,7 +10,7 @@ from typing import Any
 
 from hft.search.hooks import SweepState
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.trial import Trial
 
 MIXED_SPACE: dict[str, Any] = {

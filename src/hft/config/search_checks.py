@@ -23,7 +23,7 @@ from hft.config.space_checks import SPACE, SpaceChecker
 from hft.config.targets import TargetChecker
 from hft.errors import ConfigError
 from hft.search import ALGORITHMS, SearchSpace, parameter_of
-from hft.search.space_parsing import read_space
+from hft.search.spaces.parsing import read_space
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader

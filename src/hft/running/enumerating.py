@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from hft.errors import ConfigError, TrainingError
 from hft.search import Choice, Parameter, RawValue, SearchSettings, SearchSpace, SweepState, Trial
-from hft.search.job_outcome import TRACEBACK
+from hft.search.launching.job_outcome import TRACEBACK
 
 if TYPE_CHECKING:
-    from hft.search.hydra_sweep import HydraSweep
+    from hft.search.sweeper.hydra_sweep import HydraSweep
 
 
 def enumerate_jobs(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
@@ -25,7 +25,7 @@ def enumerate_jobs(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         ConfigError: an interval, which has no values to enumerate.
         TrainingError: a job failed; all that did are listed.
     """
-    from hft.search.result_files import ResultFiles
+    from hft.search.results.result_files import ResultFiles
 
     overrides = hydra.parsed(arguments)
     sweeps = [override for override in overrides if override.is_sweep_override()]

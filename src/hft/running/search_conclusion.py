@@ -19,7 +19,7 @@ from hft.search import SweepState, Trial, override_lines
 
 if TYPE_CHECKING:
     from hft.metrics import Report
-    from hft.search.hydra_sweep import HydraSweep
+    from hft.search.sweeper.hydra_sweep import HydraSweep
 
 
 def conclude(
@@ -37,7 +37,7 @@ def conclude(
     Raises:
         TrainingError: too many trials failed, or none has a value.
     """
-    from hft.search.summary import print_summary
+    from hft.search.results.summary import print_summary
 
     report, folder = None, None
     try:

@@ -17,7 +17,7 @@ from hft.running.start import Start
 from hft.running.surroundings import Surroundings
 from hft.running.sweep_place import SUMMARY_NAME, write_summary
 from hft.search import Known, Params, SweepHooks, SweepState, Trial
-from hft.search.summary import summary_dict
+from hft.search.results.summary import summary_dict
 
 
 class TrackedSweep(SweepHooks):

@@ -17,7 +17,7 @@ from hft.errors import ConfigError
 from hft.running.trial import validation_name
 from hft.search import SearchSettings, SearchSpace, parameter_of
 from hft.search.settings import EngineName
-from hft.search.sweeper_settings import search_settings
+from hft.search.sweeper.sweeper_settings import search_settings
 
 # Keys under `search` that say how long and how wide a search goes on, not what is searched: a sweep that is started
 # again may change them.

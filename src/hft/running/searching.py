@@ -20,10 +20,10 @@ from hft.running.search_request import SearchRequest, is_search, search_request
 from hft.running.sweep_place import SweepPlace, sweep_place
 from hft.running.trial import sweep_name
 from hft.search import SweepHooks, SweepState
-from hft.search.overrides import value_text
+from hft.search.spaces.overrides import value_text
 
 if TYPE_CHECKING:
-    from hft.search.hydra_sweep import HydraSweep
+    from hft.search.sweeper.hydra_sweep import HydraSweep
 
 
 def hft_sweep(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
@@ -122,9 +122,9 @@ def _hooks(
     tracked: SweepRun,
     console: Console,
 ) -> list[SweepHooks]:
-    from hft.search.keep_models import KeepModels
-    from hft.search.live_table import LiveTable
-    from hft.search.result_files import ResultFiles
+    from hft.search.results.keep_models import KeepModels
+    from hft.search.results.live_table import LiveTable
+    from hft.search.results.result_files import ResultFiles
 
     config = hydra.config
     facts = {

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from hft.files import atomic_write
 from hft.running.search_request import SearchRequest
-from hft.search.sweep_folder import read_header
+from hft.search.loop.sweep_folder import read_header
 
 # In the sweep's folder once a session has ended; the summary of the sweep as it stood then.
 SUMMARY_NAME = "summary.json"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hft.search.current import CurrentTrial, current_trial, report
-    from hft.search.function_launcher import FunctionLauncher
     from hft.search.hooks import SweepHooks, SweepState
-    from hft.search.identity import canonical
-    from hft.search.overrides import override_lines, parameter_of
+    from hft.search.launching.function_launcher import FunctionLauncher
+    from hft.search.loop.sweep import Sweep
+    from hft.search.pruning.current import CurrentTrial, current_trial, report
     from hft.search.settings import ALGORITHMS, PrunerSettings, SearchSettings, Stage
-    from hft.search.space import SearchSpace, space_changes
+    from hft.search.spaces.identity import canonical
+    from hft.search.spaces.overrides import override_lines, parameter_of
+    from hft.search.spaces.space import SearchSpace, space_changes
     from hft.search.specs import Choice, Integer, Normal, Parameter, Params, RawValue, Uniform
-    from hft.search.sweep import Sweep
     from hft.search.trial import Known, Outcome, Trial, TrialPruned
 
 __all__ = [
@@ -49,8 +49,8 @@ __all__ = [
 _HOMES = {
     "ALGORITHMS": "settings",
     "Choice": "specs",
-    "CurrentTrial": "current",
-    "FunctionLauncher": "function_launcher",
+    "CurrentTrial": "pruning.current",
+    "FunctionLauncher": "launching.function_launcher",
     "Integer": "specs",
     "Known": "trial",
     "Normal": "specs",
@@ -60,20 +60,20 @@ _HOMES = {
     "PrunerSettings": "settings",
     "RawValue": "specs",
     "SearchSettings": "settings",
-    "SearchSpace": "space",
+    "SearchSpace": "spaces.space",
     "Stage": "settings",
-    "Sweep": "sweep",
+    "Sweep": "loop.sweep",
     "SweepHooks": "hooks",
     "SweepState": "hooks",
     "Trial": "trial",
     "TrialPruned": "trial",
     "Uniform": "specs",
-    "canonical": "identity",
-    "current_trial": "current",
-    "override_lines": "overrides",
-    "parameter_of": "overrides",
-    "report": "current",
-    "space_changes": "space",
+    "canonical": "spaces.identity",
+    "current_trial": "pruning.current",
+    "override_lines": "spaces.overrides",
+    "parameter_of": "spaces.overrides",
+    "report": "pruning.current",
+    "space_changes": "spaces.space",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Params
 from hft.search.trial import Known, Trial
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
 
-    from hft.search.hydra_sweep import HydraSweep
+    from hft.search.sweeper.hydra_sweep import HydraSweep
 
 
 class EngineSweeper(Sweeper):
@@ -33,7 +33,7 @@ class EngineSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what the jobs need, and instantiate the launcher that the config names."""
-        from hft.search.hydra_sweep import HydraSweep
+        from hft.search.sweeper.hydra_sweep import HydraSweep
 
         self.hydra_sweep = HydraSweep(
             engine=self.engine, hydra_context=hydra_context, task_function=task_function, config=config
@@ -50,6 +50,6 @@ class EngineSweeper(Sweeper):
             from hft.running.searching import hft_sweep
 
             return hft_sweep(self.hydra_sweep, arguments)
-        from hft.search.hydra_app import sweep_app
+        from hft.search.sweeper.hydra_app import sweep_app
 
         return sweep_app(self.hydra_sweep, arguments)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hft.search.engines.coordinates import IndexAxis, IntervalAxis, NormalAxis, StepAxis, axis_of
-from hft.search.enumeration import is_value_of
+from hft.search.spaces.enumeration import is_value_of
 from hft.search.specs import Choice, Integer, Normal, Uniform
 
 SPECS = [

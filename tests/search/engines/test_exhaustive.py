@@ -9,7 +9,7 @@ import pytest
 from hft.errors import ConfigError
 from hft.search.engines import make_engine
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.trial import Outcome
 
 SPACE = SearchSpace.parse({"loss": ["a", "b"], "margin": {"choices": [1, 2, 3], "when": {"loss": "b"}}, "n": [0, 1]})

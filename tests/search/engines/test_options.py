@@ -14,7 +14,7 @@ from hft.errors import ConfigError
 from hft.search.engines import make_engine
 from hft.search.engines.options import OPTIONS
 from hft.search.settings import ALGORITHMS, SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Choice, Integer, Parameter, Uniform
 from hft.search.trial import Outcome
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hft.search.engine import Engine
 from hft.search.engines import make_engine
+from hft.search.engines.engine import Engine
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.trial import Outcome
 from random_spaces import spaces
 

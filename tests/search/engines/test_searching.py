@@ -10,7 +10,7 @@ import pytest
 
 from hft.search.engines import make_engine
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Params
 from hft.search.trial import Outcome
 

@@ -15,7 +15,7 @@ from hft.search.engines.encoding import Encoding
 from hft.search.engines.past_trials import past_trials
 from hft.search.engines.ranks import union_of_iterations
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Params
 from hft.search.trial import Outcome
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hft.search.engine import Engine
+    from hft.search.engines.engine import Engine
     from hft.search.settings import SearchSettings
-    from hft.search.space import SearchSpace
+    from hft.search.spaces.space import SearchSpace
 
 __all__ = ["make_engine"]
 

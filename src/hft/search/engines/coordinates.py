@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from hft.search.enumeration import size_of, stepped, values_of
-from hft.search.identity import same_value
+from hft.search.spaces.enumeration import size_of, stepped, values_of
+from hft.search.spaces.identity import same_value
 from hft.search.specs import Choice, Integer, Normal, Spec
 
 # Continuous values are rounded to a millionth of their range: readable, and far below what any metric resolves.

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hft.search.engines.coordinates import Axis, axis_of
-from hft.search.identity import same_value
-from hft.search.space import SearchSpace
+from hft.search.spaces.identity import same_value
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Parameter, Params
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from hft.errors import ConfigError
 from hft.search.engines.options import checked_options, signs_of
-from hft.search.enumeration import size_of
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.enumeration import size_of
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Params
 from hft.search.trial import Outcome
 

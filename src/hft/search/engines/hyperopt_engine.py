@@ -16,7 +16,7 @@ from hft.search.engines.past_trials import PastTrial, past_trials
 from hft.search.engines.proposals import NewProposals
 from hft.search.engines.ranks import union_of_iterations
 from hft.search.settings import SearchSettings
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Params
 from hft.search.trial import Outcome
 

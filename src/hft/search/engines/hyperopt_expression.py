@@ -8,8 +8,8 @@ from hyperopt.pyll import scope
 
 from hft.search.engines.coordinates import Axis, IndexAxis, IntervalAxis, StepAxis
 from hft.search.engines.encoding import Encoding
-from hft.search.identity import same_value
-from hft.search.space import SearchSpace
+from hft.search.spaces.identity import same_value
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Parameter
 
 

@@ -15,7 +15,7 @@ from hft.errors import ConfigError
 from hft.search.engines.coordinates import IndexAxis
 from hft.search.engines.encoding import Encoding
 from hft.search.engines.optuna_axes import distribution_of
-from hft.search.space import SearchSpace
+from hft.search.spaces.space import SearchSpace
 
 Distributions = dict[str, BaseDistribution]
 

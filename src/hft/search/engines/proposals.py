@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hft.search.identity import canonical
-from hft.search.space import SearchSpace
+from hft.search.spaces.identity import canonical
+from hft.search.spaces.space import SearchSpace
 from hft.search.specs import Params
 
 # Asked again this often with another seed before a point is drawn from those that are left.

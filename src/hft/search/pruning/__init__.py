@@ -1,0 +1,1 @@
+"""Stopping hopeless trials: `current` is the trial from within, `intermediate` its reports, `pruners` the verdict."""

@@ -1,0 +1,166 @@
+"""Values that trials report on their way: a line a report in `SWEEP/N/intermediate.jsonl`, read by their siblings."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hft.files import storage_errors
+from hft.search.loop.journal import JOURNAL_NAME, Ask, decode
+from hft.search.pruning.pruners import Reports
+from hft.search.trial import State
+
+INTERMEDIATE_NAME = "intermediate.jsonl"
+
+
+def intermediate_path(sweep_folder: Path, number: int) -> Path:
+    """Where a trial's reports stand, whatever Hydra calls the job's own folder."""
+    return sweep_folder / str(number) / INTERMEDIATE_NAME
+
+
+def append_report(sweep_folder: Path, number: int, step: int, value: float) -> None:
+    """Adds a report; a value that is NaN or infinite is recorded as null.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    path = intermediate_path(sweep_folder, number)
+    line = json.dumps({"step": step, "value": value if math.isfinite(value) else None}) + "\n"
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8", newline="\n") as file:
+            file.write(line)
+
+
+def last_value(sweep_folder: Path, number: int) -> float | None:
+    """The last reported value of a trial; None: it reported none."""
+    file = GrowingFile(intermediate_path(sweep_folder, number))
+    values = [value for line in file.new_lines() if (value := _report(line)[1]) is not None]
+    return values[-1] if values else None
+
+
+@dataclass
+class GrowingFile:
+    """A file of lines that others append to, read from where the last reading stopped.
+
+    Args:
+        path: of the file, which may not be there yet.
+    """
+
+    path: Path
+    was_replaced: bool = field(default=False, init=False)
+    _read: int = field(default=0, init=False)
+    _inode: int | None = field(default=None, init=False)
+
+    def new_lines(self) -> list[bytes]:
+        """Whole lines since the last call. `was_replaced` says that they are of another file under the same name."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            self.was_replaced = self._read > 0
+            self._read, self._inode = 0, None
+            return []
+        self.was_replaced = self._inode is not None and (status.st_ino != self._inode or status.st_size < self._read)
+        if self.was_replaced:
+            self._read = 0
+        self._inode = status.st_ino
+        if status.st_size == self._read:
+            return []
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return whole.splitlines()
+
+
+@dataclass
+class _ReportsOfTrial:
+    file: GrowingFile
+    values: dict[int, float] = field(default_factory=dict)
+    count: int = 0
+    is_closed: bool = False
+
+    def update(self) -> None:
+        lines = self.file.new_lines()
+        if self.file.was_replaced:
+            self.values.clear()
+            self.count = 0
+        for line in lines:
+            self.count += 1
+            step, value = _report(line)
+            self.values.pop(step, None)  # a step that is reported twice is the last one
+            if value is not None:
+                self.values[step] = value
+
+
+@dataclass
+class SweepReports:
+    """All reports of a sweep, read anew only as far as they have grown.
+
+    Args:
+        folder: of the sweep.
+    """
+
+    folder: Path
+    _journal: GrowingFile = field(init=False)
+    _states: dict[int, State] = field(default_factory=dict, init=False)
+    _stages: dict[int, int] = field(default_factory=dict, init=False)
+    _trials: dict[int, _ReportsOfTrial] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._journal = GrowingFile(self.folder / JOURNAL_NAME)
+
+    def of(self, number: int) -> Reports:
+        """Reports of one trial as they stand now, the trial taken as running."""
+        trial = self._trial(number)
+        trial.is_closed = False
+        trial.update()
+        return Reports(number, "running", dict(trial.values), trial.count)
+
+    def siblings(self, number: int) -> list[Reports]:
+        """Reports of the other trials of the same stage that made any, by number.
+
+        Folders of interrupted trials are never read, and in a serial sweep there is no sibling of a higher number: so a
+        trial that runs again sees what it saw at first.
+        """
+        self._read_journal()
+        stage = self._stages.get(number, 0)
+        found = []
+        for other, state in sorted(self._states.items()):
+            if other == number or self._stages[other] != stage:
+                continue
+            trial = self._trial(other)
+            if not trial.is_closed:
+                trial.update()
+                trial.is_closed = state != "running"
+            if trial.count:
+                found.append(Reports(other, state, trial.values, trial.count))
+        return found
+
+    def _trial(self, number: int) -> _ReportsOfTrial:
+        if number not in self._trials:
+            self._trials[number] = _ReportsOfTrial(GrowingFile(intermediate_path(self.folder, number)))
+        return self._trials[number]
+
+    def _read_journal(self) -> None:
+        lines = self._journal.new_lines()
+        if self._journal.was_replaced:
+            self._states.clear()
+            self._stages.clear()
+            self._trials.clear()
+        for line in lines:
+            event = decode(line)
+            if isinstance(event, Ask):
+                self._states[event.number], self._stages[event.number] = "running", event.stage
+            else:
+                self._states[event.number] = event.outcome.state
+
+
+def _report(line: bytes) -> tuple[int, float | None]:
+    found: dict[str, Any] = json.loads(line)
+    return int(found["step"]), found["value"]

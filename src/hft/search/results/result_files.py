@@ -1,0 +1,119 @@
+"""What a sweep leaves behind, renewed after every trial: the best trial as a config, tables, pictures."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from hft.files import atomic_write
+from hft.search.hooks import SweepHooks, SweepState
+from hft.search.results.best_config import winner_config
+from hft.search.results.optimization_results import OPTIMIZATION_RESULTS_FILE, write_optimization_results
+from hft.search.results.pictures.drawing import SweepPictures
+from hft.search.results.ranking import has_value
+from hft.search.results.trials_table import TRIALS_FILE, write_trials_table
+from hft.search.results.values_as_text import metric_text
+from hft.search.spaces.overrides import override_lines
+from hft.search.trial import Trial
+
+CONF_FOLDER = "conf"
+WINNER_FILE = f"{CONF_FOLDER}/winner/best.yaml"
+HFT_COMMAND = "hft train --config-dir {conf} winner=best"
+# An app that does not know the group appends it.
+OTHER_COMMAND = "python YOUR_APP.py --config-dir {conf} +winner=best"
+
+
+class ResultFiles(SweepHooks):
+    """Writes, into the sweep folder:
+
+        conf/winner/best.yaml        the best trial's config
+        trials.csv                   all trials
+        optimization_results.yaml    the best, as other sweepers write it
+        pictures/                    see `hft.search.results.pictures.drawing`
+
+    Args:
+        groups: keys, searched or fixed, that are config groups.
+        fixed: overrides that every trial gets before its own; what a config cannot say of them (`~key`) is said in a
+            comment of best.yaml.
+        name: of the sweeper, for optimization_results.yaml.
+        command: how to run the winner, `{conf}` for the folder of configs.
+        pictures: whether to draw.
+        say: told in a line what could not be drawn; None: stderr.
+    """
+
+    def __init__(
+        self,
+        groups: Collection[str] = (),
+        fixed: Sequence[str] = (),
+        *,
+        name: str = "hft",
+        command: str = HFT_COMMAND,
+        pictures: bool = True,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._groups, self._fixed = groups, tuple(fixed)
+        self._name, self._command = name, command
+        self._pictures = SweepPictures(say or _say_on_stderr) if pictures else None
+
+    def on_trial_end(self, trial: Trial, state: SweepState) -> None:
+        """Renews the files; pictures only if the last ones are old enough.
+
+        Raises:
+            StorageError: the system refused a write.
+        """
+        self._write(state)
+        if self._pictures is not None:
+            self._pictures.draw_if_due(state)
+
+    def on_end(self, state: SweepState) -> None:
+        """Renews all files.
+
+        Raises:
+            StorageError: the system refused a write.
+        """
+        if not state.trials:
+            return
+        self._write(state)
+        if self._pictures is not None:
+            self._pictures.draw(state)
+
+    def _write(self, state: SweepState) -> None:
+        write_trials_table(state, state.folder / TRIALS_FILE)
+        write_optimization_results(state, self._name, state.folder / OPTIMIZATION_RESULTS_FILE)
+        if state.best is not None:
+            with atomic_write(state.folder / WINNER_FILE) as file:
+                file.write(self._winner(state, state.best))
+
+    def _winner(self, state: SweepState, best: Trial) -> str:
+        stages = state.settings.stages
+        of_stage = stages[best.stage].overrides if best.stage < len(stages) else ()
+        # In the order in which the trial had them.
+        overrides = [*self._fixed, *override_lines(best.params), *of_stage]
+        return winner_config(overrides, self._groups, self._comments(state, best))
+
+    def _comments(self, state: SweepState, best: Trial) -> list[str]:
+        values = zip(state.settings.metric, best.values, strict=False)
+        found = ", ".join(f"{metric} {metric_text(value)}" for metric, value in values)
+        trials = sum(has_value(trial) for trial in state.trials)
+        several = f"the first of {len(state.front)} that no other beats in everything; " if len(state.front) > 1 else ""
+        return [
+            winner_command(state.folder, self._command),
+            f"trial {best.number} of {state.folder.name}: {found or 'no value'}; {several}best of {trials} done trials"
+            f" ({len(state.trials)} in all)",
+        ]
+
+
+def winner_command(sweep_folder: Path, command: str = HFT_COMMAND) -> str:
+    """The command that runs the winner of a sweep.
+
+    Args:
+        sweep_folder: of the sweep.
+        command: `{conf}` for the folder of configs.
+    """
+    return command.replace("{conf}", shlex.quote(str(sweep_folder / CONF_FOLDER)))
+
+
+def _say_on_stderr(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What a search may vary: `space` is the space, `parsing` its YAML grammar, `overrides` its way to Hydra and back."""

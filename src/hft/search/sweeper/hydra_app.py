@@ -1,0 +1,200 @@
+"""Sweeps of Hydra apps other than hft's own: what `hydra.sweeper.*` and the command line ask for, and its end."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hft.errors import ConfigError, HftError
+from hft.search.hooks import SweepHooks, SweepState
+from hft.search.results.progress_log import ProgressLog
+from hft.search.results.result_files import ResultFiles, winner_command
+from hft.search.settings import SearchSettings
+from hft.search.spaces.overrides import parameter_of, value_text
+from hft.search.spaces.space import SearchSpace
+from hft.search.sweeper.key_check import check_keys
+from hft.search.sweeper.sweeper_settings import search_settings
+from hft.search.trial import Trial
+
+if TYPE_CHECKING:
+    from hft.search.sweeper.hydra_sweep import HydraSweep
+
+log = logging.getLogger(__name__)
+
+STOPPED_BY_THE_USER = 130
+
+# Needs quotes neither for Hydra nor for a shell.
+_PLAIN_PATH = re.compile(r"[\w./-]+")
+
+_NOT_SETTINGS = ("_target_", "space", "params", "max_batch_size", "pictures")
+
+
+class SearchFailedError(HftError):
+    """A search came to its end without a result, or was given up.
+
+    Args:
+        what: in words.
+        last: trial that failed last.
+    """
+
+    def __init__(self, what: str, last: Trial) -> None:
+        """Say where the last failure is to be seen."""
+        where = f" Its folder: {last.folder}" if last.folder else ""
+        super().__init__(f"{what}. The last failure, trial {last.number}: {last.reason}.{where}")
+
+
+@dataclass(frozen=True)
+class AppSearch:
+    """A search, as another app's config and command line ask for it.
+
+    Args:
+        space: without keys that are fixed.
+        settings: of the search.
+        fixed: overrides of every trial.
+        pictures: whether the search is drawn.
+    """
+
+    space: SearchSpace
+    settings: SearchSettings
+    fixed: tuple[str, ...]
+    pictures: bool = True
+
+
+def sweep_app(sweep: HydraSweep, arguments: Sequence[str]) -> Any:
+    """Search where something continuous is swept, or there is a space or a budget; else enumerate.
+
+    Args:
+        sweep: what Hydra handed over.
+        arguments: overrides of the command line.
+
+    Returns:
+        of an enumeration batches of JobReturn, of a search the state in which it ended.
+
+    Raises:
+        CompactHydraException: the request is wrong, or the search has no result. Hydra shows it without a traceback.
+        SystemExit: the user stopped the search.
+    """
+    from hydra.errors import CompactHydraException
+    from omegaconf import OmegaConf
+
+    options: Any = OmegaConf.to_container(sweep.config.hydra.sweeper, resolve=True)
+    arguments = [*(f"{key}={value}" for key, value in (options["params"] or {}).items()), *arguments]
+    try:
+        if not _is_search(sweep, options, arguments):
+            return sweep.run_exhaustive(
+                arguments, max_batch_size=options["max_batch_size"], n_parallel=options["n_parallel"]
+            )
+        return _searched(sweep, app_search(sweep, options, arguments))
+    except HftError as error:
+        raise CompactHydraException(str(error)) from error
+
+
+def app_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[str]) -> AppSearch:
+    """Read a search.
+
+    Args:
+        sweep: what Hydra handed over.
+        options: of `hydra.sweeper`, plain.
+        arguments: overrides, those of `hydra.sweeper.params` first.
+
+    Raises:
+        ConfigError: the space is empty, infinite without a budget, or not right, or a setting is not.
+    """
+    overrides = sweep.parsed(arguments)
+    settings = search_settings({key: value for key, value in options.items() if key not in _NOT_SETTINGS}, sweep.engine)
+    space = SearchSpace.parse(options["space"] or {}, where="hydra.sweeper.space")
+    space = space.with_parameters(parameter_of(override) for override in overrides if override.is_sweep_override())
+    plain = [override for override in overrides if not override.is_sweep_override()]
+    space = space.with_fixed({override.get_key_element(): override.value() for override in plain})
+    if not len(space):
+        raise ConfigError(
+            "hydra.sweeper.space: there is nothing to search; expected: parameters there, or sweep overrides on the "
+            "command line, as in 'lr=interval(0.1,1)' or db=mysql,pg"
+        )
+    budget = (settings.max_evals, settings.timeout, settings.stages or None)
+    if space.size is None and all(part is None for part in budget):
+        raise ConfigError(
+            "hydra.sweeper.max_evals: missing; a continuous search has no end of its own. Set it, or "
+            "hydra.sweeper.timeout (seconds)."
+        )
+    fixed = tuple(str(override.input_line) for override in plain)
+    check_keys(sweep.hydra_context.config_loader, sweep.config, space, fixed)
+    return AppSearch(space, settings, fixed, options["pictures"])
+
+
+def _is_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[str]) -> bool:
+    if any(options[key] for key in ("space", "max_evals", "timeout", "stages")):
+        return True
+    return any(o.is_sweep_override() and not o.is_discrete_sweep() for o in sweep.parsed(arguments))
+
+
+def _searched(sweep: HydraSweep, search: AppSearch) -> SweepState:
+    from hft.search.results.summary import print_summary
+
+    folder = sweep.sweep_folder()
+    try:
+        state = sweep.run_search(
+            search.space, search.settings, fixed=search.fixed, hooks=_hooks(sweep, search), sweep_dir=folder
+        )
+    except KeyboardInterrupt:
+        print(f"Stopped. To go on: {resume_command(folder)}")
+        raise SystemExit(STOPPED_BY_THE_USER) from None
+    winner = winner_command(folder, _winner_template())
+    print_summary(state, winner_command=winner, resume_command=resume_command(folder))
+    failed = [trial for trial in state.trials if trial.state == "failed"]
+    if state.ended == "failures":
+        most = state.settings.max_failures
+        raise SearchFailedError(f"{len(failed)} trials failed, and hydra.sweeper.max_failures={most}", failed[-1])
+    if failed and state.best is None:
+        raise SearchFailedError(f"none of {len(state.trials)} trials gave a value", failed[-1])
+    return state
+
+
+def _hooks(sweep: HydraSweep, search: AppSearch) -> list[SweepHooks]:
+    loader = sweep.hydra_context.config_loader
+    keys = {line.partition("=")[0] for line in search.fixed} | set(search.space.keys())
+    groups = [key for key in keys if loader.get_group_options(key.lstrip("+~").partition("@")[0])]
+    files = ResultFiles(
+        groups,
+        search.fixed,
+        name=f"hft_{sweep.engine}",
+        command=_winner_template(),
+        pictures=search.pictures,
+        say=log.info,
+    )
+    return [files, _progress(search.settings.n_parallel)]
+
+
+def _progress(n_parallel: int) -> SweepHooks:
+    """A table where somebody watches and the jobs write elsewhere; else lines for Hydra's log."""
+    if n_parallel > 1 and sys.stderr.isatty() and log.isEnabledFor(logging.INFO):
+        from hft.search.results.live_table import LiveTable
+
+        return LiveTable()
+    return ProgressLog(log.info)
+
+
+def resume_command(folder: Path) -> str:
+    """The command line of this process, with the sweep's folder settled."""
+    path = str(folder)
+    override = f"hydra.sweep.dir={path if _PLAIN_PATH.fullmatch(path) else value_text(path)}"
+    given = [argument for argument in sys.argv if not argument.startswith("hydra.sweep.dir=")]
+    return shlex.join(["python", *given, override])
+
+
+def _winner_template() -> str:
+    """The command that runs the winner, with `{conf}` for the folder of configs."""
+    options = []
+    for before, argument in itertools.pairwise(sys.argv):
+        if before in ("-cn", "--config-name"):
+            options = [before, argument]
+        elif argument.startswith("--config-name="):
+            options = [argument]
+    return f"{shlex.join(['python', sys.argv[0], *options])} --config-dir {{conf}} +winner=best"
