@@ -85,7 +85,7 @@ def test_a_trial_over_folds_is_reproduced_and_its_winner_trained_on_the_whole_tr
     train_trial(over(compose(), folds=2), Listener().trial(), folder=folder)
     assert main(["reproduce", str(folder)]) == 0
     report, where = measure_winner(folder)
-    assert where == tmp_path / "sweep" / "winner"
+    assert where == tmp_path / "sweep" / "winner_0"
     assert report.counts["train_sessions"] == hft.train(compose(), folder=tmp_path / "alone").counts["train_sessions"]
     modified = (where / "run.yaml").stat().st_mtime_ns
     assert measure_winner(folder)[1] == where

@@ -17,6 +17,7 @@ from hft.experiments import load_record
 from hft.methods import EmbeddingsMethod
 from hft.running import measure_winner, train_trial
 from hft.running.shared import shared_parts
+from hft.search.trial import TrialPruned
 from small_trials import Listener
 
 Compose = Callable[..., DictConfig]
@@ -65,10 +66,21 @@ def test_a_killed_look_is_completed_from_its_report(compose: Compose, tmp_path: 
     assert load_record(tmp_path / "0").results.metrics == after
 
 
-def test_a_trial_without_its_model_cannot_be_measured(compose: Compose, tmp_path: Path) -> None:
+def test_a_winner_whose_weights_are_gone_is_trained_again(compose: Compose, tmp_path: Path) -> None:
     train_trial(compose(), Listener().trial(), folder=tmp_path / "0")
-    (tmp_path / "0" / "model").rename(tmp_path / "elsewhere")
-    with pytest.raises(ConfigError, match="is done and keeps no model"):
+    there, _ = measure_winner(tmp_path / "0")
+    for name in ("model", "report.json"):
+        (tmp_path / "0" / name).rename(tmp_path / name)
+    again, where = measure_winner(tmp_path / "0")
+    assert where == tmp_path / "winner_0"
+    assert (where / "model").is_dir()
+    assert again.main == there.main
+
+
+def test_a_trial_that_is_not_done_is_no_winner(compose: Compose, tmp_path: Path) -> None:
+    with pytest.raises(TrialPruned):
+        train_trial(compose(), Listener(stops_at=1).trial(), folder=tmp_path / "0")
+    with pytest.raises(ConfigError, match="is pruned"):
         measure_winner(tmp_path / "0")
 
 

@@ -63,7 +63,7 @@ def _proof(hydra: HydraSweep, state: SweepState, best: Trial, fixed: Sequence[st
     of_stage = stages[best.stage].overrides if stages else []
     overrides = [*fixed, *override_lines(best.params), *of_stage]
     folder = Path(best.folder) if best.folder else state.folder / str(best.number)
-    return measure_winner(folder, trial_config(hydra, overrides), retrained=state.folder / "winner")
+    return measure_winner(folder, trial_config(hydra, overrides), retrained=state.folder / f"winner_{best.number}")
 
 
 def trial_config(hydra: HydraSweep, overrides: Sequence[str]) -> DictConfig:
@@ -80,6 +80,8 @@ def _print_proof(report: Report, state: SweepState, folder: Path) -> None:
         f"\nTest {report.main_metric}: {main.start:.4f} -> {main.tuned:.4f}, read once, for the best of {tried} trials "
         f"on validation.\nIts model: {_short(folder)}"
     )
+    if state.best is not None and state.best.details.get("best_step") == 0:
+        print("No trial beat the starting model on validation: the winner has the starting weights.")
 
 
 def _raise_for_failures(state: SweepState) -> None:

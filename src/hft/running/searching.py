@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -52,6 +53,9 @@ def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
     place = sweep_place(config, request, hydra.engine)
     fixed = [*request.fixed, *_iteration_overrides(place)]
     past = past_of(config, request, place)
+    if request.reuse == "replay":
+        settings = request.settings.model_copy(update={"max_evals": len(past.queue)})
+        request = replace(request, settings=settings)
     for line in _opening_lines(request, place, hydra.engine, past):
         say(line)
     tracked = SweepRun(place.folder, sweep_name(place.folder, config.outputs), _tracked_config(config, place), say)

@@ -110,7 +110,7 @@ class TrialResult:
 
     Args:
         values: one a metric of the search, of the weights that were kept; of folds and seeds the means.
-        details: to be remembered: `run_id`, `best_step`; of folds and seeds `std` and `variants`.
+        details: to be remembered: `run_id`, `best_step`, `data` (a fingerprint); of folds and seeds `std`, `variants`.
         report: on validation; None where it is the mean of several trainings.
     """
 

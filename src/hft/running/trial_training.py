@@ -83,7 +83,7 @@ def train_trial(
         return _train_variants(config, trial, variants, Path(folder), choices, overrides)
     report = train(config, folder=folder, choices=choices, overrides=overrides, trial=trial)
     record = load_record(folder)
-    details = {"run_id": record.run_id, "best_step": kept_step(report)}
+    details = {"run_id": record.run_id, "best_step": kept_step(report), "data": record.hashes.get("data")}
     return TrialResult(trial_values(report, trial.metrics), details, report)
 
 

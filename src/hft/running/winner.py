@@ -33,32 +33,30 @@ def measure_winner(
 
     The trial's folder gets report.json, pictures and per_query.npz; its record and its run in the tracking store get
     the values on test, the store the model too. A trial of folds or seeds kept no weights: its config is trained once
-    more, on the whole training part, as a complete run.
+    more, on the whole training part, as a complete run; so is that of a trial whose weights are gone.
 
     Args:
         folder: of the trial that won.
         config: of the trial; None takes the recorded one, whose targets must be trusted.
-        retrained: folder of that complete run; None: `SWEEP/winner`, beside the trial's.
+        retrained: folder of that complete run; None: `winner_N` beside the trial's folder N.
 
     Returns:
         the report on test, and the folder in which it and the model lie.
 
     Raises:
-        ConfigError: the trial is not done, or its model is gone.
+        ConfigError: the trial is not done.
         HftError: as hft.train raises.
     """
     record = load_record(folder)
     config = _recorded_config(record) if config is None else config
-    if variants_of(config):
-        return _retrained(config, Path(retrained) if retrained else record.folder.parent / "winner")
     found = _report_in(record.folder)
+    if found is None and record.status != "done":
+        raise ConfigError(
+            f"{record.folder}: is {record.status_now}, so that test cannot be measured; expected: a trial that is done."
+        )
+    if variants_of(config) or (found is None and not (record.folder / MODEL_NAME).is_dir()):
+        return _retrained(config, Path(retrained or record.folder.with_name(f"winner_{record.folder.name}")))
     if found is None:
-        if record.status != "done" or not (record.folder / MODEL_NAME).is_dir():
-            raise ConfigError(
-                f"{record.folder}: is {record.status_now} and "
-                f"{'has' if (record.folder / MODEL_NAME).is_dir() else 'keeps no'} model, so that test cannot be "
-                "measured. Expected a trial that is done and whose weights are kept (search.keep_models)."
-            )
         found = _measured(record, config)
     _told(record, found, Surroundings.of(config).say)
     return found, record.folder
