@@ -99,7 +99,8 @@ def bare_training(config: DictConfig, start: Start, folder: Path) -> None:
     device = torch.device(start.surroundings.accelerator)
     for _, batch in zip(range(steps), loader, strict=False):
         with clock.running():
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision.startswith("bf16")):
+            # As Lightning has it: a weight's gradients from both sides add up in float32.
+            with torch.autocast(device.type, torch.bfloat16, precision.startswith("bf16"), cache_enabled=False):
                 loss = loss_of(module, batch.to(device))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.trainer.gradient_clip_val)
