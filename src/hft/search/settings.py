@@ -73,7 +73,7 @@ class SearchSettings(_Strict):
         stages: None: one.
     """
 
-    metric: tuple[str, ...] = ("value",)
+    metric: Annotated[tuple[str, ...], Field(min_length=1)] = ("value",)
     direction: tuple[Direction, ...] = ("minimize",)
     max_evals: Annotated[int, Field(ge=1)] | None = None
     timeout: Annotated[float, Field(gt=0.0)] | None = None

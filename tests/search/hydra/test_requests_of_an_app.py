@@ -22,12 +22,15 @@ WRONG = [
     (["hft_optuna", X, "x=0.5", BUDGET], "there is nothing to search"),
     (["hft_hyperopt", X, BUDGET, "hydra.sweeper.algorithm=cmaes"], "allowed with hft_hyperopt: tpe, random, anneal"),
     (["hft_hyperopt", X, BUDGET, "hydra.sweeper.metric=[a,b]"], "hydra/sweeper=hft_optuna"),
+    (["hft_hyperopt", X, BUDGET, "hydra.sweeper.metric=[]"], "hydra.sweeper.metric: "),
+    (["hft_optuna", X, BUDGET, "hydra.sweeper.metric=[a,a]"], "each metric once"),
     (["hft_optuna", X, BUDGET, "hydra.sweeper.direction=up"], "hydra.sweeper.direction.0"),
     (["hft_optuna", X, BUDGET, "hydra.sweeper.n_parallel=0"], "hydra.sweeper.n_parallel"),
     (["hft_optuna", X, "hydra.sweeper.max_evals=0"], "hydra.sweeper.max_evals"),
     (["hft_optuna", X, BUDGET, "hydra.sweeper.pruner={kind: medium}"], "hydra.sweeper.pruner.kind"),
     (["hft_optuna", BUDGET, "hydra.sweeper.space={x: {low: 2, high: 1}}"], "hydra.sweeper.space.x"),
     (["hft_optuna", BUDGET, "hydra.sweeper.space={x: []}"], "hydra.sweeper.space.x"),
+    (["hft_optuna", "algorithm=glob(none_like_it*)"], "nothing to enumerate"),
     (["hft_optuna", "x=1,2", "hydra.sweeper.max_batch_size=0"], "hydra.sweeper.max_batch_size"),
 ]
 

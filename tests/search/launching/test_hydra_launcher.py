@@ -99,3 +99,25 @@ def test_an_interrupt_in_a_job_of_another_process_is_a_failed_trial():
     launcher.start(0, [])
     (finished,) = launcher.wait()
     assert finished.outcome.reason == "KeyboardInterrupt"
+
+
+class _Cancelled(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("came", [_Cancelled, KeyboardInterrupt])
+def test_whatever_ends_a_launch_in_a_thread_is_heard_of(came):
+    def launch(overrides: list[str], number: int) -> JobReturn:
+        raise came
+
+    launcher = ThreadLauncher([launch], EXPECTED)
+    launcher.start(0, [])
+    (finished,) = launcher.wait(timeout=60)
+    assert (finished.outcome.state, finished.outcome.reason) == ("failed", came.__name__)
+
+
+def test_a_return_that_cannot_be_read_fails_its_trial_alone():
+    launcher = ThreadLauncher([lambda overrides, number: "no JobReturn"], EXPECTED)
+    launcher.start(0, [])
+    (finished,) = launcher.wait(timeout=60)
+    assert finished.outcome.state == "failed"

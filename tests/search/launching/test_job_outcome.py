@@ -96,3 +96,33 @@ def test_a_failed_job_is_read_without_a_word_on_stderr(capsys):
     outcome = outcome_of_job(job, ONE, seconds=1.0)
     assert outcome.reason == "KeyError: 'gone'"
     assert capsys.readouterr().err == ""
+
+
+class _Mute(Exception):  # noqa: N818 - it is what somebody may have written
+    def __str__(self) -> str:
+        raise ValueError("no message")
+
+
+@pytest.mark.parametrize("returned", [10**400, OmegaConf.create({"loss": "${nowhere}"}), {"loss": 10**400}])
+def test_what_cannot_be_read_as_a_number_is_a_failure_and_no_error_of_the_sweep(returned):
+    assert outcome_of_value(returned, ONE).state == "failed"
+    assert outcome_of_value(returned, Expected(("loss",), is_required=False)).state == "done"
+
+
+def test_an_error_that_cannot_tell_its_message_is_told_by_its_name():
+    assert outcome_of_error(_Mute()).reason.startswith("_Mute: ")
+
+
+def test_a_reason_can_be_written_to_any_file():
+    assert outcome_of_error(OSError("no file \udcff")).reason.encode()
+
+
+def test_ctrl_c_that_a_library_turned_into_an_exit_is_ctrl_c():
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise SystemExit(1)  # noqa: B904 - as libraries do it
+    except SystemExit as error:
+        with pytest.raises(KeyboardInterrupt):
+            outcome_of_error(error)

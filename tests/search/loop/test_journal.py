@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
-from hft.errors import ConfigError
+from hft.errors import ConfigError, StorageError
 from hft.search import Outcome, RawValue
 from hft.search.loop.journal import JOURNAL_NAME, Ask, Journal, Tell, read_events
 from hft.search.loop.sweep_record import SweepRecord
@@ -93,3 +94,26 @@ def test_a_journal_that_contradicts_itself_is_refused(events):
 
 def test_there_is_nothing_in_a_folder_without_a_journal(tmp_path):
     assert read_events(tmp_path) == []
+
+
+def test_numpys_numbers_are_read_back_as_numbers(tmp_path):
+    written(tmp_path, Ask(0, 0, {"n": np.int64(4), "x": np.float32(0.5)}, "enqueued", True, "now", 0.5))
+    assert read_events(tmp_path)[0].params == {"n": 4, "x": 0.5}
+
+
+def test_texts_of_the_system_that_are_no_utf_8_are_read_back(tmp_path):
+    ended = Tell(0, Outcome("failed", reason="broken", folder="/sweep/\udcff/0"), None, 2.0)
+    written(tmp_path, ASK, ended)
+    assert read_events(tmp_path) == [ASK, ended]
+
+
+def test_a_folder_that_vanished_is_an_error_and_not_a_lost_trial(tmp_path):
+    journal = Journal(tmp_path / "sweep")
+    journal.folder.mkdir()
+    journal.open()
+    journal.append(ASK)
+    (tmp_path / "sweep").rename(tmp_path / "moved")
+    with pytest.raises(StorageError, match=JOURNAL_NAME):
+        journal.append(TELL)
+    journal.close()
+    assert read_events(tmp_path / "moved") == [ASK]

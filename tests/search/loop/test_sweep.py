@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -374,6 +376,7 @@ def test_a_pruned_trial_keeps_its_last_intermediate_value(tmp_path):
     engines = Engines(xs(1))
     state = sweep(tmp_path, [], objective, max_evals=1, engines=engines)
     assert (state.trials[0].state, state.trials[0].values, state.trials[0].reason) == ("pruned", (8.0,), "enough")
+    assert state.trials[0].details == {"step": 2}
     assert state.best is None
 
 
@@ -435,3 +438,53 @@ def test_200_trials_of_which_a_fifth_fail(engine, tmp_path):
     assert 20 <= len(failed) <= 60
     assert {trial.reason for trial in failed} == {"RuntimeError: out of luck", "value is nan, which is no value"}
     assert state.best.value < 0.01
+
+
+@pytest.mark.parametrize("value", [8.0, -8.0])
+def test_a_pruned_trial_is_pruned_to_optuna_with_the_report_at_which_it_stopped(value, tmp_path):
+    from hft.search.engines.optuna_engine import OptunaEngine
+
+    def objective(params):
+        report(value + 1)
+        report(value, step=4)
+        report(math.nan)
+        raise TrialPruned("enough")
+
+    made: list[OptunaEngine] = []
+
+    def make(space: SearchSpace, settings: SearchSettings) -> OptunaEngine:
+        made.append(OptunaEngine(space, settings))
+        return made[-1]
+
+    for budget in (1, 2):  # the second session reads the first trial from the journal
+        state = sweep(tmp_path, [], objective, engines=make, max_evals=budget, direction=("maximize",))
+    assert [(trial.state, trial.values) for trial in state.trials] == [("pruned", (value,))] * 2
+    known = made[-1]._study.trials
+    assert [(trial.state.name, trial.intermediate_values) for trial in known] == [("PRUNED", {4: -value})] * 2
+
+
+def test_nothing_that_a_failed_trial_worked_on_is_kept_in_memory(tmp_path):
+    class Model:
+        pass
+
+    alive: list[weakref.ref[Model]] = []
+
+    def objective(params):
+        model = Model()
+        alive.append(weakref.ref(model))
+        raise RuntimeError("out of memory")
+
+    kept: list[int] = []
+
+    class Count(SweepHooks):
+        def on_trial_end(self, trial: Trial, state: SweepState) -> None:
+            gc.collect()
+            kept.append(sum(reference() is not None for reference in alive[:-1]))
+
+    sweep(tmp_path, xs(1, 2, 3), objective, max_evals=3, hooks=Count())
+    assert kept == [0, 0, 0]
+
+
+def test_a_metric_is_named_once(tmp_path):
+    with pytest.raises(ConfigError, match="each metric once"):
+        sweep(tmp_path, xs(1), metric=("loss", "loss"), direction=("minimize", "minimize"))

@@ -23,7 +23,7 @@ from hft.search import (
     current_trial,
     report,
 )
-from hft.search.pruning.intermediate import GrowingFile, SweepReports, append_report, last_value
+from hft.search.pruning.intermediate import GrowingFile, SweepReports, append_report, last_report
 
 SPACE = SearchSpace.parse({"x": list(range(40))})
 
@@ -70,8 +70,8 @@ def test_reports_are_numbered_from_one_unless_told_and_nan_is_no_value(tmp_path)
         {"step": 10, "value": 1.0},
         {"step": 4, "value": None},
     ]
-    assert last_value(tmp_path, 0) == 1.0
-    assert last_value(tmp_path, 7) is None
+    assert last_report(tmp_path, 0)[1] == 1.0
+    assert last_report(tmp_path, 7) is None
 
 
 @pytest.mark.parametrize("n_parallel", [1, 3])
@@ -208,7 +208,7 @@ def test_a_hydra_job_knows_its_trial_whatever_its_folder(tmp_path, chdir):
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[") and "HYDRA" not in line]
     root = tmp_path / "sweeps" / "one"
     assert found == [[0, str(root / "x1"), str(root), True], [1, str(root / "x2"), str(root), True]]
-    assert last_value(root, 1) == 2.0
+    assert last_report(root, 1)[1] == 2.0
 
 
 def test_a_hydra_job_outside_of_our_sweeps_has_no_trial(tmp_path):

@@ -155,3 +155,18 @@ def test_every_problem_is_told_at_once_and_one_that_follows_from_another_is_not(
 def test_a_space_that_is_no_mapping_is_refused(mapping):
     with pytest.raises(ConfigError, match=r"^search\.space: found .*allowed: a mapping"):
         SearchSpace.parse(mapping)
+
+
+def test_a_step_as_long_as_the_range_is_allowed_whatever_its_last_digits_are():
+    space = SearchSpace.parse({"x": {"low": 1.0, "high": 1.001, "step": 0.001}})
+    assert [point["x"] for point in space.points()] == [1.0, 1.001]
+
+
+def test_a_choice_that_no_override_can_hold_is_refused_at_once():
+    with pytest.raises(ConfigError, match=r"x: found the choice .*control character"):
+        SearchSpace.parse({"x": ["a", "b\nc"]})
+
+
+def test_a_constant_stays_the_number_that_was_written():
+    space = SearchSpace.parse({"x": {"low": 0.1234567890123456, "high": 0.1234567890123456}})
+    assert list(space.points()) == [{"x": 0.1234567890123456}]

@@ -96,9 +96,10 @@ class ThreadLauncher:
     def _run(self, slot: int, number: int, overrides: list[str]) -> None:
         try:
             outcome = launched(self._launches[slot], number, overrides, self._expected)
-        except KeyboardInterrupt as error:
-            # Of the job's process. Ctrl-C stops the sweep in the main thread, and then nobody asks for this.
-            outcome = outcome_of_error(error)
+        except BaseException as error:
+            # Whatever it is, the sweep waits for this thread's word. KeyboardInterrupt is of the job's process: Ctrl-C
+            # stops the sweep in the main thread, and then nobody asks for this.
+            outcome = Outcome("failed", reason=type(error).__name__)
         # What comes from another process has no traceback, and what it refers to should not be kept alive.
         self._ended.put((slot, Finished(number, replace(outcome, error=None))))
 
@@ -108,7 +109,6 @@ def launched(launch: LaunchOne, number: int, overrides: list[str], expected: Exp
     or Hydra refuses to run; KeyboardInterrupt comes through."""
     started = time.monotonic()
     try:
-        job = launch(overrides, number)
+        return outcome_of_job(launch(overrides, number), expected, time.monotonic() - started)
     except (Exception, SystemExit) as error:
         return outcome_of_error(error, seconds=time.monotonic() - started)
-    return outcome_of_job(job, expected, time.monotonic() - started)

@@ -59,10 +59,16 @@ def outcome_of_job(job: JobReturn, expected: Expected, seconds: float) -> Outcom
 
 
 def outcome_of_error(error: Any, *, folder: str | None = None, seconds: float = 0.0) -> Outcome:
-    """Pruned where the error says so, else failed, with the error's type and message as the reason."""
+    """Pruned where the error says so, else failed, with the error's type and message as the reason.
+
+    Raises:
+        KeyboardInterrupt: the error is how a library (Lightning) passes Ctrl-C on, by `sys.exit`.
+    """
+    if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
+        raise KeyboardInterrupt from None
     if isinstance(error, TrialPruned):
-        return Outcome("pruned", reason=str(error) or "pruned", folder=folder, seconds=seconds)
-    reason = _shortened(f"{type(error).__name__}: {error}".removesuffix(": "))
+        return Outcome("pruned", reason=_shortened(str(error)) or "pruned", folder=folder, seconds=seconds)
+    reason = _shortened(f"{type(error).__name__}: {_message(error)}".removesuffix(": "))
     return Outcome("failed", reason=reason, folder=folder, seconds=seconds, error=error)
 
 
@@ -76,15 +82,20 @@ def outcome_of_value(value: Any, expected: Expected, *, folder: str | None = Non
         folder: where it ran.
         seconds: wall time.
     """
-    metrics, plain = expected.metrics, _plain(value)
-    details = _details(plain, metrics) if isinstance(plain, Mapping) else {}
+    metrics, details = expected.metrics, dict[str, Any]()
     try:
+        plain = _plain(value)
+        details = _details(plain, metrics) if isinstance(plain, Mapping) else {}
         values = tuple(_finite(name, number) for name, number in zip(metrics, _numbers(plain, metrics), strict=True))
-    except _NoValueError as reason:
-        if not expected.is_required:
-            return Outcome("done", folder=folder, seconds=seconds, details=details)
-        return Outcome("failed", reason=_shortened(str(reason)), folder=folder, seconds=seconds, details=details)
-    return Outcome("done", values=values, folder=folder, seconds=seconds, details=details)
+    except _NoValueError as error:
+        reason = str(error)
+    except Exception as error:  # a config whose interpolations lead nowhere, an array on a device that is lost
+        reason = f"what the job returned cannot be read: {type(error).__name__}: {_message(error)}"
+    else:
+        return Outcome("done", values=values, folder=folder, seconds=seconds, details=details)
+    if not expected.is_required:
+        return Outcome("done", folder=folder, seconds=seconds, details=details)
+    return Outcome("failed", reason=_shortened(reason), folder=folder, seconds=seconds, details=details)
 
 
 def keep_traceback(outcome: Outcome) -> None:
@@ -107,7 +118,7 @@ def _write_traceback(error: BaseException, folder: Path) -> None:
     # The trial has failed already; a disk that refuses is told by the journal's next line.
     with contextlib.suppress(OSError):
         text = "".join(traceback.format_exception(error))
-        (folder / TRACEBACK).write_text(text, encoding="utf-8", newline="\n")
+        (folder / TRACEBACK).write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
 
 def error_of_job(job: JobReturn) -> BaseException:
@@ -176,6 +187,14 @@ def _is_json(item: Any) -> bool:
     return True
 
 
+def _message(error: Any) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # of the class that somebody wrote
+        return f"(its message cannot be told: {type(second).__name__})"
+
+
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
+    # The system's texts may hold halves of characters (names of files), which no table can be written with.
+    line = " ".join(text.encode(errors="replace").decode().split())
     return line if len(line) <= _REASON_CHARACTERS else line[: _REASON_CHARACTERS - 1] + "…"

@@ -91,7 +91,8 @@ class WorkerSlots:
             worker.process.join(max(0.0, deadline - time.monotonic()))
             worker.kill()
         with contextlib.suppress(OSError):
-            if self._log.stat().st_size == 0:
+            # Without workers of its own the log is that of another process, which holds the sweep.
+            if workers and self._log.stat().st_size == 0:
                 self._log.unlink()
 
 

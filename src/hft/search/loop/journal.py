@@ -123,7 +123,8 @@ class Journal:
         Raises:
             StorageError: it could not be written (a full disk); nothing of it stands in the file then.
         """
-        line = (_plain_json(_encode(event)) + "\n").encode()
+        # Texts of the system, such as names of files, may hold what is no UTF-8; JSON's readers take it back so.
+        line = (_plain_json(_encode(event)) + "\n").encode(errors="surrogatepass")
         with storage_errors(self.path):
             size = os.fstat(self._descriptor).st_size
             try:
@@ -131,6 +132,7 @@ class Journal:
                 while written < len(line):
                     written += os.write(self._descriptor, line[written:])
                 os.fsync(self._descriptor)
+                os.stat(self.path)  # a folder that was removed under a sweep would take its lines without a word
             except OSError:
                 os.ftruncate(self._descriptor, size)
                 raise
@@ -246,11 +248,15 @@ def _decode_tell(found: Mapping[str, Any]) -> Tell:
 
 
 def _plain_json(content: Any) -> str:
-    """JSON that every reader takes: what is not a number is null, an unknown object its text."""
+    """JSON that every reader takes: what is not a number is null, NumPy's are Python's, an unknown object its text."""
     try:
-        return json.dumps(content, allow_nan=False, ensure_ascii=False, default=str)
+        return json.dumps(content, allow_nan=False, ensure_ascii=False, default=_plain_object)
     except ValueError:
-        return json.dumps(_without_nan(content), allow_nan=False, ensure_ascii=False, default=str)
+        return json.dumps(_without_nan(content), allow_nan=False, ensure_ascii=False, default=_plain_object)
+
+
+def _plain_object(found: Any) -> Any:
+    return found.tolist() if hasattr(found, "tolist") else str(found)
 
 
 def _without_nan(content: Any) -> Any:

@@ -36,5 +36,8 @@ def _number(value: Any) -> float | None:
     """A finite number as a float; None for anything else."""
     if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
     return number if math.isfinite(number) else None

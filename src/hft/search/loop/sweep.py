@@ -23,7 +23,7 @@ from hft.search.loop.proposing import Proposal, Proposing
 from hft.search.loop.stages import ANSWERS_DIFFERENTLY, StagePlan
 from hft.search.loop.sweep_folder import Header, past_hash, set_aside, settle_header, sweep_lock
 from hft.search.loop.sweep_record import SweepRecord
-from hft.search.pruning.intermediate import last_value
+from hft.search.pruning.intermediate import last_report
 from hft.search.settings import SearchSettings
 from hft.search.spaces.overrides import override_lines
 from hft.search.spaces.space import SearchSpace
@@ -262,14 +262,16 @@ class Sweep:
         self._running.remove(number)
         if self._is_search or outcome.values:
             outcome = checked(outcome, self._settings.metric)
-        if outcome.state == "pruned" and not outcome.values:
-            last = last_value(self.folder, number)
-            outcome = replace(outcome, values=() if last is None else (last,))
+        if outcome.state == "pruned" and (last := last_report(self.folder, number)) is not None:
+            # Engines rank what was stopped by how far it came.
+            step, value = last
+            outcome = replace(outcome, values=outcome.values or (value,), details={"step": step, **outcome.details})
         # To the millisecond, so that a trial that is read back is the trial that was written.
         return self._end(self._record.trials[number], replace(outcome, seconds=round(outcome.seconds, 3)))
 
     def _end(self, trial: Trial, outcome: Outcome, known_from: str | None = None) -> Trial:
-        event = Tell(trial.number, outcome, known_from, self._elapsed())
+        # The error holds the frames of the job, and with them all that it worked on: events are kept, it is not.
+        event = Tell(trial.number, replace(outcome, error=None), known_from, self._elapsed())
         self._journal.append(event)
         ended = self._record.add(event)
         if self._proposing.stage.engine is not None:
@@ -286,6 +288,8 @@ def _check(settings: SearchSettings) -> None:
             f"search.direction: {len(settings.direction)} given ({', '.join(settings.direction)}) for "
             f"{len(settings.metric)} metrics ({', '.join(settings.metric)}); expected one a metric"
         )
+    if len(set(settings.metric)) < len(settings.metric):
+        raise ConfigError(f"search.metric: found {', '.join(settings.metric)}; allowed: each metric once")
     pruner = settings.pruner
     if pruner is not None and pruner.kind == "hyperband" and pruner.max_reports is None:
         raise ConfigError(

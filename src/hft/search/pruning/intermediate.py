@@ -36,11 +36,11 @@ def append_report(sweep_folder: Path, number: int, step: int, value: float) -> N
             file.write(line)
 
 
-def last_value(sweep_folder: Path, number: int) -> float | None:
-    """The last reported value of a trial; None: it reported none."""
+def last_report(sweep_folder: Path, number: int) -> tuple[int, float] | None:
+    """The step and value of a trial's last report that has a value; None: there is none."""
     file = GrowingFile(intermediate_path(sweep_folder, number))
-    values = [value for line in file.new_lines() if (value := _report(line)[1]) is not None]
-    return values[-1] if values else None
+    reports = [(step, value) for step, value in map(_report, file.new_lines()) if value is not None]
+    return reports[-1] if reports else None
 
 
 @dataclass

@@ -10,12 +10,12 @@ from hft.search.spaces.identity import same_value
 from hft.search.specs import Choice, Integer, Normal, Spec, Uniform
 
 # Steps are counted, and values compared, up to the noise of floating point.
-_NOISE = 1e-9
+NOISE = 1e-9
 
 
 def stepped(low: float, step: float, count: int) -> float:
     """`low + count * step`, without the last digits' noise: 0.3, not 0.30000000000000004."""
-    return float(f"{low + count * step:.12g}")
+    return float(f"{low + count * step:.12g}") if count else low
 
 
 def size_of(spec: Spec) -> int | None:
@@ -27,7 +27,7 @@ def size_of(spec: Spec) -> int | None:
     if isinstance(spec, Uniform):
         if spec.low == spec.high:
             return 1
-        return None if spec.step is None else math.floor((spec.high - spec.low) / spec.step + _NOISE) + 1
+        return None if spec.step is None else math.floor((spec.high - spec.low) / spec.step + NOISE) + 1
     return None
 
 
@@ -51,7 +51,7 @@ def is_value_of(spec: Spec, value: Any) -> bool:
         return False
     if isinstance(spec, Normal):
         return not (spec.log and value <= 0) and _is_whole(value / spec.step if spec.step else 0.0)
-    room = _NOISE * max(abs(spec.low), abs(spec.high))
+    room = NOISE * max(abs(spec.low), abs(spec.high))
     if not spec.low - room <= value <= spec.high + room:
         return False
     if isinstance(spec, Integer):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hft.search.spaces.conditions import bare_key, read_condition, resolve_conditions
+from hft.search.spaces.enumeration import NOISE
 from hft.search.spaces.identity import canonical_value
 from hft.search.spaces.problems import Problem, closest, shown
 from hft.search.specs import Choice, Integer, Normal, Parameter, RawValue, Spec, Uniform
@@ -144,6 +145,8 @@ def _unfit(value: Any) -> str | None:
         return next((wrong for part in value if (wrong := _unfit(part))), None)
     if isinstance(value, float) and not math.isfinite(value):
         return shown(value)
+    if isinstance(value, str) and any(ord(character) < 32 and character != "\t" for character in value):
+        return f"{shown(value)!r} with a control character, which no override can hold"
     if value is None or (isinstance(value, bool | int | float | str) and value != "???"):
         return None
     return shown(value)
@@ -160,7 +163,7 @@ def _interval(key: str, node: Mapping[str, Any], problems: list[Problem]) -> Spe
         problems.append(Problem(key, f"found low {low} above high {high}", "low <= high"))
     elif is_log and low <= 0:
         problems.append(Problem(key, f"found log with low {low}: there is no logarithm of it", "low > 0"))
-    elif step is not None and not 0 < step <= high - low:
+    elif step is not None and not 0 < step <= (high - low) * (1 + NOISE):
         found = f"found step {step} with a range of {_short(high - low)}"
         problems.append(Problem(f"{key}.step", found, "0 < step <= high - low"))
     if is_integer:

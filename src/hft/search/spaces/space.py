@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hft.errors import ConfigError
@@ -49,7 +50,7 @@ class SearchSpace:
             raise space_error(where, problems)
         return cls(tuple(parameters))
 
-    @property
+    @cached_property
     def size(self) -> int | None:
         """Number of distinct points; None where they cannot be counted."""
         return None if any(size_of(p.spec) is None for p in self.parameters) else self._count({}, 0)

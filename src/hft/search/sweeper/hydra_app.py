@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import re
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError, HftError
 from hft.search.hooks import SweepHooks, SweepState
+from hft.search.pruning.intermediate import last_report
 from hft.search.results.progress_log import ProgressLog
 from hft.search.results.result_files import ResultFiles, winner_command
 from hft.search.settings import SearchSettings
-from hft.search.spaces.overrides import parameter_of, value_text
+from hft.search.spaces.conditions import bare_key
+from hft.search.spaces.overrides import parameter_of
 from hft.search.spaces.space import SearchSpace
+from hft.search.sweeper.app_commands import resume_command, winner_template
 from hft.search.sweeper.key_check import check_keys
 from hft.search.sweeper.sweeper_settings import search_settings
 from hft.search.trial import Trial
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
     from hft.search.sweeper.hydra_sweep import HydraSweep
 
 log = logging.getLogger(__name__)
 
 STOPPED_BY_THE_USER = 130
 
-# Needs quotes neither for Hydra nor for a shell.
-_PLAIN_PATH = re.compile(r"[\w./-]+")
+# Where hft's own app has the settings of a search.
+_OF_HFTS_APP = re.compile(rf"(?<![\w.])search\.(?=(?:space|{'|'.join(SearchSettings.model_fields)})\b)")
 
 _NOT_SETTINGS = ("_target_", "space", "params", "max_batch_size", "pictures")
 
@@ -93,7 +94,7 @@ def sweep_app(sweep: HydraSweep, arguments: Sequence[str]) -> Any:
             )
         return _searched(sweep, app_search(sweep, options, arguments))
     except HftError as error:
-        raise CompactHydraException(str(error)) from error
+        raise CompactHydraException(_OF_HFTS_APP.sub("hydra.sweeper.", str(error))) from error
 
 
 def app_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[str]) -> AppSearch:
@@ -108,6 +109,7 @@ def app_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[s
         ConfigError: the space is empty, infinite without a budget, or not right, or a setting is not.
     """
     overrides = sweep.parsed(arguments)
+    _refuse_seeds(overrides)
     settings = search_settings({key: value for key, value in options.items() if key not in _NOT_SETTINGS}, sweep.engine)
     space = SearchSpace.parse(options["space"] or {}, where="hydra.sweeper.space")
     space = space.with_parameters(parameter_of(override) for override in overrides if override.is_sweep_override())
@@ -129,6 +131,15 @@ def app_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[s
     return AppSearch(space, settings, fixed, options["pictures"])
 
 
+def _refuse_seeds(overrides: Sequence[Override]) -> None:
+    for override in overrides:
+        if override.is_sweep_override() and bare_key(override.get_key_element()) == "seed":
+            raise ConfigError(
+                f"{override.input_line}: a seed is never optimised: the best one would be luck; give one value, or "
+                "enumerate: without a space, an interval and a budget"
+            )
+
+
 def _is_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[str]) -> bool:
     if any(options[key] for key in ("space", "max_evals", "timeout", "stages")):
         return True
@@ -144,10 +155,14 @@ def _searched(sweep: HydraSweep, search: AppSearch) -> SweepState:
             search.space, search.settings, fixed=search.fixed, hooks=_hooks(sweep, search), sweep_dir=folder
         )
     except KeyboardInterrupt:
-        print(f"Stopped. To go on: {resume_command(folder)}")
+        print(f"Stopped. To go on: {resume_command(folder, None)}")
         raise SystemExit(STOPPED_BY_THE_USER) from None
-    winner = winner_command(folder, _winner_template())
-    print_summary(state, winner_command=winner, resume_command=resume_command(folder))
+    winner = winner_command(folder, winner_template())
+    print_summary(state, winner_command=winner, resume_command=resume_command(folder, state.ended))
+    if search.settings.pruner is not None and not any(last_report(folder, trial.number) for trial in state.trials):
+        log.warning(
+            "hydra.sweeper.pruner: nothing was pruned, as no trial reports on its way: hft.search.report(value)"
+        )
     failed = [trial for trial in state.trials if trial.state == "failed"]
     if state.ended == "failures":
         most = state.settings.max_failures
@@ -165,7 +180,7 @@ def _hooks(sweep: HydraSweep, search: AppSearch) -> list[SweepHooks]:
         groups,
         search.fixed,
         name=f"hft_{sweep.engine}",
-        command=_winner_template(),
+        command=winner_template(),
         pictures=search.pictures,
         say=log.info,
     )
@@ -179,22 +194,3 @@ def _progress(n_parallel: int) -> SweepHooks:
 
         return LiveTable()
     return ProgressLog(log.info)
-
-
-def resume_command(folder: Path) -> str:
-    """The command line of this process, with the sweep's folder settled."""
-    path = str(folder)
-    override = f"hydra.sweep.dir={path if _PLAIN_PATH.fullmatch(path) else value_text(path)}"
-    given = [argument for argument in sys.argv if not argument.startswith("hydra.sweep.dir=")]
-    return shlex.join(["python", *given, override])
-
-
-def _winner_template() -> str:
-    """The command that runs the winner, with `{conf}` for the folder of configs."""
-    options = []
-    for before, argument in itertools.pairwise(sys.argv):
-        if before in ("-cn", "--config-name"):
-            options = [before, argument]
-        elif argument.startswith("--config-name="):
-            options = [argument]
-    return f"{shlex.join(['python', sys.argv[0], *options])} --config-dir {{conf}} +winner=best"

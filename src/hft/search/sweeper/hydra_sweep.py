@@ -149,6 +149,8 @@ class HydraSweep:
         combinations = [list(lines) for lines in itertools.product(*map(_lines, self.parsed(arguments)))]
         if max_batch_size is not None and max_batch_size < 1:
             raise ConfigError(f"hydra.sweeper.max_batch_size: found {max_batch_size}; allowed: null or at least 1")
+        if not combinations:
+            raise ConfigError(f"{' '.join(arguments)}: there is nothing to enumerate: no option of a group fits")
         size = max_batch_size or len(combinations)
         self._save_config(self.config, self.sweep_folder(None))
         returns: list[Sequence[JobReturn]] = []
@@ -248,7 +250,10 @@ def _lines(override: Override) -> list[str]:
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
         raise HydraException(f"{override.input_line}: an interval cannot be enumerated; a budget makes it a search")
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    lines = [f"{key}={value}" for value in override.sweep_string_iterator()]
+    if not lines:
+        raise ConfigError(f"{override.input_line}: a choice of nothing; expected: at least one value")
+    return lines
 
 
 @contextmanager

@@ -8,6 +8,14 @@ from hft.errors import ConfigError
 from hft.search.settings import ALGORITHMS, EngineName, SearchSettings
 from hft.search.spaces.problems import closest
 
+# Of what is neither a number nor a word.
+_FORMS = {
+    "algorithm_options": "a mapping, as in {n_startup_trials: 5}",
+    "pruner": "median, asha or hyperband; with options {kind: asha, min_reports: 2}",
+    "stages": "a list, as in [{max_evals: 20}, {max_evals: 10, around_best: 0.5}]",
+}
+_NO_SUCH_FORM = ("dict_type", "model_type", "tuple_type")
+
 
 def search_settings(options: dict[str, Any], engine: EngineName, where: str = "hydra.sweeper") -> SearchSettings:
     """Settings from plain options.
@@ -26,6 +34,8 @@ def search_settings(options: dict[str, Any], engine: EngineName, where: str = "h
     values = {key: value for key, value in options.items() if value is not None}
     values["metric"] = metrics = _listed(values.get("metric", "value"))
     directions = _listed(values.get("direction", "minimize"))
+    if isinstance(values.get("pruner"), str):
+        values["pruner"] = {"kind": values["pruner"]}
     values["direction"] = directions * len(metrics) if len(directions) == 1 else directions
     try:
         settings = SearchSettings.model_validate(values)
@@ -52,4 +62,6 @@ def _listed(value: Any) -> list[Any]:
 
 def _told(problem: Any, node: str) -> str:
     where = ".".join(str(part) for part in problem["loc"])
+    if where in _FORMS and problem["type"] in _NO_SUCH_FORM:
+        return f"{node}.{where}: found {problem['input']!r}; expected: {_FORMS[where]}"
     return f"{node}.{where}: {problem['msg']}; found {problem['input']!r}"
