@@ -100,7 +100,7 @@ def _opening_lines(request: SearchRequest, place: SweepPlace, engine: str, past:
     ]
     how_long = " or ".join(filter(None, budget)) or "until nothing is left"
     lines = [
-        f"search={request.name}: {len(request.space)} parameters{points}; {how_long}; "
+        f"search={request.name}: {len(request.space)} parameter{'s' * (len(request.space) != 1)}{points}; {how_long}; "
         f"{engine} ({settings.algorithm or 'tpe'}); {settings.metric[0]}, {settings.direction[0]}",
         *request.notes,
     ]
