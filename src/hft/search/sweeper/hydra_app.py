@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError, HftError
 from hft.search.hooks import SweepHooks, SweepState
-from hft.search.pruning.intermediate import last_report
+from hft.search.pruning.intermediate import intermediate_path
 from hft.search.results.progress_log import ProgressLog
 from hft.search.results.result_files import ResultFiles, winner_command
 from hft.search.settings import SearchSettings
@@ -159,10 +159,9 @@ def _searched(sweep: HydraSweep, search: AppSearch) -> SweepState:
         raise SystemExit(STOPPED_BY_THE_USER) from None
     winner = winner_command(folder, winner_template())
     print_summary(state, winner_command=winner, resume_command=resume_command(folder, state.ended))
-    if search.settings.pruner is not None and not any(last_report(folder, trial.number) for trial in state.trials):
-        log.warning(
-            "hydra.sweeper.pruner: nothing was pruned, as no trial reports on its way: hft.search.report(value)"
-        )
+    reports = (intermediate_path(folder, trial.number) for trial in state.trials)
+    if search.settings.pruner is not None and not any(path.exists() for path in reports):
+        log.warning("hydra.sweeper.pruner: nothing to judge; a job reports on its way with hft.search.report(value)")
     failed = [trial for trial in state.trials if trial.state == "failed"]
     if state.ended == "failures":
         most = state.settings.max_failures
