@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Direction = Literal["maximize", "minimize"]
 EngineName = Literal["hyperopt", "optuna"]
@@ -13,6 +13,10 @@ ALGORITHMS: dict[str, tuple[str, ...]] = {
     "hyperopt": ("tpe", "random", "anneal"),
     "optuna": ("tpe", "cmaes", "random", "grid", "qmc"),
 }
+
+
+def _in_a_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class _Strict(BaseModel):
@@ -58,7 +62,7 @@ class SearchSettings(_Strict):
     """Everything about a search but its space.
 
     Args:
-        metric: what trials are judged by; several for a multi-objective search (Optuna only).
+        metric: what trials are judged by; a word, or several for a multi-objective search (Optuna only).
         direction: of each metric.
         max_evals: trials in all, however often the sweep is started again; None: no limit. Trials answered from the
             record do not count.
@@ -73,8 +77,8 @@ class SearchSettings(_Strict):
         stages: None: one.
     """
 
-    metric: Annotated[tuple[str, ...], Field(min_length=1)] = ("value",)
-    direction: tuple[Direction, ...] = ("minimize",)
+    metric: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_in_a_tuple)] = ("value",)
+    direction: Annotated[tuple[Direction, ...], BeforeValidator(_in_a_tuple)] = ("minimize",)
     max_evals: Annotated[int, Field(ge=1)] | None = None
     timeout: Annotated[float, Field(gt=0.0)] | None = None
     max_failures: Annotated[int, Field(ge=0)] | None = None

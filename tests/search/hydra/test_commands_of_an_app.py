@@ -87,6 +87,12 @@ def test_the_winner_is_run_as_the_search_was(arguments, module, expected, starte
     assert winner_template().replace("--config-dir {conf} ", "") == expected
 
 
+def test_stages_are_not_extended(app):
+    stages = "hydra.sweeper.stages=[{max_evals: 2}, {max_evals: 2, around_best: 0.5}]"
+    done = app.search("hydra/sweeper=hft_optuna", "x=interval(0,1)", stages)
+    assert "Extend" not in done.stdout
+
+
 def test_the_winner_of_a_module_whose_config_asks_for_sweeps_runs_once(app):
     package = app.folder / "package"
     (package / "conf").mkdir(parents=True)

@@ -69,6 +69,7 @@ def test_a_workers_death_is_one_failed_trial(app, trouble, reason):
     assert len(told) == 8
     assert failed
     assert all(reason in event["reason"] for event in failed)
+    assert all((app.folder / "sweep" / event["folder"] / "app.log").exists() for event in failed)
     assert len(failed) < 8
 
 

@@ -266,6 +266,9 @@ class Sweep:
             # Engines rank what was stopped by how far it came.
             step, value = last
             outcome = replace(outcome, values=outcome.values or (value,), details={"step": step, **outcome.details})
+        folder = self.folder / str(number)
+        if outcome.state == "failed" and outcome.folder is None and folder.is_dir():
+            outcome = replace(outcome, folder=str(folder))  # its process ended before it could say where it ran
         # To the millisecond, so that a trial that is read back is the trial that was written.
         return self._end(self._record.trials[number], replace(outcome, seconds=round(outcome.seconds, 3)))
 

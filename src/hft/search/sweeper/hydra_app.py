@@ -159,7 +159,10 @@ def _searched(sweep: HydraSweep, search: AppSearch) -> SweepState:
         print(f"Stopped. To go on: {resume_command(folder, None)}")
         raise SystemExit(STOPPED_BY_THE_USER) from None
     winner = winner_command(folder, winner_template())
-    print_summary(state, winner_command=winner, resume_command=resume_command(folder, state.ended))
+    # The budgets of stages are what the sweep is.
+    is_over = state.ended == "budget" and search.settings.stages
+    again = None if is_over else resume_command(folder, state.ended)
+    print_summary(state, winner_command=winner, resume_command=again)
     reports = (intermediate_path(folder, trial.number) for trial in state.trials)
     if search.settings.pruner is not None and not any(path.exists() for path in reports):
         log.warning("hydra.sweeper.pruner: nothing to judge; a job reports on its way with hft.search.report(value)")

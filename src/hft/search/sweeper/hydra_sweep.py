@@ -250,10 +250,7 @@ def _lines(override: Override) -> list[str]:
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
         raise HydraException(f"{override.input_line}: an interval cannot be enumerated; a budget makes it a search")
-    lines = [f"{key}={value}" for value in override.sweep_string_iterator()]
-    if not lines:
-        raise ConfigError(f"{override.input_line}: a choice of nothing; expected: at least one value")
-    return lines
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
 @contextmanager
