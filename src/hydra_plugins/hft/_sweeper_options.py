@@ -18,8 +18,9 @@ class SweeperOptions:
         params: sweep overrides in Hydra's grammar, by config key, as Hydra's basic sweeper takes them.
         max_batch_size: jobs handed to the launcher at a time where the sweep is an enumeration.
         pictures: whether the search is drawn, in its folder.
+        pruner: median, asha, hyperband, or with options `{kind: asha, min_reports: 2}`.
         metric, direction, max_evals, timeout, max_failures, n_parallel, seed, keep_models, algorithm,
-            algorithm_options, pruner, stages: of the search, as in `hft.search.SearchSettings`.
+            algorithm_options, stages: of the search, as in `hft.search.SearchSettings`.
     """
 
     _target_: str
