@@ -297,3 +297,16 @@ def test_what_cannot_be_removed_is_said_and_tried_again(tmp_path, monkeypatch):
     assert said == [f"{tmp_path / '1' / 'model'} is not removed: Permission denied"]
     keep.on_end(state)
     assert models(tmp_path) == {0}
+
+
+def test_a_table_renewed_after_every_trial_is_the_table_written_once(tmp_path):
+    trials = [*mixed_trials(8), Trial(8, {"loss": "infonce", "a.new.key": 1}, "done", values=(0.5,))]
+    renewed = ResultFiles(pictures=False)
+    for count, trial in enumerate(trials):
+        running = replace(trial, state="running", values=(), reason=None, folder=None)
+        renewed.on_trial_end(trial, sweep_state(tmp_path, [*trials[:count], running]))
+        renewed.on_trial_end(trial, sweep_state(tmp_path, trials[: count + 1]))
+    text = (tmp_path / "trials.csv").read_text(encoding="utf-8")
+    written(sweep_state(tmp_path, trials))
+    assert text == (tmp_path / "trials.csv").read_text(encoding="utf-8")
+    assert "running" not in text

@@ -13,7 +13,7 @@ from hft.search.results.best_config import winner_config
 from hft.search.results.optimization_results import OPTIMIZATION_RESULTS_FILE, write_optimization_results
 from hft.search.results.pictures.drawing import SweepPictures
 from hft.search.results.ranking import has_value
-from hft.search.results.trials_table import TRIALS_FILE, write_trials_table
+from hft.search.results.trials_table import TRIALS_FILE, TrialsTable
 from hft.search.results.values_as_text import metric_text
 from hft.search.spaces.overrides import override_lines
 from hft.search.trial import Trial
@@ -55,6 +55,7 @@ class ResultFiles(SweepHooks):
     ) -> None:
         self._groups, self._fixed = groups, tuple(fixed)
         self._name, self._command = name, command
+        self._table = TrialsTable()
         self._pictures = SweepPictures(say or _say_on_stderr) if pictures else None
 
     def on_trial_end(self, trial: Trial, state: SweepState) -> None:
@@ -80,7 +81,7 @@ class ResultFiles(SweepHooks):
             self._pictures.draw(state)
 
     def _write(self, state: SweepState) -> None:
-        write_trials_table(state, state.folder / TRIALS_FILE)
+        self._table.write(state, state.folder / TRIALS_FILE)
         write_optimization_results(state, self._name, state.folder / OPTIMIZATION_RESULTS_FILE)
         if state.best is not None:
             with atomic_write(state.folder / WINNER_FILE) as file:

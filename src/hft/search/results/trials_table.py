@@ -21,27 +21,44 @@ _TEXTS = {"state", "started", "source", "known_from", "reason", "folder"}
 _LAST = ("seconds", "started", "source", "known_from", "reason", "folder")
 
 
-def write_trials_table(state: SweepState, path: Path) -> None:
-    """Writes all trials: number, state, stage, each metric, each parameter, and how the trial went.
+class TrialsTable:
+    """Writes the table again and again. Rows of trials that have ended are kept: they do not change."""
 
-    Empty cells are what is absent: a parameter whose condition did not hold, the value of a trial that failed. A
-    pruned trial shows the last value that it reported. Lists, null and strings that look like another value are JSON.
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._rows: dict[int, tuple[Trial, list[str]]] = {}
 
-    Raises:
-        StorageError: the system refused a write.
-    """
-    metrics, keys = list(state.settings.metric), _keys(state)
-    taken = {*_FIRST, *_LAST}
-    columns = [
-        *_FIRST,
-        *_distinct(metrics, taken, "metric"),
-        *_distinct(keys, taken | set(metrics), "parameter"),
-        *_LAST,
-    ]
-    with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(_row(state, trial, len(metrics), keys) for trial in state.trials)
+    def write(self, state: SweepState, path: Path) -> None:
+        """Writes all trials: number, state, stage, each metric, each parameter, and how the trial went.
+
+        Empty cells are what is absent: a parameter whose condition did not hold, the value of a trial that failed. A
+        pruned trial shows the last value that it reported. Lists, null and strings that look like another value are
+        JSON.
+
+        Raises:
+            StorageError: the system refused a write.
+        """
+        metrics, keys = list(state.settings.metric), _keys(state)
+        if keys != self._keys:
+            self._keys, self._rows = keys, {}
+        taken = {*_FIRST, *_LAST}
+        columns = [
+            *_FIRST,
+            *_distinct(metrics, taken, "metric"),
+            *_distinct(keys, taken | set(metrics), "parameter"),
+            *_LAST,
+        ]
+        with atomic_write(path) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(self._row(state, trial) for trial in state.trials)
+
+    def _row(self, state: SweepState, trial: Trial) -> list[str]:
+        known = self._rows.get(trial.number)
+        if known is None or known[0] is not trial:
+            known = trial, _row(state, trial, len(state.settings.metric), self._keys)
+            self._rows[trial.number] = known
+        return known[1]
 
 
 def read_trials_table(path: Path) -> list[dict[str, Any]]:
