@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hft.errors import ConfigError
 from hft.search.engines import make_engine as make_named_engine
 from hft.search.engines.engine import MakeEngine
 from hft.search.hooks import SweepHooks, SweepState
@@ -20,6 +19,7 @@ from hft.search.launching.launcher import Finished, Launcher, TakesParams
 from hft.search.loop.journal import Ask, Journal, Tell
 from hft.search.loop.outcome_check import checked
 from hft.search.loop.proposing import Proposal, Proposing
+from hft.search.loop.settings_check import check_settings
 from hft.search.loop.stages import ANSWERS_DIFFERENTLY, StagePlan
 from hft.search.loop.sweep_folder import Header, past_hash, set_aside, settle_header, sweep_lock
 from hft.search.loop.sweep_record import SweepRecord
@@ -88,7 +88,7 @@ class Sweep:
         Raises:
             ConfigError: the settings contradict each other.
         """
-        _check(settings)
+        check_settings(settings)
         self.folder = Path(folder).absolute()
         self._space, self._settings, self._launcher = space, settings, launcher
         self._hooks = hooks or SweepHooks()
@@ -104,8 +104,7 @@ class Sweep:
         )
         made = make_engine or partial(make_named_engine, engine)
         self._plan = StagePlan(space, settings, made, tuple(queue), only_queue, observations)
-        self._journal = Journal(self.folder)
-        self._record = SweepRecord(settings.signs)
+        self._journal, self._record = Journal(self.folder), SweepRecord(settings.signs)
         self._pending: deque[Trial] = deque()  # begun, to be answered or started
         self._twins: list[Trial] = []  # wait for a running trial with the same parameters
         self._running: set[int] = set()
@@ -283,21 +282,6 @@ class Sweep:
 
     def _elapsed(self) -> float:
         return self._before + time.monotonic() - self._began
-
-
-def _check(settings: SearchSettings) -> None:
-    if len(settings.direction) != len(settings.metric):
-        raise ConfigError(
-            f"search.direction: {len(settings.direction)} given ({', '.join(settings.direction)}) for "
-            f"{len(settings.metric)} metrics ({', '.join(settings.metric)}); expected one a metric"
-        )
-    if len(set(settings.metric)) < len(settings.metric):
-        raise ConfigError(f"search.metric: found {', '.join(settings.metric)}; allowed: each metric once")
-    pruner = settings.pruner
-    if pruner is not None and pruner.kind == "hyperband" and pruner.max_reports is None:
-        raise ConfigError(
-            "search.pruner.max_reports: missing; hyperband needs the number of reports of a trial that is never stopped"
-        )
 
 
 def _now() -> str:
