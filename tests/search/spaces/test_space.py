@@ -271,3 +271,10 @@ def test_spaces_are_equal_by_what_they_hold():
 def test_a_key_that_is_not_there_is_a_key_error():
     with pytest.raises(KeyError):
         SearchSpace.parse({"a": [1]})["b"]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
+@pytest.mark.parametrize("constant", [0.1, 1e-4, 1000.0])
+def test_a_logarithmic_range_of_one_value_stays_that_value(constant, share):
+    space = SearchSpace.parse({"x": {"low": constant, "high": constant, "log": True}})
+    assert space.narrowed({"x": constant}, share) == space

@@ -32,14 +32,16 @@ def narrowed_spec(spec: Spec, best: Any, share: float) -> Spec:
 
 
 def _around(low: float, high: float, best: float, share: float, *, is_log: bool) -> tuple[float, float]:
+    if share == 1.0:
+        return low, high
     start, end = (math.log(low), math.log(high)) if is_log else (low, high)
     inside = min(max(best, low), high)
     width = (end - start) * share
     centre = math.log(inside) if is_log else inside
     first = min(max(centre - width / 2, start), end - width)
-    if not is_log:
-        return max(first, low), min(first + width, high)
-    return max(math.exp(first), low), min(math.exp(first + width), high)
+    ends = (math.exp(first), math.exp(first + width)) if is_log else (first, first + width)
+    # The point and the ends of the whole range stay inside, whatever a logarithm and its inverse make of them.
+    return max(min(ends[0], inside), low), min(max(ends[1], inside), high)
 
 
 def _whole(spec: Integer, low: float, high: float) -> Integer:
