@@ -170,3 +170,9 @@ def test_a_choice_that_no_override_can_hold_is_refused_at_once():
 def test_a_constant_stays_the_number_that_was_written():
     space = SearchSpace.parse({"x": {"low": 0.1234567890123456, "high": 0.1234567890123456}})
     assert list(space.points()) == [{"x": 0.1234567890123456}]
+
+
+@pytest.mark.parametrize("ends", [{"low": -1e308, "high": 1e308}, {"low": 0, "high": 10**400, "integer": True}])
+def test_a_range_beyond_real_numbers_is_refused(ends):
+    with pytest.raises(ConfigError, match="finite number"):
+        SearchSpace.parse({"x": ends})

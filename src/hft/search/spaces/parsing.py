@@ -161,6 +161,8 @@ def _interval(key: str, node: Mapping[str, Any], problems: list[Problem]) -> Spe
         return None
     if low > high:
         problems.append(Problem(key, f"found low {low} above high {high}", "low <= high"))
+    elif not _is_finite(high - low):
+        problems.append(Problem(key, f"found a range from {low} to {high}", "one whose width is a finite number"))
     elif is_log and low <= 0:
         problems.append(Problem(key, f"found log with low {low}: there is no logarithm of it", "low > 0"))
     elif step is not None and not 0 < step <= (high - low) * (1 + NOISE):
@@ -210,10 +212,17 @@ def _number(
         if needed:
             problems.append(Problem(f"{key}.{name}", "is missing", "a number"))
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         problems.append(Problem(f"{key}.{name}", f"found {shown(value)}", "a finite number"))
         return None
     return value
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number beyond all real ones
+        return False
 
 
 def _short(number: float) -> str:
