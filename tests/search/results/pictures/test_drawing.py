@@ -105,7 +105,7 @@ def test_a_picture_names_its_metrics_and_fits_its_page(tmp_path, draw):
 
 @pytest.mark.parametrize("draw", [draw_history, draw_parallel_coordinates, draw_slices])
 def test_nasty_words_are_drawn_as_they_stand(tmp_path, draw):
-    words = ["$x_1^2$", "\\alpha {", "中文测试", "w" * 200, "", "a\nb", None, True, 1, 1.0, "1"]
+    words = ["$x_1^2$", "\\alpha {", "中文测试", "w" * 200, "", "a\tb", None, True, 1, 1.0, "1"]
     key = "$group$." + "very_long_name_" * 8
     trials = [Trial(n, {key: word}, "done", values=(n / 10,)) for n, word in enumerate(words)]
     state = sweep_state(tmp_path, trials, {key: words}, metric=("$m_x$",))
