@@ -78,7 +78,8 @@ def train(
         report: Report = method.evaluate(
             start, tuned, texts, settings, module=module, seed=config.seed, curves=run.curves, seconds=run.seconds
         )
-        run.finish(report, model, None if start is None else method.values(start, tuned, texts))
+        values = None if start is None else method.values(start, tuned, texts)
+        run.finish(report, model, values and {**values, **run.initial_values(method, data, settings)})
         drop_checkpoints(config, run.folder)
     return report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hft.cli import main
@@ -181,6 +183,86 @@ def test_trials_that_fail_are_failures_and_too_many_end_the_search(
     printed = capsys.readouterr().err
     assert "search.max_failures=1" in printed
     assert "Traceback" not in printed
+
+
+def test_stages_narrow_the_space_around_the_best_of_the_one_before(place: Path, small_run: list[str]) -> None:
+    stages = "search.stages=[{max_evals:3,overrides:['data.train_share=0.6']},{max_evals:2,around_best:0.3}]"
+    lr = "params.items_lr=tag(log,interval(1e-4,1e-2))"
+    assert search(*small_run, "search=none", lr, stages) == 0
+    [sweep] = sweeps(place)
+    trials = read_trials_table(sweep / "trials.csv")
+    assert [(trial["stage"], trial["state"]) for trial in trials] == [(0, "done")] * 3 + [(1, "done")] * 2
+    best = max(trials[:3], key=lambda trial: trial["validation_ndcg@10"])["params.items_lr"]
+    assert trials[3]["params.items_lr"] == pytest.approx(best)
+    assert abs(math.log10(trials[4]["params.items_lr"] / best)) <= 0.3 * 2
+    assert winner_of(sweep).config["data"]["train_share"] == 1.0
+
+
+def test_a_search_does_not_go_on_with_other_data(
+    place: Path, tiny_model: list[str], small_run: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = sessions()
+    file = write_lines(place / "sessions.jsonl", rows)
+    texts = write_lines(place / "items.jsonl", items())
+    request = [*small_run, f"data.source.sessions={file}", f"data.source.items={texts}", "search=none"]
+    request += ["params.items_lr=tag(log,interval(1e-4,1e-2))"]
+    assert search(*request, "search.max_evals=1") == 0
+    [sweep] = sweeps(place)
+    before = trials_of(sweep)
+    write_lines(file, rows[:-8])
+    assert search(*request, "search.max_evals=2") == 2
+    assert "began with other data" in capsys.readouterr().err
+    assert trials_of(sweep) == before
+    write_lines(file, rows)
+    assert search(*request, "search.max_evals=2") == 0
+
+
+def test_a_mistake_in_the_data_costs_no_trial(
+    place: Path, small_run: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert search(*small_run, "data.batch_id=never") == 2
+    assert search(*small_run, "search.folds=1000") == 2
+    printed = capsys.readouterr().err
+    assert "never" in printed
+    assert "Traceback" not in printed
+    assert not list(place.rglob("trials.jsonl"))
+
+
+def test_however_short_the_time_a_trial_is_run(place: Path, small_run: list[str]) -> None:
+    assert search(*small_run, "search=none", "params.items_lr=choice(1e-3,3e-3)", "search.timeout=0.001") == 0
+    assert len(trials_of(sweeps(place)[0])) == 1
+
+
+def test_several_metrics_give_a_front_and_test_is_not_read(
+    place: Path, small_run: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = ["hydra/sweeper=hft_optuna", "search.metric=[ndcg@10,mrr@10]", "search.direction=[maximize,maximize]"]
+    lr = "params.items_lr=tag(log,interval(1e-4,1e-2))"
+    assert search(*small_run, "search=none", lr, *metrics, "search.max_evals=2") == 0
+    assert "Test is not read" in capsys.readouterr().out
+    assert not list(sweeps(place)[0].rglob("report.json"))
+
+
+def test_the_best_of_an_enumeration_is_a_config_too(place: Path, small_run: list[str]) -> None:
+    assert search(*small_run, "loss=infonce,margin", "seed=range(2)") == 0
+    [sweep] = sweeps(place)
+    assert [trial["seed"] for trial in read_trials_table(sweep / "trials.csv")] == [0, 1, 0, 1]
+    assert main(["train", "--config-dir", str(sweep / "conf"), "winner=best"]) == 0
+    [again] = [load_record(path) for path in place.rglob("run.yaml") if sweep not in path.parents]
+    weights = {load_record(sweep / str(number)).results.weights for number in range(4)}
+    assert again.results.weights in weights
+
+
+def test_a_later_iteration_keeps_the_initial_models_values_on_its_queries(
+    place: Path, tiny_model: list[str], batches: list[str]
+) -> None:
+    base = [*batches, *tiny_model, "threads=1", "trainer.enable_progress_bar=false", "tracking=csv"]
+    assert main(["train", *base, "settings.negatives=shown", "data.batch_id=may"]) == 0
+    assert main(["train", *base, "settings.negatives=shown", "data.batch_id=june", "iteration=next"]) == 0
+    first, second = sorted((load_record(path) for path in place.rglob("run.yaml")), key=lambda one: one.started)
+    values = np.load(second.folder / "per_query.npz")
+    assert values["test/ndcg@10/initial"].shape == values["test/ndcg@10/tuned"].shape
+    assert "test/ndcg@10/initial" not in np.load(first.folder / "per_query.npz")
 
 
 @pytest.mark.slow

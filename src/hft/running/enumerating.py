@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hft.errors import ConfigError, TrainingError
+from hft.running.search_request import group_keys
 from hft.search import Choice, Parameter, RawValue, SearchSettings, SearchSpace, SweepState, Trial
 from hft.search.launching.job_outcome import TRACEBACK
 
@@ -26,6 +27,7 @@ def enumerate_jobs(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         TrainingError: a job failed; all that did are listed.
     """
     from hft.search.results.result_files import ResultFiles
+    from hft.search.results.summary import print_summary
 
     overrides = hydra.parsed(arguments)
     sweeps = [override for override in overrides if override.is_sweep_override()]
@@ -51,10 +53,12 @@ def enumerate_jobs(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         space,
         settings,
         engine="exhaustive",
-        hooks=[ResultFiles(pictures=False, fixed=fixed)],
+        hooks=[ResultFiles(group_keys(overrides, hydra.hydra_context.config_loader), fixed, pictures=False)],
         fixed=fixed,
         is_search=False,
     )
+    if len(state.trials) > 1:
+        print_summary(state)
     _raise_for_failed_jobs(state)
     return state
 

@@ -28,6 +28,7 @@ from hft.experiments import (
 )
 from hft.files import atomic_write, storage_errors
 from hft.reporting import print_report, save_pictures, write_report
+from hft.running.initial import initial_values
 from hft.running.progress import StepProgress
 from hft.running.start import Start
 from hft.running.surroundings import Surroundings
@@ -198,6 +199,11 @@ class Run:
                 start=start,
                 progress=progress,
             )
+
+    def initial_values(self, method: FineTuningMethod, data: RankingData, settings: Any) -> dict[str, Any]:
+        """Per-query values on test of the model that the first iteration began with; see hft.running.initial."""
+        with self.phase("evaluation"):
+            return initial_values(self.config, method, data, settings, self.surroundings)
 
     def first_validation(self, validator: Validator, model: Any) -> dict[str, float]:
         """The starting model's validation; trials of one start share its vectors."""

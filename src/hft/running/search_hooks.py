@@ -1,4 +1,4 @@
-"""What hft adds to a search while it goes on: tracking, answers from earlier runs, and that the data stays the same."""
+"""What hft adds to a search while it goes on: tracking, a summary for programs, answers from earlier runs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from hft.errors import DataError
 from hft.experiments.known_runs import KnownRuns
 from hft.experiments.sweep_run import SweepRun
-from hft.running.start import Start
-from hft.running.surroundings import Surroundings
+from hft.running.search_start import fingerprint
 from hft.running.sweep_place import SUMMARY_NAME, write_summary
 from hft.search import Known, Params, SweepHooks, SweepState, Trial
 from hft.search.results.summary import summary_dict
@@ -43,10 +40,18 @@ class TrackedSweep(SweepHooks):
 
 
 class SummaryFile(SweepHooks):
-    """Keeps `summary.json` in the sweep's folder, for programs and for the next start of the same command."""
+    """Keeps `summary.json` in the sweep's folder, for programs and for the next start of the same command.
+
+    Attributes:
+        ended_before: trials that had ended when this session began.
+    """
+
+    def __init__(self) -> None:
+        self.ended_before = 0
 
     def on_start(self, state: SweepState, *, resumed: bool) -> None:
         """The sweep goes on: what ended it last time holds no more."""
+        self.ended_before = sum(trial.state != "running" for trial in state.trials)
         (state.folder / SUMMARY_NAME).unlink(missing_ok=True)
 
     def on_end(self, state: SweepState) -> None:
@@ -56,25 +61,6 @@ class SummaryFile(SweepHooks):
             StorageError: it cannot be written.
         """
         write_summary(state.folder, summary_dict(state))
-
-
-class SameData(SweepHooks):
-    """Refuses to go on when the data are no longer those of the first trial: values of the two do not compare."""
-
-    def on_trial_end(self, trial: Trial, state: SweepState) -> None:
-        """Compares the trial's data with those of the others.
-
-        Raises:
-            DataError: they differ.
-        """
-        found = trial.details.get("data")
-        first = next((one for one in state.trials if one.details.get("data")), None)
-        if found and first is not None and first.details["data"] != found:
-            raise DataError(
-                f"{state.folder}: the data have changed since trial {first.number}. Trial {trial.number} was trained "
-                "on others, and the two do not compare. Put the data back, or begin another search: "
-                "hydra.sweep.dir=ANOTHER_FOLDER."
-            )
 
 
 class RecordedAnswers(SweepHooks):
@@ -107,13 +93,8 @@ class RecordedAnswers(SweepHooks):
         config = self._compose(overrides)
         plain: Any = OmegaConf.to_container(config, resolve=True)
         found = self._runs.find(
-            plain, metrics=self._metrics, parent=self._parent, data_hash=lambda: self._data_hash(config)
+            plain, metrics=self._metrics, parent=self._parent, data_hash=lambda: fingerprint(config, self._sweep_folder)
         )
         if found is None or self._sweep_folder in found.folder.absolute().parents:
             return None
         return Known(found.values, f"run {found.run_id[:8]}", str(found.folder.absolute()))
-
-    def _data_hash(self, config: DictConfig) -> str:
-        """The fingerprint of the data as they are now, not as a record says; the trials share what is read here."""
-        start = Start(config, Surroundings.of(config), shares=True)
-        return start.data(instantiate(config.method), self._sweep_folder / "quarantine.jsonl").fingerprint()

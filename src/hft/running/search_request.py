@@ -92,14 +92,13 @@ def search_request(
         )
     fixed = [_line(override) for override in plain if not _is_budget(override)]
     fixed += [f"search.seeds=[{','.join(_values(override))}]" for override in seeds]
-    keys = {override.key_or_group for override in plain} | set(_keys(space))
     return SearchRequest(
         name=str(config.hydra.runtime.choices.get("search")),
         space=space,
         settings=_settings(node, engine),
         fixed=tuple(fixed),
         swept=tuple(_line(override) for override in sweeps),
-        groups=frozenset(key for key in keys if _is_group(key, loader)),
+        groups=group_keys(plain, loader) | {key for key in _keys(space) if _is_group(key, loader)},
         reuse=str(node.get("reuse") or "none"),
         n_top_runs=int(node.get("n_top_runs") or 0),
         notes=(*notes, *more),
@@ -130,6 +129,11 @@ def _without_idle(space: SearchSpace, config: DictConfig, loader: ConfigLoader) 
         return space, []
     idle = {key: why for key, why in ineffective_keys(config, _keys(space)).items() if key in space}
     return space.without(idle), [f"{key} is not searched: {why}" for key, why in idle.items()]
+
+
+def group_keys(overrides: Sequence[Override], loader: ConfigLoader) -> frozenset[str]:
+    """Keys of overrides that are config groups."""
+    return frozenset(o.key_or_group for o in overrides if _is_group(o.key_or_group, loader))
 
 
 def _keys(space: SearchSpace) -> list[str]:

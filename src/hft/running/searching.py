@@ -15,9 +15,10 @@ from hft.experiments.known_runs import KnownRuns
 from hft.experiments.sweep_run import SweepRun
 from hft.running.enumerating import enumerate_jobs
 from hft.running.search_conclusion import conclude, trial_config
-from hft.running.search_hooks import RecordedAnswers, SameData, SummaryFile, TrackedSweep
+from hft.running.search_hooks import RecordedAnswers, SummaryFile, TrackedSweep
 from hft.running.search_past import Past, past_of
 from hft.running.search_request import SearchRequest, is_search, search_request
+from hft.running.search_start import data_of_search
 from hft.running.sweep_place import SweepPlace, sweep_place
 from hft.running.trial import sweep_name
 from hft.search import SweepHooks, SweepState
@@ -58,12 +59,15 @@ def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         request = replace(request, settings=settings)
     for line in _opening_lines(request, place, hydra.engine, past):
         say(line)
+    say("preparing the data ...")
+    data = data_of_search(trial_config(hydra, fixed), place)
+    summary = SummaryFile()
     tracked = SweepRun(place.folder, sweep_name(place.folder, config.outputs), _tracked_config(config, place), say)
     try:
         state = hydra.run_search(
             request.space,
             request.settings,
-            hooks=_hooks(hydra, request, place, fixed, tracked, console),
+            hooks=_hooks(hydra, request, place, fixed, tracked, summary, console),
             fixed=fixed,
             queue=past.queue,
             only_queue=request.reuse == "replay",
@@ -72,6 +76,7 @@ def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
             extra={
                 "iteration": {"name": place.iteration, "start_from": place.start_from},
                 "batch_id": config.data.get("batch_id"),
+                "data": data,
                 "queue": past.queue,
                 "observations": [list(pair) for pair in past.observations],
                 "command": list(arguments),
@@ -81,7 +86,8 @@ def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         tracked.end("stopped")
         say(f"To go on: {shlex.join(['hft', 'train', '-m', *arguments])}")
         raise
-    return conclude(hydra, state, fixed, arguments, tracked)
+    has_trained = sum(trial.state != "running" for trial in state.trials) > summary.ended_before
+    return conclude(hydra, state, fixed, arguments, tracked, has_trained=has_trained)
 
 
 def _iteration_overrides(place: SweepPlace) -> list[str]:
@@ -124,6 +130,7 @@ def _hooks(
     place: SweepPlace,
     fixed: Sequence[str],
     tracked: SweepRun,
+    summary: SummaryFile,
     console: Console,
 ) -> list[SweepHooks]:
     from hft.search.results.keep_models import KeepModels
@@ -137,8 +144,7 @@ def _hooks(
         "fixed": list(fixed),
     }
     return [
-        SummaryFile(),
-        SameData(),
+        summary,
         RecordedAnswers(
             KnownRuns(config.outputs, config.method.meta.name, place.iteration),
             lambda overrides: trial_config(hydra, overrides),

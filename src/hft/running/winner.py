@@ -17,6 +17,7 @@ from hft.experiments.steps import read_steps
 from hft.metrics import Report
 from hft.running.assembly import load_tuned, params_of, parts_of, settings_of
 from hft.running.fitting import on_device
+from hft.running.initial import initial_values
 from hft.running.run import add_to_curves, write_results
 from hft.running.start import Start
 from hft.running.surroundings import Surroundings
@@ -54,12 +55,23 @@ def measure_winner(
         raise ConfigError(
             f"{record.folder}: is {record.status_now}, so that test cannot be measured; expected: a trial that is done."
         )
-    if variants_of(config) or (found is None and not (record.folder / MODEL_NAME).is_dir()):
+    if needs_training(folder, config):
         return _retrained(config, Path(retrained or record.folder.with_name(f"winner_{record.folder.name}")))
     if found is None:
         found = _measured(record, config)
     _told(record, found, Surroundings.of(config).say)
     return found, record.folder
+
+
+def needs_training(folder: str | Path, config: DictConfig) -> bool:
+    """Whether a trial has no weights to measure: its value is a mean over several trainings, or they are gone.
+
+    Args:
+        folder: of the trial.
+        config: of the trial.
+    """
+    has_report, has_model = (Path(folder) / REPORT_NAME).is_file(), (Path(folder) / MODEL_NAME).is_dir()
+    return bool(variants_of(config)) or not (has_report or has_model)
 
 
 def _recorded_config(record: RunRecord) -> DictConfig:
@@ -105,7 +117,8 @@ def _measured(record: RunRecord, config: DictConfig) -> Report:
             curves=_curves(record),
             seconds=record.results.seconds,
         )
-        write_results(report.to_dict(), method.values(before, after, texts), record.folder)
+        initial = initial_values(config, method, data, settings, surroundings)
+        write_results(report.to_dict(), {**method.values(before, after, texts), **initial}, record.folder)
     return report
 
 

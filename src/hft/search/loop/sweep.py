@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hft.errors import StorageError
 from hft.search.engines import make_engine as make_named_engine
 from hft.search.engines.engine import MakeEngine
 from hft.search.hooks import SweepHooks, SweepState
@@ -203,7 +204,9 @@ class Sweep:
         settings = self._settings
         if settings.max_failures is not None and self._record.n_failed > settings.max_failures:
             return "failures"
-        if settings.timeout is not None and self._elapsed() >= settings.timeout:
+        # However short the time, one trial is run: without one there is nothing to tell.
+        has_ended = any(trial.state != "running" for trial in self._record.trials.values())
+        if settings.timeout is not None and has_ended and self._elapsed() >= settings.timeout:
             return "timeout"
         return None
 
@@ -259,6 +262,9 @@ class Sweep:
     def _finish(self, finished: Finished) -> Trial:
         outcome, number = finished.outcome, finished.number
         self._running.remove(number)
+        if isinstance(outcome.error, StorageError):
+            # A full disk is no property of the trial, and would end the next one as well: it is asked again later.
+            raise outcome.error
         if self._is_search or outcome.values:
             outcome = checked(outcome, self._settings.metric)
         if outcome.state == "pruned" and (last := last_report(self.folder, number)) is not None:
