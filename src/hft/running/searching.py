@@ -19,6 +19,7 @@ from hft.running.search_hooks import RecordedAnswers, SummaryFile, TrackedSweep
 from hft.running.search_past import Past, past_of
 from hft.running.search_request import SearchRequest, is_search, search_request
 from hft.running.search_start import data_of_search
+from hft.running.shared import shared_parts
 from hft.running.sweep_place import SweepPlace, sweep_place
 from hft.running.trial import sweep_name
 from hft.search import SweepHooks, SweepState
@@ -39,9 +40,14 @@ def hft_sweep(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         ConfigError: the request is wrong, another process runs the sweep, or its folder holds another one.
         TrainingError: too many trials failed, or a job of an enumeration did.
     """
-    if is_search(hydra.parsed(arguments)):
-        return _search(hydra, arguments)
-    return enumerate_jobs(hydra, arguments)
+    # What an earlier sweep of this process has read may have changed since.
+    shared_parts.clear()
+    try:
+        if is_search(hydra.parsed(arguments)):
+            return _search(hydra, arguments)
+        return enumerate_jobs(hydra, arguments)
+    finally:
+        shared_parts.clear()
 
 
 def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:

@@ -65,11 +65,15 @@ class HydraSweep:
         return any(entry.provider == "main" and entry.path == _HFT_CONFIGS for entry in paths)
 
     def parsed(self, arguments: Sequence[str]) -> list[Override]:
-        """Overrides of the command line; of two with the same key the last, in the place of the first."""
+        """Overrides of the command line; of two with the same key the last one."""
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        return list({o.get_key_element(): o for o in parser.parse_overrides(list(arguments))}.values())
+        last: dict[str, Override] = {}
+        for override in parser.parse_overrides(list(arguments)):
+            last.pop(override.get_key_element(), None)
+            last[override.get_key_element()] = override
+        return list(last.values())
 
     def run_search(
         self,
