@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError
@@ -13,10 +11,12 @@ from hft.threads import wait_politely
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
     from omegaconf import DictConfig
 
+    from hft.data import PreparationReport
     from hft.experiments import RunRecord
     from hft.experiments.champion_version import Champion
     from hft.metrics.promotion import Gate, Held, Verdict
@@ -88,6 +88,7 @@ def promote(record: RunRecord, config: DictConfig, *, outputs: str | Path, uri: 
     from hft.experiments.champions import record_of
     from hft.experiments.registry import Champions
 
+    _require_gate(config)
     champions, method = Champions(uri), record.method
     metric, split = str(config.method.main_metric), str(config.promotion.split)
     champion = champions.champion(method)
@@ -122,6 +123,13 @@ def _require_promotable(record: RunRecord, config: DictConfig) -> None:
         )
 
 
+def _require_gate(config: DictConfig) -> None:
+    """Refuses what the gate would refuse, before anything is measured and a look is spent."""
+    from hft.metrics.promotion import Gate
+
+    Gate(config.promotion.rule, config.promotion.margin, 1, config.promotion.alpha)
+
+
 def _measured(
     record: RunRecord, rivals: Mapping[str, RunRecord | None], config: DictConfig
 ) -> dict[str, Mapping[str, npt.NDArray[Any]]]:
@@ -135,11 +143,10 @@ def _measured(
     surroundings = Surroundings.of(config)
     with surroundings.applied():
         method, settings = instantiate(config.method), settings_of(config)
-        moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-        options = data_options(config, Path(config.outputs) / "quarantine" / f"{moment}.jsonl")
+        options = data_options(config, None)
         source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
         data = method.prepare(source, splitter, **options, required_splits=(config.promotion.split,))
-        for line in data.report.lines():
+        if line := _left_out(data.report):
             surroundings.say(line)
         measured: dict[str, Any] = {}
         texts = None
@@ -154,6 +161,15 @@ def _measured(
                     loaded, texts, settings, precision=surroundings.precision, seed=config.seed, progress=progress
                 )
         return {role: method.values(measured[role], measured["candidate"], texts) for role in rivals}
+
+
+def _left_out(report: PreparationReport) -> str | None:
+    """That lines of the data could not be read, and why; None where all could."""
+    count = sum(report.quarantined.values())
+    if not count:
+        return None
+    reasons = "; ".join(f"{number:,} x {reason}" for reason, number in sorted(report.reasons.items()))
+    return f"{count:,} line{'s' * (count != 1)} of the data left out ({reasons})"
 
 
 def _initial_model(config: DictConfig, starting_model: Any) -> Any:
@@ -187,7 +203,6 @@ def _at_the_gate(
         "batch": batch,
         "queries": hashlib.sha256("\n".join(map(str, first[f"{node.split}/query_hash"])).encode()).hexdigest(),
     }
-    Gate(node.rule, node.margin, 1, node.alpha)  # refuses what it would refuse later, before a look is spent
     looks = GateLooks(champions.uri)
     look = looks.begin(method, node.split, facts)
     gate = Gate(node.rule, node.margin, look.number, node.alpha)

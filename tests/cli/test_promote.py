@@ -130,12 +130,38 @@ def test_the_next_is_held_against_the_champion_and_rollback_brings_it_back(told:
 
 
 def test_a_handful_of_queries_cannot_tell(told: Told, outputs: Path) -> None:
-    status, out, _ = told("promote", "b", "promotion.margin=0.01")
+    status, out, _ = told("promote", "b", "promotion.rule=non_inferior", "promotion.margin=0.01")
     assert status == 1
-    assert "Cannot tell: 7 queries are too few to resolve a gain of 0.0100: it would take some" in out
+    assert "Cannot tell: 7 queries are too few to resolve a margin of 0.01: it would take some" in out
     assert f"{METHOD} has no champion yet." in out
+    assert "whatever the distribution of the gains; so with few queries it is wide" in out
     assert champion_name(outputs) is None
     assert looks(outputs) == 1
+
+
+def test_of_the_data_only_lines_that_are_left_out_are_told_and_no_file_stays(told: Told, outputs: Path) -> None:
+    sessions = outputs.parent / "damaged"
+    files = write_session_files(sessions)
+    assert "items" not in told("promote", "a", *files)[2]
+    with open(next(path for path in sessions.rglob("*") if "session" in path.name), "a", encoding="utf-8") as file:
+        file.write("no record\n")
+    status, _, err = told("promote", "a", *files)
+    assert status == 1
+    assert [line for line in err.splitlines() if "left out" in line or "items" in line] == [
+        "1 line of the data left out (1 x malformed JSON)"
+    ]
+    assert not list(outputs.rglob("quarantine"))
+
+
+@pytest.mark.parametrize(("command", "advice"), [(["promote", "a"], "tracking.uri=URI"), (["rollback"], "--uri URI")])
+def test_of_a_store_that_is_away_it_says_what_to_do(
+    told: Told, monkeypatch: pytest.MonkeyPatch, command: list[str], advice: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    status, _, err = told(*command)
+    assert status == 1
+    assert "http://127.0.0.1:9" in err
+    assert advice in err
 
 
 @pytest.mark.parametrize(
@@ -218,6 +244,7 @@ def test_the_best_champion_ever_is_held_against_too(told: Told, gains: Callable[
         (["nothing"], "run 'nothing'"),
         (["a", "promotion.rule=non_inferior"], "promotion.margin: found None"),
         (["a", "promotion.rule=non_inferior", "promotion.margin=-1"], "promotion.margin"),
+        (["a", "promotion.margin=0.3"], "promotion.margin: found 0.3 with promotion.rule=superior"),
         (["a", "promotion.marginn=1"], "did you mean promotion.margin"),
         (["a", "promotion.split=validation"], "promotion.split"),
         (["a", "method=text_embeddings_two_towers"], "belongs to the method text_embeddings"),

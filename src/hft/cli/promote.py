@@ -35,12 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, decide, and move the alias; 1 where the champion stays."""
     from hft.experiments import find_run
+    from hft.experiments.store import TrackingError
 
     record = _with_promotion(find_run(args.run, args.outputs))
     config, uri = _request(record, args)
     from hft.promotion import promote
 
-    outcome = promote(record, config, outputs=args.outputs, uri=uri)
+    try:
+        outcome = promote(record, config, outputs=args.outputs, uri=uri)
+    except TrackingError as error:
+        raise TrackingError(
+            f"{error}\nChampions are kept in that store: start it and promote again, or name another one: "
+            "tracking=server tracking.uri=URI, or tracking=local for the file under outputs."
+        ) from error
     if args.json:
         import json
 
@@ -135,7 +142,8 @@ def _print(outcome: Promotion) -> None:
     console.print(table)
     console.print(
         f"{held.queries:,} queries of the {outcome.split} split, {held.changed:,} of them changed. Look {gate.look} of "
-        f"{outcome.method} at it: each bound holds with a chance of {1 - gate.level:.2%}.",
+        f"{outcome.method} at it: each bound holds with a chance of {1 - gate.level:.2%}, whatever the distribution of "
+        "the gains; so with few queries it is wide, even where none of them changed.",
         highlight=False,
         soft_wrap=True,
     )

@@ -16,9 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Move the alias back."""
     from hft.experiments.champions import rollback
+    from hft.experiments.store import TrackingError
 
-    method = args.method or _only_method(args)
-    before, now = rollback(method, args.outputs, args.uri)
+    try:
+        method = args.method or _only_method(args)
+        before, now = rollback(method, args.outputs, args.uri)
+    except TrackingError as error:
+        raise TrackingError(
+            f"{error}\nChampions are kept in that store: start it and roll back again, or name another one: --uri URI"
+        ) from error
     if args.json:
         import json
 

@@ -35,13 +35,13 @@ class Gate:
     Args:
         rule: `superior`: it is better than the champion. `non_inferior`: it is worse by less than the margin, than
             the champion and than the best champion ever.
-        margin: in units of the metric. Of `non_inferior`: needed. Of `superior`: the smallest gain that matters, by
-            which "not better" and "cannot tell" are told apart; without one it is the gain that was observed.
+        margin: the loss that `non_inferior` puts up with, in units of the metric; None with `superior`.
         look: how many times candidates have been held against this split, this time included; from 1.
         alpha: chance that any of all looks ever promotes a candidate that does not satisfy the rule.
 
     Raises:
-        ConfigError: a rule that is none, a margin that is missing or not above 0, an alpha outside of 0 to 0.5.
+        ConfigError: a rule that is none, a margin that is missing, not above 0, or of no use to the
+            rule, an alpha outside of 0 to 0.5.
     """
 
     rule: Rule = "superior"
@@ -59,6 +59,11 @@ class Gate:
             )
         if self.margin is not None and not self.margin > 0:
             raise ConfigError(f"promotion.margin: found {self.margin}. Expected a number above 0.")
+        if self.rule == "superior" and self.margin is not None:
+            raise ConfigError(
+                f"promotion.margin: found {self.margin:g} with promotion.rule=superior, which knows no margin. It "
+                "belongs to promotion.rule=non_inferior: add that, or leave the margin out (promotion.margin=null)."
+            )
         if not 0 < self.alpha < 0.5:
             raise ConfigError(f"promotion.alpha: found {self.alpha}. Expected a number between 0 and 0.5.")
 
@@ -240,18 +245,15 @@ def _superior(gate: Gate, held: Held, is_best: bool) -> Verdict:
         return Verdict("worse", f"it is worse by at least {-held.upper:.4f}")
     if held.changed == 0:
         return Verdict("not better", "it scores the same for every query")
-    if gate.margin is None and held.gain <= 0:
+    if held.gain <= 0:
         return Verdict("not better", f"on average it gains nothing ({held.gain:+.4f}, at most {held.upper:+.4f})")
-    if gate.margin is not None and held.upper < gate.margin:
-        return Verdict("not better", f"it gains at most {held.upper:.4f}, less than the margin of {gate.margin:g}")
-    effect = held.gain if gate.margin is None else gate.margin
-    needed = queries_needed(held, effect, _next_level(gate))
+    needed = queries_needed(held, held.gain, _next_level(gate))
     if needed is not None and needed <= held.queries:
         return Verdict(
             "not better",
-            f"{held.queries:,} queries would have shown a gain of {effect:.4f} in {POWER:.0%} of the cases",
+            f"{held.queries:,} queries would have shown a gain of {held.gain:.4f} in {POWER:.0%} of the cases",
         )
-    return Verdict("cannot tell", _too_small(held.queries, needed, f"a gain of {effect:.4f}"), needed)
+    return Verdict("cannot tell", _too_small(held.queries, needed, f"a gain of {held.gain:.4f}"), needed)
 
 
 def _non_inferior(gate: Gate, rivals: dict[str, Held], is_best: bool) -> Verdict:

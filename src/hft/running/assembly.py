@@ -65,7 +65,7 @@ def parts_of(config: DictConfig, precision: str) -> dict[str, Any]:
     }
 
 
-def data_options(config: DictConfig, quarantine: Path) -> dict[str, Any]:
+def data_options(config: DictConfig, quarantine: Path | None) -> dict[str, Any]:
     """The scalars of the `data` node as arguments of FineTuningMethod.prepare."""
     options: Any = OmegaConf.to_container(config.data, resolve=True)
     scalars = {name: value for name, value in options.items() if name not in ("source", "splitter")}
