@@ -11,7 +11,7 @@ EngineName = Literal["hyperopt", "optuna"]
 
 ALGORITHMS: dict[str, tuple[str, ...]] = {
     "hyperopt": ("tpe", "random", "anneal"),
-    "optuna": ("tpe", "cmaes", "random", "grid", "qmc"),
+    "optuna": ("tpe", "cmaes", "random", "grid", "qmc", "nsga2"),
 }
 
 

@@ -25,9 +25,14 @@ ALGORITHMS = [
     ("optuna", "random"),
     ("optuna", "qmc"),
     ("optuna", "cmaes"),
+    ("optuna", "nsga2"),
 ]
 # So few random trials that the algorithms themselves are seen.
-EARLY = {("hyperopt", "tpe"): {"n_startup_jobs": 2}, ("optuna", "tpe"): {"n_startup_trials": 2}}
+EARLY = {
+    ("hyperopt", "tpe"): {"n_startup_jobs": 2},
+    ("optuna", "tpe"): {"n_startup_trials": 2},
+    ("optuna", "nsga2"): {"population_size": 2},
+}
 LIGHT = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 EVERY_ALGORITHM = pytest.mark.parametrize(("engine", "algorithm"), ALGORITHMS)

@@ -15,7 +15,7 @@ from hft.search.specs import Params
 from hft.search.trial import Outcome
 
 LEARNING = [("hyperopt", "tpe"), ("hyperopt", "anneal"), ("optuna", "tpe"), ("optuna", "cmaes")]
-ALL = [*LEARNING, ("hyperopt", "random"), ("optuna", "random"), ("optuna", "qmc")]
+ALL = [*LEARNING, ("hyperopt", "random"), ("optuna", "random"), ("optuna", "qmc"), ("optuna", "nsga2")]
 
 BRANIN = SearchSpace.parse({"x": {"low": -5.0, "high": 10.0}, "y": {"low": 0.0, "high": 15.0}})
 BRANIN_MINIMUM = 0.397887
@@ -94,7 +94,7 @@ def test_two_hundred_trials_with_failures_and_nan_run_clean_and_find_a_good_valu
     assert min(values.values()) < 0.5
 
 
-@pytest.mark.parametrize("algorithm", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("algorithm", ["tpe", "random", "qmc", "nsga2"])
 def test_several_metrics_spread_over_their_front(algorithm):
     space = SearchSpace.parse({"x": {"low": 0.0, "high": 2.0}, "y": {"low": 0.0, "high": 2.0}})
     settings = SearchSettings(metric=("a", "b"), direction=("minimize", "maximize"), algorithm=algorithm)

@@ -123,7 +123,8 @@ def test_what_says_nothing_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("engine", "algorithm"), [("hyperopt", "random"), ("optuna", "cmaes"), ("optuna", "qmc"), ("optuna", "random")]
+    ("engine", "algorithm"),
+    [("hyperopt", "random"), ("optuna", "cmaes"), ("optuna", "qmc"), ("optuna", "nsga2"), ("optuna", "random")],
 )
 def test_other_algorithms_say_which_can_learn(engine, algorithm):
     proposing = make_engine(engine, SPACE, SearchSettings(algorithm=algorithm))

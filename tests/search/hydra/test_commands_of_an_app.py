@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from hft.search.sweeper.app_commands import resume_command, winner_template
+from running_apps import App
 
 MODULE = """
 import hydra
@@ -23,6 +24,29 @@ def main(config):
 
 if __name__ == "__main__":
     main()
+"""
+
+TYPED = """
+from dataclasses import dataclass
+
+import hydra
+from hydra.core.config_store import ConfigStore
+
+
+@dataclass
+class Config:
+    n: int = 3
+
+
+ConfigStore.instance().store("config", Config)
+
+
+@hydra.main(version_base=None, config_name="config")
+def main(config):
+    return config.n
+
+
+main()
 """
 
 CONFIG = """
@@ -87,6 +111,55 @@ def test_the_winner_is_run_as_the_search_was(arguments, module, expected, starte
     assert winner_template().replace("--config-dir {conf} ", "") == expected
 
 
+@pytest.mark.parametrize("own", [["--config-dir", "own"], ["--config-dir=own"], ["-cd", "own"]])
+def test_an_apps_own_config_dir_stays_beside_the_winner(own, started_as):
+    started_as("app.py", "-m", *own)
+    command = shlex.split(winner_template(["pkg://more"]).replace("{conf}", shlex.quote("/a b/conf")))
+    place = 'hydra.searchpath=["pkg://more","file:///a b/conf"]'.replace('"pkg', "'pkg").replace('more"', "more'")
+    assert command == ["python", "app.py", *own, place, "+winner=best"]
+
+
+def test_the_winner_of_an_app_with_its_own_config_dir_runs(app):
+    own = app.folder / "own" / "algorithm"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("name: mine\ncost: 0.5\n")
+    request = ["--config-dir", "own", "hydra/sweeper=hft_optuna", "algorithm=mine", "x=interval(0,1)"]
+    done = app.search(*request, "hydra.sweeper.max_evals=2", folder="the sweep")
+    lines = done.stdout.splitlines()
+    command = shlex.split(lines[lines.index("Run the winner") + 1])
+    again = subprocess.run([sys.executable, *command[1:]], cwd=app.folder, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    (config,) = (app.folder / "outputs").rglob(".hydra/config.yaml")
+    assert "name: mine" in config.read_text()
+
+
+def test_what_an_engine_cannot_search_is_refused_before_the_search_is_announced(app):
+    request = ["hydra/sweeper=hft_optuna", "algorithm=fast,plain", "hydra.sweeper.algorithm=cmaes"]
+    done = app.run("-m", *request, "hydra.sweeper.max_evals=2", "hydra.sweep.dir=sweep")
+    assert "cmaes moves numbers" in done.stderr
+    assert "Searching" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("swept", "is_told"),
+    [("y=interval(0,10)", True), ("y=int(interval(0,10))", False), ("x=interval(0,10)", False), ("y=1,5", False)],
+)
+def test_a_whole_number_that_is_searched_as_a_real_one_is_told_of(swept, is_told, app):
+    done = app.search("hydra/sweeper=hft_optuna", swept, "hydra.sweeper.max_evals=1")
+    assert ("y: is a whole number in the config" in done.stdout) == is_told
+    assert ("int(interval(..))" in done.stdout) == is_told
+
+
+def test_of_a_typed_whole_number_the_refusal_says_how(tmp_path):
+    (tmp_path / "app.py").write_text(TYPED)
+    done = App(tmp_path, tmp_path / "app.py").run(
+        "-m", "hydra/sweeper=hft_optuna", "n=interval(1,5)", "hydra.sweeper.max_evals=1"
+    )
+    assert done.returncode == 1
+    assert "hydra.sweeper.space.n: found 1.0" in done.stderr
+    assert "int(interval(..))" in done.stderr
+
+
 def test_stages_are_not_extended(app):
     stages = "hydra.sweeper.stages=[{max_evals: 2}, {max_evals: 2, around_best: 0.5}]"
     done = app.search("hydra/sweeper=hft_optuna", "x=interval(0,1)", stages)
@@ -123,6 +196,7 @@ def test_the_winner_of_a_module_whose_config_asks_for_sweeps_runs_once(app):
         (["x=interval(0,1)", "hydra.sweeper.stages=3"], "hydra.sweeper.stages: found 3; expected: a list"),
         (["algorithm=fast,plain", "hydra.sweeper.algorithm=cmaes"], "hydra.sweeper.algorithm: cmaes moves numbers"),
         (["x=interval(0,1)", "+seed=1,2"], "+seed=1,2: a seed is never optimised"),
+        (["hydra.sweeper.space={+seed: [1, 2]}"], "hydra.sweeper.space.+seed: a seed is never optimised"),
     ],
 )
 def test_what_is_wrong_is_told_in_the_words_of_the_app(app, request_, told):

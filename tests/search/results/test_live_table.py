@@ -133,6 +133,7 @@ def test_elsewhere_a_trial_is_a_line(tmp_path):
     [
         (3, "trial 3 pruned  43 s  worse than the median  items_lr="),
         (4, "trial 4 failed  44 s  ValueError: batch 4 is not finite  items_lr="),
+        (7, "[known] trial 7 done  "),
         (7, "  known from run 12f1bffb  items_lr="),
     ],
 )

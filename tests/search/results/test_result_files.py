@@ -162,9 +162,23 @@ def test_the_summary_says_what_came_of_it(tmp_path):
     assert f"Best: trial {state.best.number}" in text
     assert "higher is better" in text
     assert "3 x ValueError: batch 4 is not finite" in text
-    assert "Train the winner: hft train winner=best" in text
-    assert "Extend: hft train -m search.max_evals=60" in text
-    assert str(tmp_path) in text.replace("\n", "")
+    assert "Train the winner\nhft train winner=best\n" in text
+    assert "Extend\nhft train -m search.max_evals=60\n" in text
+
+
+@pytest.mark.parametrize("width", [10, 40, 110])
+def test_what_is_copied_from_the_summary_is_not_broken(tmp_path, width):
+    state = sweep_state(tmp_path / ("a long name " * 15).strip(), mixed_trials(30), ended="budget")
+    command = f"python app.py --config-dir '{state.folder}/conf' +winner=best"
+    lines = text_of(state, width, winner_command=command, winner_label="Run", resume_command=f"more {command}")
+    assert {str(state.folder), command, f"more {command}"} <= set(lines.splitlines())
+
+
+def test_the_stage_has_the_number_that_it_has_in_the_table(tmp_path):
+    trials = [Trial(n, {"x": n}, "done", stage=n, values=(0.5,)) for n in range(2)]
+    state = sweep_state(tmp_path, trials, {"x": [0, 1]}, stages=[{"max_evals": 1}, {"max_evals": 1}])
+    assert written(state)[1]["stage"] == 1
+    assert "Best: trial 1  stage 1" in text_of(state)
 
 
 def test_the_summary_is_json(tmp_path):

@@ -41,11 +41,12 @@ OPTIONS: dict[str, dict[str, Mapping[str, type]]] = {
         "random": {},
         "grid": {},
         "qmc": {"qmc_type": str, "scramble": bool},
+        "nsga2": {"population_size": int},
     },
 }
 # Of the numbers that may not be smaller: CMA-ES learns from the better half of a generation, which one trial is not;
-# a mean position is at least the first.
-LEAST: dict[str, float] = {"popsize": 4, "avg_best_idx": 1.0}
+# a mean position is at least the first; a child has two parents.
+LEAST: dict[str, float] = {"popsize": 4, "avg_best_idx": 1.0, "population_size": 2}
 
 
 def nearest(name: str, names: list[str]) -> str:
@@ -112,7 +113,7 @@ def signs_of(engine: str, algorithm: str, settings: SearchSettings) -> tuple[flo
     if count > 1 and algorithm == "cmaes":
         raise ConfigError(
             f"search.algorithm: cmaes optimises one metric, found {count} ({', '.join(settings.metric)}); "
-            "for several use tpe, random, grid or qmc"
+            "for several use tpe, nsga2, random, grid or qmc"
         )
     return settings.signs
 

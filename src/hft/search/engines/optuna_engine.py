@@ -1,4 +1,4 @@
-"""Optuna's algorithms by ask and tell, over a study in memory: TPE, CMA-ES, random search, quasi-Monte Carlo."""
+"""Optuna's algorithms by ask and tell, over a study in memory: TPE, CMA-ES, NSGA-II, random search, QMC."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 
 from hft.errors import ConfigError
 from hft.search.engines.coordinates import IndexAxis
@@ -65,7 +65,7 @@ def make_sampler(
     """The sampler of an algorithm.
 
     Args:
-        algorithm: tpe, cmaes, random or qmc.
+        algorithm: tpe, cmaes, random, qmc or nsga2.
         options: checked; of the sampler's constructor.
         space, encoding: what is sampled.
         metrics: how many.
@@ -77,6 +77,8 @@ def make_sampler(
     try:
         if algorithm == "random":
             return RandomSampler(seed=seed)
+        if algorithm == "nsga2":
+            return NSGAIISampler(seed=seed, **options)
         if algorithm == "cmaes":
             return _FixedSpaceCmaEs(
                 _numbers_that_are_always_there(space, encoding),

@@ -43,6 +43,8 @@ class Proposing:
 
     def __post_init__(self) -> None:
         self._enter(max(self.record.last_stage, self.plan.first))
+        if self.stage.engine is not None and not self.record.trials:
+            self.stage.engine.made()  # what it cannot search is refused before anything is announced
 
     def next(self) -> Proposal | str | None:
         """What to try; or why the sweep has ended; or None: what runs must end first, another stage may follow."""

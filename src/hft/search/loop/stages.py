@@ -41,13 +41,22 @@ class ReplayedEngine:
     differs: bool = field(default=False, init=False)
     _engine: Engine | None = field(default=None, init=False)
 
-    def ask(self, number: int, params: Params | None = None) -> Params | None:
-        """As `Engine.ask`."""
+    def made(self) -> Engine:
+        """The engine, made now if it was not.
+
+        Raises:
+            ConfigError: the settings or the space are not for it.
+        """
         if self._engine is None:
             self._engine = self.make()
             for event in self.events:
                 self._repeat(self._engine, event)
-        answer = self._engine.ask(number) if params is None else self._engine.ask(number, params=dict(params))
+        return self._engine
+
+    def ask(self, number: int, params: Params | None = None) -> Params | None:
+        """As `Engine.ask`."""
+        engine = self.made()
+        answer = engine.ask(number) if params is None else engine.ask(number, params=dict(params))
         return None if answer is None else dict(answer)
 
     def tell(self, number: int, outcome: Outcome) -> None:

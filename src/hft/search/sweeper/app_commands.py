@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hft.search.spaces.overrides import value_text
@@ -12,6 +13,7 @@ from hft.search.spaces.overrides import value_text
 # Needs quotes neither for Hydra nor for a shell.
 _PLAIN_PATH = re.compile(r"[\w./-]+")
 
+_CONFIG_DIR, _IS_CONFIG_DIR = ("-cd", "--config-dir"), "--config-dir="
 # Of Hydra's own options, those that say which config is meant.
 _OF_THE_CONFIG = ("-cn", "--config-name", "-cp", "--config-path")
 _MULTIRUN = ("-m", "--multirun")
@@ -41,18 +43,29 @@ def resume_command(folder: Path, ended: str | None) -> str | None:
     return shlex.join([*_program(), *given, *settled])
 
 
-def winner_template() -> str:
-    """The command that runs the winner, with `{conf}` for the folder of configs."""
+def winner_template(searchpath: Sequence[str] = ()) -> str:
+    """The command that runs the winner, with `{conf}` for the folder of configs.
+
+    Hydra takes one --config-dir. That of an app which was started with its own stays, and the winner is found by
+    `hydra.searchpath` instead, which this replaces.
+
+    Args:
+        searchpath: `hydra.searchpath` of the app.
+    """
     arguments = sys.argv[1:]
     options = []
     for index, argument in enumerate(arguments):
-        if argument in _OF_THE_CONFIG:
+        if argument in (*_OF_THE_CONFIG, *_CONFIG_DIR):
             options += arguments[index : index + 2]
-        elif argument.startswith(("--config-name=", "--config-path=")):
+        elif argument.startswith(("--config-name=", "--config-path=", _IS_CONFIG_DIR)):
             options.append(argument)
     # Without -m it is the config that asks for a sweep, and would ask for another.
     once = [] if any(argument in _MULTIRUN for argument in arguments) else ["hydra.mode=RUN"]
-    return f"{shlex.join([*_program(), *options])} --config-dir {{conf}} {shlex.join(['+winner=best', *once])}"
+    winner = "--config-dir {conf}"
+    if any(option in _CONFIG_DIR or option.startswith(_IS_CONFIG_DIR) for option in options):
+        before = "".join(f"{value_text(str(place))}," for place in searchpath)
+        winner = f"{shlex.quote(f'hydra.searchpath=[{before}')}'\"file://'{{conf}}'\"]'"
+    return f"{shlex.join([*_program(), *options])} {winner} {shlex.join(['+winner=best', *once])}"
 
 
 def _program() -> list[str]:

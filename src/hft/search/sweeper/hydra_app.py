@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from hft.search.spaces.conditions import bare_key
 from hft.search.spaces.overrides import parameter_of
 from hft.search.spaces.space import SearchSpace
 from hft.search.sweeper.app_commands import resume_command, winner_template
-from hft.search.sweeper.key_check import check_keys
+from hft.search.sweeper.key_check import check_keys, real_for_whole
 from hft.search.sweeper.sweeper_settings import search_settings
 from hft.search.trial import Trial
 
@@ -112,6 +112,7 @@ def app_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[s
     overrides = sweep.parsed(arguments)
     _refuse_seeds(overrides)
     settings = search_settings({key: value for key, value in options.items() if key not in _NOT_SETTINGS}, sweep.engine)
+    _refuse_seeds_in(options["space"] or {})
     space = SearchSpace.parse(options["space"] or {}, where="hydra.sweeper.space")
     space = space.with_parameters(parameter_of(override) for override in overrides if override.is_sweep_override())
     plain = [override for override in overrides if not override.is_sweep_override()]
@@ -129,6 +130,8 @@ def app_search(sweep: HydraSweep, options: dict[str, Any], arguments: Sequence[s
         )
     fixed = tuple(str(override.input_line) for override in plain)
     check_keys(sweep.hydra_context.config_loader, sweep.config, space, fixed)
+    for line in real_for_whole(sweep.config, space):
+        log.info(line)
     return AppSearch(space, settings, fixed, options["pictures"])
 
 
@@ -138,6 +141,15 @@ def _refuse_seeds(overrides: Sequence[Override]) -> None:
             raise ConfigError(
                 f"{override.input_line}: a seed is never optimised: the best one would be luck; give one value, or "
                 "enumerate: without a space, an interval and a budget"
+            )
+
+
+def _refuse_seeds_in(space: Mapping[Any, Any]) -> None:
+    for key, node in space.items():
+        if bare_key(str(key)) == "seed" and isinstance(node, list | dict):
+            raise ConfigError(
+                f"hydra.sweeper.space.{key}: a seed is never optimised: the best one would be luck; leave it out, and "
+                "average over seeds inside of the job"
             )
 
 
@@ -158,11 +170,11 @@ def _searched(sweep: HydraSweep, search: AppSearch) -> SweepState:
     except KeyboardInterrupt:
         print(f"Stopped. To go on: {resume_command(folder, None)}")
         raise SystemExit(STOPPED_BY_THE_USER) from None
-    winner = winner_command(folder, winner_template())
+    winner = winner_command(folder, _winner_template(sweep))
     # The budgets of stages are what the sweep is.
     is_over = state.ended == "budget" and search.settings.stages
     again = None if is_over else resume_command(folder, state.ended)
-    print_summary(state, winner_command=winner, resume_command=again)
+    print_summary(state, winner_command=winner, winner_label="Run the winner", resume_command=again)
     reports = (intermediate_path(folder, trial.number) for trial in state.trials)
     if search.settings.pruner is not None and not any(path.exists() for path in reports):
         log.warning("hydra.sweeper.pruner: nothing to judge; a job reports on its way with hft.search.report(value)")
@@ -183,11 +195,15 @@ def _hooks(sweep: HydraSweep, search: AppSearch) -> list[SweepHooks]:
         groups,
         search.fixed,
         name=f"hft_{sweep.engine}",
-        command=winner_template(),
+        command=_winner_template(sweep),
         pictures=search.pictures,
         say=log.info,
     )
     return [files, _progress(search.settings.n_parallel)]
+
+
+def _winner_template(sweep: HydraSweep) -> str:
+    return winner_template(sweep.config.hydra.searchpath)
 
 
 def _progress(n_parallel: int) -> SweepHooks:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from hft.search.spaces.space import SearchSpace
 
+_WHOLE = "for whole numbers: int(interval(..)) on the command line, integer: true in a file"
+
 
 def check_keys(loader: ConfigLoader, config: DictConfig, space: SearchSpace, fixed: Sequence[str]) -> None:
     """Compose the config once with each parameter, under a condition in which it exists.
@@ -46,6 +48,19 @@ def check_keys(loader: ConfigLoader, config: DictConfig, space: SearchSpace, fix
             problems.append(_problem(loader, config, parameter, error))
     if problems:
         raise space_error("hydra.sweeper.space", problems)
+
+
+def real_for_whole(config: DictConfig, space: SearchSpace) -> list[str]:
+    """A line for each whole number of the config that is searched as a real one, from whole number to whole number."""
+    from omegaconf import OmegaConf
+
+    lines = []
+    for key, spec in ((parameter.key, parameter.spec) for parameter in space.parameters):
+        if not isinstance(spec, Uniform) or spec.step is not None or spec.high - spec.low <= 1:
+            continue
+        if spec.low.is_integer() and spec.high.is_integer() and type(OmegaConf.select(config, key)) is int:
+            lines.append(f"{key}: is a whole number in the config and is searched as a real one; {_WHOLE}")
+    return lines
 
 
 def _example(space: SearchSpace, parameter: Parameter) -> Params:
@@ -85,7 +100,10 @@ def _problem(loader: ConfigLoader, config: DictConfig, parameter: Parameter, err
     known = set(_keys(OmegaConf.to_container(plain, resolve=False)))
     if bare in known or parameter.key.startswith("+"):
         cause = error.__cause__ or error
-        return Problem(parameter.key, f"found {_first(parameter)!r}, which does not compose: {_line(cause)}")
+        is_whole = isinstance(parameter.spec, Uniform) and "to Integer" in str(cause)
+        advice = _WHOLE if is_whole else None
+        found = f"found {_first(parameter)!r}, which does not compose: {_line(cause)}"
+        return Problem(parameter.key, found, advice=advice)
     near = closest(bare, known)
     advice = f"did you mean {near}?" if near else f"to add it to the config: +{bare}"
     return Problem(parameter.key, "is no key of the config", advice=advice)

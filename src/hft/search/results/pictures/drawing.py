@@ -74,7 +74,7 @@ class SweepPictures:
         return paths
 
     def _pictures(self, state: SweepState) -> Iterator[tuple[str, Callable[[Path], None]]]:
-        from hft.search.results.pictures.data import SweepView, importances
+        from hft.search.results.pictures.data import MIN_TRIALS_FOR_IMPORTANCE, SweepView, importances
         from hft.search.results.pictures.parallel_figure import draw_parallel_coordinates
         from hft.search.results.pictures.png_figures import draw_front, draw_history, draw_importance, draw_slices
 
@@ -93,7 +93,8 @@ class SweepPictures:
             yield "front.png", partial(_save, partial(draw_front, view))
         if not isinstance(shares, str):
             yield "importance.png", partial(_save, partial(draw_importance, view, shares))
-        elif state.ended is not None:
+        elif state.ended is not None and len(view.shown) >= MIN_TRIALS_FOR_IMPORTANCE:
+            # Of a small search nobody misses it.
             self._say_once(f"no picture of the parameters' importance: {shares}")
         yield PAGE_FILE, partial(_write_page, view, shares)
 
