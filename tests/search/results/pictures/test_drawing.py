@@ -15,12 +15,11 @@ from matplotlib.text import Text
 from hft.search.hooks import SweepState
 from hft.search.results.pictures.data import History, SweepView, importances
 from hft.search.results.pictures.drawing import SweepPictures
-from hft.search.results.pictures.figure_style import plain_texts
+from hft.search.results.pictures.figure_style import plain_texts, wrapped
 from hft.search.results.pictures.html_page import page
 from hft.search.results.pictures.parallel_figure import draw_parallel_coordinates
 from hft.search.results.pictures.png_figures import draw_front, draw_history, draw_importance, draw_slices
 from hft.search.results.result_files import ResultFiles
-from hft.search.results.values_as_text import wrapped
 from hft.search.trial import Trial
 from sweep_states import mixed_trials, sweep_state
 
