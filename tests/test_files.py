@@ -32,6 +32,17 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_only_a_durable_file_waits_for_the_disk(tmp_path, monkeypatch, durable):
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    with atomic_write(tmp_path / "file", durable=durable) as file:
+        file.write("whole")
+    assert (tmp_path / "file").read_text() == "whole"
+    assert names(tmp_path) == ["file"]
+    assert bool(waited) is durable
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real disk of 4 MiB."""

@@ -29,32 +29,43 @@ PathLike = str | os.PathLike[str]
 
 
 @overload
-def atomic_write(path: PathLike, mode: Literal["w"] = "w") -> AbstractContextManager[TextIO]: ...
+def atomic_write(
+    path: PathLike, mode: Literal["w"] = "w", *, durable: bool = True
+) -> AbstractContextManager[TextIO]: ...
 @overload
-def atomic_write(path: PathLike, mode: Literal["wb"]) -> AbstractContextManager[BinaryIO]: ...
-def atomic_write(path: PathLike, mode: Literal["w", "wb"] = "w") -> Any:
+def atomic_write(path: PathLike, mode: Literal["wb"], *, durable: bool = True) -> AbstractContextManager[BinaryIO]: ...
+def atomic_write(path: PathLike, mode: Literal["w", "wb"] = "w", *, durable: bool = True) -> Any:
     """Opens a file for writing that appears under `path` only when the block has ended without an error.
 
     Text is UTF-8 with `\\n` line ends. Missing parent folders are made.
 
+    Args:
+        path: of the file.
+        mode: `w` for text, `wb` for bytes.
+        durable: waits until the disk has it, which takes some 10 ms. False for what is written often and can be made
+            again from another file: a killed process leaves it whole all the same, but a computer that loses its
+            power may leave it old, empty or cut.
+
     Raises:
         StorageError: the system refused a write; what stood at `path` before stands there still.
     """
-    return _atomic_write(Path(path), mode)
+    return _atomic_write(Path(path), mode, durable)
 
 
 @contextmanager
-def _atomic_write(path: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
+def _atomic_write(path: Path, mode: Literal["w", "wb"], durable: bool) -> Iterator[IO[Any]]:
     temporary = _temporary_name(path)
     with storage_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _create(temporary, mode) as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
-            _sync_folder(path.parent)
+            if durable:
+                _sync_folder(path.parent)
         except BaseException as error:
             full = _disk_is_full(path.parent)  # asked before the space is given back
             temporary.unlink(missing_ok=True)

@@ -61,6 +61,35 @@ def with_winner(app: Path, overrides: Sequence[str], groups: Sequence[str] = GRO
     return composed(app, ["+winner=best"])
 
 
+def test_groups_may_be_told_by_a_function(app):
+    overrides = ["db=pg", "db/pool@pool=large", "+cache@second=small", "lr=0.3", "db.port=1"]
+    asked: list[str] = []
+
+    def is_group(key: str) -> bool:
+        asked.append(key)
+        return key in {"db", "cache"}
+
+    assert winner_config(overrides, is_group) == winner_config(overrides, ("db", "cache@second"))
+    assert {"cache", "db", "lr"} <= set(asked)
+
+
+def test_what_the_run_needs_no_more_is_left_out():
+    overrides = ["+search=mine", "search.folds=2", "~search.space.x", "+search/space=wide", "searching=1", "lr=1"]
+    text = winner_config(overrides, {"search"}, without=("search",))
+    assert OmegaConf.to_container(OmegaConf.create(text)) == {"searching": 1, "lr": 1}
+    assert "search.space" not in text
+    assert "search: mine" in winner_config(overrides, {"search"})
+
+
+def test_an_enumeration_leaves_a_config_that_runs(tmp_path, app):
+    params = {"db": RawValue("pg"), "lr": RawValue("0"), "name": RawValue("'0'")}
+    state = sweep_state(tmp_path, [Trial(0, params, "done", values=(0.5,))], {"db": ["pg"]})
+    ResultFiles({"db", "search"}.__contains__, ["search=mine"], without=("search",), pictures=False).on_end(state)
+    (app / "winner").mkdir()
+    (app / "winner" / "best.yaml").write_text((tmp_path / "conf" / "winner" / "best.yaml").read_text())
+    assert composed(app, ["+winner=best"]) == composed(app, ["db=pg", "lr=0", "name='0'"])
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

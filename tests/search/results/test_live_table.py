@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from hft.search.hooks import SweepState
+from hft.search.results.differing_parameters import DifferingParameters
 from hft.search.results.live_table import LiveTable
 from hft.search.results.progress import Progress, budget_of, seconds_left
 from hft.search.trial import Trial
@@ -149,7 +150,98 @@ def test_a_line_stays_one_line(tmp_path):
 
 def test_a_resumed_sweep_says_so(tmp_path):
     state = running(tmp_path, max_evals=None)
-    assert printed(state, state.trials[0], resumed=True)[0] == f"search goes on: any number of trials, {tmp_path}"
+    assert printed(state, state.trials[0], resumed=True)[0] == (
+        "search goes on: 27 trials: 19 done, 5 pruned, 3 failed, 1 from the record, 2 were interrupted and run again, "
+        f"{tmp_path}"
+    )
+
+
+def test_a_resumed_sweep_says_what_was_interrupted(tmp_path):
+    trials = [Trial(n, {"x": n}, "done", values=(0.1,)) for n in range(6)]
+    state = sweep_state(tmp_path, [*trials, Trial(6, {"x": 6})], {"x": list(range(10))})
+    console = terminal(width=300)
+    table = LiveTable(console)
+    table.on_start(state, resumed=True)
+    table.stop()
+    expected = f"search goes on: 6 of 10 trials: 6 done, 1 was interrupted and runs again, {tmp_path}\n"
+    assert expected in console.file.getvalue().replace("\r", "")
+
+
+def test_one_trial_is_no_trials(tmp_path):
+    state = sweep_state(tmp_path, [Trial(0, {"x": 1}, "running")], {"x": [1]})
+    assert printed(state, state.trials[0])[0] == f"search begins: 1 trial, {tmp_path}"
+
+
+@pytest.mark.parametrize("console", [terminal(), Console(file=io.StringIO(), width=40)], ids=["terminal", "file"])
+def test_a_stopped_sweep_says_its_best_and_where_it_is(tmp_path, console):
+    state = running(tmp_path, ended="stopped")
+    table = LiveTable(console)
+    table.on_start(state, resumed=False)
+    table.on_end(state)
+    assert state.best is not None
+    counts, best, params, where = console.file.getvalue().splitlines()[-4:]
+    assert counts.endswith("search stopped: 27 of 60 trials: 19 done, 5 pruned, 3 failed, 1 from the record")
+    assert best == f"best: ndcg@10 {state.best.values[0]:.4f} (trial {state.best.number})"
+    assert f"num_fixed_layers={state.best.params['params.num_fixed_layers']}" in params
+    assert where == f"in {tmp_path}"
+
+
+def test_a_sweep_that_ended_by_itself_leaves_its_summary_to_others(tmp_path):
+    assert "search stopped" not in "\n".join(printed(running(tmp_path, ended="budget"), mixed_trials(1)[0]))
+
+
+def test_the_last_line_is_empty_so_that_ctrl_c_breaks_none(tmp_path):
+    for width, height in ((130, 30), (70, 12), (30, 5), (40, 3)):
+        assert shown(running(tmp_path), width, height).splitlines()[-1].strip() == ""
+
+
+INITIAL = {
+    "params.num_fixed_layers": 4, "params.query_lr": 1e-05, "params.items_lr": 1e-05, "params.query_weight_decay": 0.01,
+    "params.items_weight_decay": 0.01, "params.margin": 0.02, "params.not_irrelevant_only": False,
+    "params.negative_downsampling": 0.25,
+}  # fmt: skip
+
+
+def of_initial_space(folder: Path, *, constant: tuple[str, ...] = ()) -> SweepState:
+    others = {key: 0 if isinstance(value, int) else value / 2 for key, value in INITIAL.items()}
+    second = {key: INITIAL[key] if key in constant else value for key, value in others.items()}
+    trials = [Trial(n, params, "done", values=(0.5 + n / 10,)) for n, params in enumerate([INITIAL, second])]
+    return sweep_state(folder, trials, {key: [value] for key, value in INITIAL.items()}, metric=("validation_ndcg@10",))
+
+
+def test_a_parameter_is_a_column_where_all_fit(tmp_path):
+    text = shown(of_initial_space(tmp_path), 130)
+    row = next(line for line in text.splitlines() if line.split()[:2] == ["0", "done"])
+    assert row.split()[2:] == ["0.5000", "0.0", "s", "4", "1e-05", "1e-05", "0.01", "0.01", "0.02", "false", "0.25"]
+    heading = text[: text.index("─" * 20)].splitlines()[-3:]
+    assert heading[-1].split()[-1] == "downsampling"
+    assert heading[-2].split()[-2:] == ["irrelevant_", "negative_"]
+
+
+def test_elsewhere_names_stand_in_the_row(tmp_path):
+    assert "  num_fixed_layers=4 query_lr=1e-05 " in shown(of_initial_space(tmp_path), 90).split("parameters")[1]
+
+
+def test_what_all_trials_have_is_no_column(tmp_path):
+    constant = tuple(key for key in INITIAL if key != "params.margin")
+    rows = shown(of_initial_space(tmp_path, constant=constant), 60).split("best:")[1].splitlines()
+    first = next(line for line in rows if line.split()[:2] == ["0", "done"])
+    assert first.split()[2:] == ["0.5000", "0.0", "s", "0.02"]
+
+
+def test_columns_that_are_called_alike_once_wrapped_stay_apart(tmp_path):
+    trials = [Trial(n, {"a" * 60 + end: f"{end}{n}" for end in "xy"}, "done", values=(0.1,)) for n in range(2)]
+    text = shown(sweep_state(tmp_path, trials, {"a": [1]}), 150)
+    assert "x1" in text.split("trial")[-1]
+    assert "y1" in text.split("trial")[-1]
+
+
+def test_what_differs_is_found_one_trial_after_the_other(tmp_path):
+    rows = [{"a": 1, "b": 1}, {"a": 1, "b": 1}, {"a": 1, "b": 2, "c": 0}, {"a": True, "b": 1}]
+    trials = [Trial(n, params) for n, params in enumerate(rows)]
+    differing = DifferingParameters()
+    found = [differing.of(sweep_state(tmp_path, trials[:count], {"b": [1]})) for count in range(1, 5)]
+    assert found == [["b", "a"], [], ["b", "c"], ["b", "a", "c"]]
 
 
 def test_a_dumb_terminal_gets_lines(tmp_path, monkeypatch):

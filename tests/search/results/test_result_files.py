@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from hft.search.results.ranking import ranked, short_names
 from hft.search.results.result_files import ResultFiles
 from hft.search.results.summary import failure_kinds, print_summary, summary_dict
 from hft.search.results.trials_table import read_trials_table
+from hft.search.results.values_as_text import typed_params
 from hft.search.specs import RawValue
 from hft.search.trial import Trial
 from sweep_states import mixed_trials, sweep_state
@@ -48,6 +50,20 @@ def test_a_value_reads_back_from_the_table(tmp_path, value):
     row = written(state)[0]
     assert (row["key"], type(row["key"])) == (value, type(value))
     assert row["reason"] == 'no, "it" failed\nbadly'
+
+
+RAW = {
+    "0": 0, "0.5": 0.5, "true": True, "null": None, "infonce": "infonce", "'0'": "0", "[1,'1',x]": [1, "1", "x"],
+    "{a:1}": {"a": 1}, "'${lr}'": "${lr}", "1e-3": 1e-3, "'a=b, c'": "a=b, c", "[": "[",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RAW)
+def test_a_value_in_the_grammar_is_the_value_that_it_stands_for(tmp_path, text):
+    state = sweep_state(tmp_path, [Trial(0, {"key": RawValue(text)}, "failed", reason="no")], {"key": ["x"]})
+    found = written(state)[0]["key"]
+    assert (found, type(found)) == (RAW[text], type(RAW[text]))
+    assert typed_params({"key": text}) == {"key": text}
 
 
 def test_the_table_has_a_column_a_parameter_and_no_cell_for_what_is_absent(tmp_path):
@@ -87,7 +103,7 @@ def test_optimization_results_have_the_shape_that_scripts_expect(tmp_path):
     path = tmp_path / "optimization_results.yaml"
     for found in (yaml.safe_load(path.read_text()), OmegaConf.to_container(OmegaConf.load(path))):
         assert found["name"] == "hft_hyperopt"
-        assert found["best_evaluated_params"] == found["best_params"] == {**params, "raw": "[a]"}
+        assert found["best_evaluated_params"] == found["best_params"] == {**params, "raw": ["a"]}
         assert found["best_evaluated_result"] == found["best_value"] == 0.25
         assert (found["trials"], found["done"], found["failed"]) == (1, 1, 0)
 
@@ -179,6 +195,38 @@ def test_the_stage_has_the_number_that_it_has_in_the_table(tmp_path):
     state = sweep_state(tmp_path, trials, {"x": [0, 1]}, stages=[{"max_evals": 1}, {"max_evals": 1}])
     assert written(state)[1]["stage"] == 1
     assert "Best: trial 1  stage 1" in text_of(state)
+
+
+def test_one_trial_is_no_trials(tmp_path):
+    trials = [Trial(0, {"x": 1}, "done", values=(0.5,)), Trial(1, {"x": 2}, "failed", reason="no")]
+    assert "1 trial: 1 done;" in text_of(sweep_state(tmp_path, trials[:1], {"x": [1]}, ended="budget"))
+    text = text_of(sweep_state(tmp_path, trials, {"x": [1]}, ended="budget"))
+    assert re.search(r"^Failed  1 trial *$", text, re.MULTILINE)
+    ResultFiles(pictures=False).on_end(sweep_state(tmp_path, trials, {"x": [1]}))
+    assert "best of 1 done trial (2 in all)" in (tmp_path / "conf" / "winner" / "best.yaml").read_text()
+
+
+def test_the_ranking_shows_what_differs_and_the_best_all(tmp_path):
+    trials = [Trial(n, {"same": 7, "x": n}, "done", values=(0.5,)) for n in range(3)]
+    best, ranking = text_of(sweep_state(tmp_path, trials, {"x": [0, 1, 2]}, ended="budget")).split("The best 3")
+    assert "same" in best
+    assert "same" not in ranking
+    assert "x=2" in ranking
+
+
+def test_a_front_of_one_is_a_table_too(tmp_path):
+    trials = [Trial(n, {"x": n}, "done", values=(0.5 + n, 3.0 - n)) for n in range(2)]
+    state = sweep_state(tmp_path, trials, {"x": [0, 1]}, metric=("a", "b"), direction=("maximize", "minimize"))
+    text = text_of(state).split("The front  no other trial is better in every metric")[1]
+    assert "1.500   2.000" in text
+
+
+def test_no_file_waits_for_the_disk(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr("os.fsync", waited.append)
+    ResultFiles().on_end(sweep_state(tmp_path, mixed_trials(12), ended="budget"))
+    assert {"trials.csv", "optimization_results.yaml", "conf", "pictures"} <= {path.name for path in tmp_path.iterdir()}
+    assert waited == []
 
 
 def test_the_summary_is_json(tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,13 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def winner_config(overrides: Sequence[str], groups: Collection[str], comments: Sequence[str] = ()) -> str:
+# Keys that are config groups, or what tells whether a key (without `+` and `@package`) is one.
+Groups = Collection[str] | Callable[[str], bool]
+
+
+def winner_config(
+    overrides: Sequence[str], groups: Groups, comments: Sequence[str] = (), without: Collection[str] = ()
+) -> str:
     """The text of a config that stands for the overrides.
 
     Groups become overrides of the defaults list, values the body. Hydra's own settings (`hydra.*`, `hydra/*`) are
@@ -19,8 +26,11 @@ def winner_config(overrides: Sequence[str], groups: Collection[str], comments: S
 
     Args:
         overrides: in Hydra's grammar, in the order in which they apply; of a key given twice the last counts.
-        groups: keys that are config groups: `loss`, `data/splitter`, with or without `@package`.
+        groups: keys that are config groups (`loss`, `data/splitter`, with or without `@package`), or what tells
+            whether a key without `@package` is one.
         comments: lines to open with.
+        without: groups and nodes that are left out with all that is in them, such as `search`: what the run needs
+            no more.
 
     Raises:
         ConfigError: an override is not in Hydra's grammar.
@@ -30,12 +40,13 @@ def winner_config(overrides: Sequence[str], groups: Collection[str], comments: S
     defaults: dict[str, Any] = {}
     body = OmegaConf.create({})
     left: list[str] = []
-    names = {_plain(group) for group in groups}
+    is_group = groups if callable(groups) else _one_of(groups)
+    left_out = {"hydra", *without}
     for override in _parsed(overrides):
         key = override.key_or_group
-        if key.split("/")[0].split(".")[0] == "hydra":
+        if key.split("/")[0].split(".")[0] in left_out:
             continue
-        if _is_group(override, names):
+        if _is_group(override, is_group):
             entry = f"/{key}" + (f"@{override.package}" if override.package else "")
             # Nothing is chosen from a group that is deleted, and that is what null says.
             defaults[entry] = (override.is_add(), None if override.is_delete() else override.value())
@@ -58,15 +69,15 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
         raise ConfigError(f"the sweep's overrides: {error}") from error
 
 
-def _is_group(override: Override, names: Collection[str]) -> bool:
+def _one_of(groups: Collection[str]) -> Callable[[str], bool]:
+    """A group is one in whatever package it is used."""
+    return {re.split("[@=]", group.lstrip("+~"))[0].strip() for group in groups}.__contains__
+
+
+def _is_group(override: Override, is_group: Callable[[str], bool]) -> bool:
     """A slash stands in groups only; a mapping given to a group's key is merged into its values."""
     key = override.key_or_group
-    named = _plain(override.get_key_element()) in names or key in names or "/" in key
-    return named and not isinstance(override.value(), dict)
-
-
-def _plain(key: str) -> str:
-    return key.lstrip("+~").partition("=")[0].strip()
+    return ("/" in key or is_group(key)) and not isinstance(override.value(), dict)
 
 
 def _set(body: DictConfig, key: str, value: Any) -> None:

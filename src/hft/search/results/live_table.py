@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hft.search.hooks import SweepHooks, SweepState
+from hft.search.results.differing_parameters import DifferingParameters
 from hft.search.results.progress import Progress, budget_of, seconds_left
 from hft.search.results.ranking import short_names, value_of
-from hft.search.results.values_as_text import duration_text, metric_text, one_line, params_text
+from hft.search.results.trial_rows import lines_of_heading, trial_rows
+from hft.search.results.values_as_text import counted, duration_text, metric_text, one_line, params_text
 from hft.search.trial import Trial
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
-    from rich.table import Table
     from rich.text import Text
 
 _MOST_ROWS = 10
-# Lines of the table that are no trial: counts, bar, best, its parameters, time, heading and rule, and one to spare.
-_OTHER_LINES = 8
-# Narrower than this, parameters would be a letter or two.
-_WIDTH_WITH_PARAMS = 60
-_METRIC_WIDTH, _TIME_WIDTH = 14, 11
+# Of the best trial's parameters.
+_MOST_LINES = 3
 _REFRESHES_A_SECOND = 2
-_STYLES = {"done": "green", "running": "cyan", "pruned": "yellow", "failed": "red"}
 _LINE_WIDTH = 400
 
 
@@ -48,6 +47,7 @@ class LiveTable(SweepHooks):
         self._state: SweepState | None = None
         self._budget: int | None = None
         self._names: dict[str, str] = {}
+        self._differing, self._columns = DifferingParameters(), list[str]()
         # When the state came, and when each trial in flight began.
         self._came, self._began = clock(), dict[int, float]()
         self._live: Live | None = None
@@ -56,11 +56,11 @@ class LiveTable(SweepHooks):
         """Puts the table up."""
         self._budget = budget_of(state)
         self._take(state)
+        if resumed or not self._in_place:
+            what = f"goes on: {self._so_far(state)}" if resumed else f"begins: {self._of_budget()}"
+            self._say(f"search {what}, {state.folder}")
         if self._in_place:
             self._start()
-        else:
-            begins = "goes on" if resumed else "begins"
-            self._say(f"search {begins}: {self._of_budget()}, {state.folder}")
 
     def on_trial_start(self, trial: Trial, state: SweepState) -> None:
         """The trial joins the table."""
@@ -75,9 +75,12 @@ class LiveTable(SweepHooks):
             self._say(self._line(trial, state))
 
     def on_end(self, state: SweepState) -> None:
-        """Takes the table down."""
+        """Takes the table down. Where nobody sums up what came of it, for it was stopped, says that in short."""
         self._take(state)
         self.stop()
+        if state.ended == "stopped":
+            for line in self._when_stopped(state):
+                self._say(line)
 
     def stop(self) -> None:
         """Takes the table down, whatever the sweep does; may be called twice."""
@@ -101,18 +104,23 @@ class LiveTable(SweepHooks):
             # A bar alone ends no line.
             parts.append(Padding(ProgressBar(total=self._budget, completed=min(progress.ended, self._budget)), 0))
         parts += [_cut(Text(line)) for line in self._best_lines(state)]
+        failed = next((trial for trial in reversed(state.trials) if trial.state == "failed"), None)
+        if failed is not None:
+            reason = one_line(failed.reason or "no reason is known", _LINE_WIDTH)
+            parts.append(_cut(Text(f"trial {failed.number} failed: {reason}", style="red")))
         parts.append(_cut(Text(self._times(state), style="dim")))
-        rows = min(_MOST_ROWS, self._console.height - _OTHER_LINES)
-        if rows > 0 and state.trials:
-            parts.append(self._table(state, rows))
-        # Less is better than a table that scrolls: the first lines matter most.
-        return Group(*parts[: max(1, self._console.height - 1)])
+        # Two lines are to spare.
+        parts += self._table(state, self._console.height - len(parts) - 2)
+        # Less is better than a table that scrolls: the first lines matter most. The last line is empty: what the
+        # terminal writes on Ctrl-C would break a full one, and the display would not find its beginning.
+        return Group(*[*parts[: max(1, self._console.height - 2)], Text("")][: max(1, self._console.height - 1)])
 
     def _take(self, state: SweepState) -> None:
         self._state, self._came = state, self._clock()
         keys = [parameter.key for parameter in state.space.parameters]
         others = {key for trial in state.trials[-_MOST_ROWS:] for key in trial.params} - set(keys)
         self._names = short_names([*keys, *sorted(others)])
+        self._columns = self._differing.of(state)
 
     def _start(self) -> None:
         from rich.live import Live
@@ -126,18 +134,52 @@ class LiveTable(SweepHooks):
         self._live.start()
 
     def _counts(self, progress: Progress) -> str:
-        return f"{progress.ended} of {self._of_budget()}: {progress.in_words()}"
+        ended = counted(progress.ended, "trial") if self._budget is None else f"{progress.ended} of {self._of_budget()}"
+        return f"{ended}: {progress.in_words()}"
 
     def _of_budget(self) -> str:
-        return f"{self._budget} trials" if self._budget is not None else "any number of trials"
+        return counted(self._budget, "trial") if self._budget is not None else "any number of trials"
+
+    def _so_far(self, state: SweepState) -> str:
+        """`6 of 10 trials: 5 done, 1 failed, 1 was interrupted and runs again`."""
+        progress = Progress.of(state)
+        again = progress.running
+        parts = [self._counts(replace(progress, running=0))]
+        if again:
+            parts.append(
+                "1 was interrupted and runs again" if again == 1 else f"{again} were interrupted and run again"
+            )
+        return ", ".join(parts)
+
+    def _when_stopped(self, state: SweepState) -> list[str]:
+        counts = self._counts(replace(Progress.of(state), running=0))
+        return [f"search stopped: {counts}", *self._found(state), *self._best_params(state), f"in {state.folder}"]
 
     def _best_lines(self, state: SweepState) -> list[str]:
+        wrapped = [
+            line
+            for params in self._best_params(state)
+            for line in textwrap.wrap(
+                params,
+                max(20, self._console.width),
+                subsequent_indent="  ",
+                max_lines=_MOST_LINES,
+                placeholder=" …",
+                break_on_hyphens=False,
+            )
+        ]
+        return [*self._found(state), *wrapped]
+
+    def _best_params(self, state: SweepState) -> list[str]:
+        return [] if state.best is None else [f"  {self._params(state.best)}"]
+
+    def _found(self, state: SweepState) -> list[str]:
         if state.best is None:
             return ["no trial is done yet"]
         names = state.settings.metric
         found = ", ".join(f"{name} {metric_text(v)}" for name, v in zip(names, state.best.values, strict=False))
         several = f", one of {len(state.front)} on the front" if len(state.front) > 1 else ""
-        return [f"best: {found} (trial {state.best.number}{several})", "  " + self._params(state.best)]
+        return [f"best: {found} (trial {state.best.number}{several})"]
 
     def _times(self, state: SweepState) -> str:
         now = self._clock()
@@ -147,52 +189,28 @@ class LiveTable(SweepHooks):
         left = seconds_left(state, self._budget, running, elapsed)
         return f"{duration_text(elapsed)} gone" + ("" if left is None else f", about {duration_text(left)} left")
 
-    def _table(self, state: SweepState, rows: int) -> Table:
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
+    def _table(self, state: SweepState, lines: int) -> list[RenderableType]:
+        """At most so many lines of it."""
+        trials = self._latest(state.trials, min(_MOST_ROWS, lines))
+        while trials:
+            table = trial_rows(state, trials, self._seconds, self._names, self._columns, self._console.width)
+            too_many = len(trials) + lines_of_heading(table) - lines
+            if too_many <= 0:
+                return [table]
+            trials = trials[too_many:]
+        return []
 
-        wide = self._console.width >= _WIDTH_WITH_PARAMS
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=wide)
-        table.add_column("trial", justify="right", min_width=5, no_wrap=True)
-        table.add_column("", min_width=7, no_wrap=True)
-        for metric in state.settings.metric:
-            table.add_column(
-                _cut(Text(metric)), justify="right", min_width=min(len(metric), _METRIC_WIDTH), no_wrap=True
-            )
-        table.add_column("time", justify="right", min_width=_TIME_WIDTH, no_wrap=True)
-        if wide:
-            table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
-        for trial in self._latest(state.trials, rows):
-            cells = self._cells(trial, state)
-            table.add_row(*(_cut(cell) for cell in (cells if wide else cells[:-1])))
-        return table
+    def _seconds(self, trial: Trial) -> float:
+        began = self._began.get(trial.number)
+        return trial.seconds if began is None else self._clock() - began
 
     def _latest(self, trials: tuple[Trial, ...], rows: int) -> list[Trial]:
         """What runs, and before it the last that ended."""
+        if rows <= 0:
+            return []
         running = [trial for trial in trials if trial.state == "running"][-rows:]
         ended = [trial for trial in trials if trial.state != "running"]
         return [*ended[max(0, len(ended) - rows + len(running)) :], *running]
-
-    def _cells(self, trial: Trial, state: SweepState) -> list[Text]:
-        from rich.text import Text
-
-        is_best = state.best is not None and state.best.number == trial.number
-        began = self._began.get(trial.number)
-        seconds = trial.seconds if began is None else self._clock() - began
-        values = [
-            "" if (value := value_of(trial, position)) is None else metric_text(value)
-            for position in range(len(state.settings.metric))
-        ]  # fmt: skip
-        what = trial.reason if trial.state == "failed" and trial.reason else self._params(trial)
-        word = "known" if trial.known_from is not None else trial.state
-        return [
-            Text(str(trial.number)),
-            Text(word, style=_STYLES[trial.state]),
-            *(Text(value, style="bold green" if is_best else "") for value in values),
-            Text("" if trial.known_from is not None else duration_text(seconds)),
-            Text(one_line(what, _LINE_WIDTH), style="red" if trial.state == "failed" else ""),
-        ]
 
     def _line(self, trial: Trial, state: SweepState) -> str:
         ended = Progress.of(state).ended

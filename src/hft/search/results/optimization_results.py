@@ -11,7 +11,8 @@ import yaml
 from hft.files import atomic_write
 from hft.search.hooks import SweepState
 from hft.search.results.ranking import is_several, value_of
-from hft.search.trial import State, Trial
+from hft.search.results.values_as_text import typed_params
+from hft.search.trial import State
 
 OPTIMIZATION_RESULTS_FILE = "optimization_results.yaml"
 
@@ -26,14 +27,16 @@ def optimization_results(state: SweepState, name: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"name": name}
     if is_several(state.settings):
-        found["solutions"] = [{"params": _plain(trial), "values": list(trial.values)} for trial in state.front]
+        found["solutions"] = [
+            {"params": typed_params(trial.params), "values": list(trial.values)} for trial in state.front
+        ]
     else:
         best = state.best
         for params_key, value_key in (
             ("best_evaluated_params", "best_evaluated_result"),
             ("best_params", "best_value"),
         ):
-            found[params_key] = None if best is None else _plain(best)
+            found[params_key] = None if best is None else typed_params(best.params)
             found[value_key] = None if best is None else value_of(best)
     states = Counter(trial.state for trial in state.trials)
     found["trials"] = len(state.trials)
@@ -47,7 +50,8 @@ def write_optimization_results(state: SweepState, name: str, path: Path) -> None
     Raises:
         StorageError: the system refused a write.
     """
-    with atomic_write(path) as file:
+    # The journal has it all.
+    with atomic_write(path, durable=False) as file:
         yaml.dump(optimization_results(state, name), file, _Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -67,8 +71,3 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(str, _Dumper.represent_text)
-
-
-def _plain(trial: Trial) -> dict[str, Any]:
-    """RawValue is a string to everybody else."""
-    return {key: str(value) if isinstance(value, str) else value for key, value in trial.params.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hft.search.hooks import SweepHooks, SweepState
-from hft.search.results.values_as_text import number_text
+from hft.search.results.values_as_text import counted, number_text
 from hft.search.spaces.overrides import override_lines
 from hft.search.trial import Trial
 
@@ -19,7 +19,10 @@ class ProgressLog(SweepHooks):
 
     def on_start(self, state: SweepState, *, resumed: bool) -> None:
         """Where the sweep is, and whether it goes on."""
-        verb = f"Going on after {len(state.trials)} trials" if resumed else "Searching"
+        again = sum(trial.state == "running" for trial in state.trials)
+        interrupted = f" and {again} that {'were' if again > 1 else 'was'} interrupted" if again else ""
+        after = counted(len(state.trials) - again, "trial")
+        verb = f"Going on after {after}{interrupted}" if resumed else "Searching"
         self._say(f"{verb} in {state.folder}")
 
     def on_trial_end(self, trial: Trial, state: SweepState) -> None:

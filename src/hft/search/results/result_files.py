@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hft.files import atomic_write
 from hft.search.hooks import SweepHooks, SweepState
-from hft.search.results.best_config import winner_config
+from hft.search.results.best_config import Groups, winner_config
 from hft.search.results.optimization_results import OPTIMIZATION_RESULTS_FILE, write_optimization_results
 from hft.search.results.pictures.drawing import SweepPictures
 from hft.search.results.ranking import has_value
 from hft.search.results.trials_table import TRIALS_FILE, TrialsTable
-from hft.search.results.values_as_text import metric_text
+from hft.search.results.values_as_text import counted, metric_text
 from hft.search.spaces.overrides import override_lines
 from hft.search.trial import Trial
 
@@ -34,27 +34,30 @@ class ResultFiles(SweepHooks):
         pictures/                    see `hft.search.results.pictures.drawing`
 
     Args:
-        groups: keys, searched or fixed, that are config groups.
+        groups: keys, searched or fixed, that are config groups; or what tells whether a key without `+` and
+            `@package` is one: `lambda key: bool(config_loader.get_group_options(key))`.
         fixed: overrides that every trial gets before its own; what a config cannot say of them (`~key`) is said in a
             comment of best.yaml.
         name: of the sweeper, for optimization_results.yaml.
         command: how to run the winner, `{conf}` for the folder of configs.
+        without: groups and nodes that best.yaml leaves out, such as `search`: the winner is one job.
         pictures: whether to draw.
         say: told in a line what could not be drawn; None: stderr.
     """
 
     def __init__(
         self,
-        groups: Collection[str] = (),
+        groups: Groups = (),
         fixed: Sequence[str] = (),
         *,
         name: str = "hft",
         command: str = HFT_COMMAND,
+        without: Collection[str] = (),
         pictures: bool = True,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._groups, self._fixed = groups, tuple(fixed)
-        self._name, self._command = name, command
+        self._name, self._command, self._without = name, command, tuple(without)
         self._table = TrialsTable()
         self._pictures = SweepPictures(say or _say_on_stderr) if pictures else None
 
@@ -84,7 +87,7 @@ class ResultFiles(SweepHooks):
         self._table.write(state, state.folder / TRIALS_FILE)
         write_optimization_results(state, self._name, state.folder / OPTIMIZATION_RESULTS_FILE)
         if state.best is not None:
-            with atomic_write(state.folder / WINNER_FILE) as file:
+            with atomic_write(state.folder / WINNER_FILE, durable=False) as file:  # the journal has it all
                 file.write(self._winner(state, state.best))
 
     def _winner(self, state: SweepState, best: Trial) -> str:
@@ -92,7 +95,7 @@ class ResultFiles(SweepHooks):
         of_stage = stages[best.stage].overrides if best.stage < len(stages) else ()
         # In the order in which the trial had them.
         overrides = [*self._fixed, *override_lines(best.params), *of_stage]
-        return winner_config(overrides, self._groups, self._comments(state, best))
+        return winner_config(overrides, self._groups, self._comments(state, best), self._without)
 
     def _comments(self, state: SweepState, best: Trial) -> list[str]:
         values = zip(state.settings.metric, best.values, strict=False)
@@ -101,8 +104,8 @@ class ResultFiles(SweepHooks):
         several = f"the first of {len(state.front)} that no other beats in everything; " if len(state.front) > 1 else ""
         return [
             winner_command(state.folder, self._command),
-            f"trial {best.number} of {state.folder.name}: {found or 'no value'}; {several}best of {trials} done trials"
-            f" ({len(state.trials)} in all)",
+            f"trial {best.number} of {state.folder.name}: {found or 'no value'}; {several}best of "
+            f"{counted(trials, 'done trial')} ({len(state.trials)} in all)",
         ]
 
 

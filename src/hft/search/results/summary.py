@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.search.hooks import SweepState
+from hft.search.results.differing_parameters import DifferingParameters
 from hft.search.results.progress import Progress
 from hft.search.results.ranking import (
     has_value,
@@ -19,7 +20,15 @@ from hft.search.results.ranking import (
     trial_folder,
     wanted,
 )
-from hft.search.results.values_as_text import duration_text, metric_text, one_line, params_text, value_text
+from hft.search.results.values_as_text import (
+    counted,
+    duration_text,
+    metric_text,
+    one_line,
+    params_text,
+    typed_params,
+    value_text,
+)
 from hft.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -128,11 +137,10 @@ def failure_kinds(state: SweepState) -> list[FailureKind]:
 
 
 def _trial_dict(state: SweepState, trial: Trial) -> dict[str, Any]:
-    params = {key: str(value) if isinstance(value, str) else value for key, value in trial.params.items()}
     return {
         "number": trial.number,
         "stage": trial.stage,
-        "params": params,
+        "params": typed_params(trial.params),
         "values": list(trial.values),
         "known_from": trial.known_from,
         "folder": _text(trial_folder(state, trial)),
@@ -152,7 +160,7 @@ def _parts(
     progress = Progress.of(state)
     counts = progress.in_words().replace("none yet", "none")
     yield _heading("Search" if state.is_search else "Enumeration", _ENDS.get(state.ended, str(state.ended)))
-    yield Text(f"{len(state.trials)} trials: {counts}; {duration_text(state.elapsed)}")
+    yield Text(f"{counted(len(state.trials), 'trial')}: {counts}; {duration_text(state.elapsed)}")
     for note in state.notes:
         yield Text(note, style="yellow")
     yield from _best(state)
@@ -191,10 +199,8 @@ def _best(state: SweepState) -> Iterator[RenderableType]:
     table.show_header = False
     yield table
     rows = list(state.front[:_MOST_OF_FRONT]) if several else ranked(state)[:_TOP]
-    if len(rows) > 1:
-        what = (
-            "no other trial beats them in every metric" if several else f"of {sum(map(has_value, state.trials))} done"
-        )
+    if several or len(rows) > 1:
+        what = "no other trial is better in every metric" if several else f"of {sum(map(has_value, state.trials))} done"
         yield _heading(f"The {'front' if several else f'best {len(rows)}'}", what)
         yield _ranking(state, rows)
     if several and len(state.front) > len(rows):
@@ -210,11 +216,14 @@ def _ranking(state: SweepState, rows: list[Trial]) -> Table:
         table.add_column(Text(metric), justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("parameters", overflow="fold")
+    # Those of the best stand above in full.
+    differing = DifferingParameters().of(state)
     names = short_names(list(dict.fromkeys(key for trial in state.trials for key in trial.params)))
     for trial in rows:
+        params = {key: trial.params[key] for key in differing if key in trial.params}
         time = duration_text(trial.seconds) if trial.known_from is None else "known"
         values = [Text(metric_text(value)) for value in trial.values]
-        table.add_row(Text(str(trial.number)), *values, Text(time), Text(params_text(trial.params, names)))
+        table.add_row(Text(str(trial.number)), *values, Text(time), Text(params_text(params, names)))
     return table
 
 
@@ -224,12 +233,12 @@ def _failures(state: SweepState) -> Iterator[RenderableType]:
     kinds = failure_kinds(state)
     if not kinds:
         return
-    yield _heading("Failed", f"{sum(kind.count for kind in kinds)} trials")
+    yield _heading("Failed", counted(sum(kind.count for kind in kinds), "trial"))
     for kind in kinds[:_MOST_REASONS]:
         where = f"  (first: trial {kind.number}" + ("" if kind.folder is None else f", {kind.folder}") + ")"
         yield Text.assemble((f"{kind.count} x ", "bold red"), one_line(kind.reason, _REASON_WIDTH), (where, "dim"))
     if len(kinds) > _MOST_REASONS:
-        yield Text(f"and {len(kinds) - _MOST_REASONS} other reasons in trials.csv", style="dim")
+        yield Text(f"and {counted(len(kinds) - _MOST_REASONS, 'other reason')} in trials.csv", style="dim")
 
 
 def _table() -> Table:

@@ -12,6 +12,7 @@ from typing import Any
 from hft.files import atomic_write
 from hft.search.hooks import SweepState
 from hft.search.results.ranking import trial_folder
+from hft.search.results.values_as_text import typed_params
 from hft.search.trial import Trial
 
 TRIALS_FILE = "trials.csv"
@@ -48,7 +49,8 @@ class TrialsTable:
             *_distinct(keys, taken | set(metrics), "parameter"),
             *_LAST,
         ]
-        with atomic_write(path) as file:
+        # The journal has it all.
+        with atomic_write(path, durable=False) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(self._row(state, trial) for trial in state.trials)
@@ -85,7 +87,7 @@ def _distinct(names: Sequence[str], taken: set[str], what: str) -> list[str]:
 
 def _row(state: SweepState, trial: Trial, n_metrics: int, keys: Sequence[str]) -> list[str]:
     values = [trial.values[position] if len(trial.values) > position else None for position in range(n_metrics)]
-    folder = trial_folder(state, trial)
+    folder, params = trial_folder(state, trial), typed_params(trial.params)
     last = (
         round(trial.seconds, 3), trial.started, trial.source, trial.known_from, trial.reason,
         None if folder is None else Path(os.path.relpath(folder, state.folder)).as_posix(),
@@ -95,7 +97,7 @@ def _row(state: SweepState, trial: Trial, n_metrics: int, keys: Sequence[str]) -
         trial.state,
         str(trial.stage),
         *("" if value is None else _cell(value) for value in values),
-        *(_cell(trial.params[key]) if key in trial.params else "" for key in keys),
+        *(_cell(params[key]) if key in params else "" for key in keys),
         *("" if value is None else str(value) for value in last),
     ]
 

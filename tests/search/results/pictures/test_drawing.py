@@ -15,11 +15,12 @@ from matplotlib.text import Text
 from hft.search.hooks import SweepState
 from hft.search.results.pictures.data import History, SweepView, importances
 from hft.search.results.pictures.drawing import SweepPictures
-from hft.search.results.pictures.figure_style import plain_texts, wrapped
+from hft.search.results.pictures.figure_style import plain_texts
 from hft.search.results.pictures.html_page import page
 from hft.search.results.pictures.parallel_figure import draw_parallel_coordinates
 from hft.search.results.pictures.png_figures import draw_front, draw_history, draw_importance, draw_slices
 from hft.search.results.result_files import ResultFiles
+from hft.search.results.values_as_text import wrapped
 from hft.search.trial import Trial
 from sweep_states import mixed_trials, sweep_state
 
@@ -133,6 +134,30 @@ def test_only_the_last_stage_is_compared_and_the_history_shows_all(tmp_path):
     assert view.scope() == "3 done trials of stage 1; not shown: 3 of other stages"
     assert History.of(state, 0).best_so_far == (((0, 0.9), (1, 0.9), (2, 0.9)), ((3, 0.03), (4, 0.04), (5, 0.05)))
     assert "a new stage" in texts_of(draw_history(view))
+
+
+def test_pruned_trials_stand_in_the_slices_by_their_last_report(tmp_path):
+    trials = [Trial(n, {"loss": "a", "x": n / 10}, "done", values=(0.5 + n / 100,)) for n in range(3)]
+    trials += [Trial(3, {"loss": "b", "x": 0.9}, "pruned", values=(0.49,)), Trial(4, {"loss": "b"}, "pruned")]
+    state = sweep_state(tmp_path, trials, {"loss": ["a", "b"], "x": {"low": 0, "high": 1}})
+    view = SweepView.of(state)
+    assert [trial.number for trial in view.pruned] == [3, 4]
+    assert [axis.of_pruned for axis in view.axes] == [(1.0, 1.0), (0.9, None)]
+    assert view.axes[0].positions == (0.0, 0.0, 0.0)
+    figure = draw_slices(view)
+    assert "3 done trials, 2 pruned (grey, last report)" in texts_of(figure).replace("\n", " ")
+    x_panel = next(axes for axes in figure.axes if axes.get_title(loc="left").startswith("x"))
+    assert [0.9, 0.49] in [pytest.approx(dot) for dots in x_panel.collections for dot in dots.get_offsets().tolist()]
+    assert x_panel.get_ylim()[0] < 0.49
+
+
+def test_dots_of_a_choice_stand_on_their_tick(tmp_path):
+    words = ["a", "b", "c"]
+    trials = [Trial(n, {"x": words[n % 3], "y": n}, "done", values=(n / 100,)) for n in range(60)]
+    panel = draw_slices(SweepView.of(sweep_state(tmp_path, trials, {"x": words}))).axes[0]
+    low, high = panel.get_xlim()
+    across = [dot[0] for dots in panel.collections for dot in dots.get_offsets().tolist()]
+    assert max(abs(place - round(place)) for place in across) < 0.015 * (high - low)
 
 
 def test_the_history_sorts_trials_by_what_came_of_them(tmp_path):

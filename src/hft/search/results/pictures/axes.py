@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hft.search.results.values_as_text import number_text, one_line, value_text
@@ -27,6 +27,7 @@ class Axis:
         name: as the pictures call it.
         kind: `choice`: positions are 0, 1, .. in the order of the values; `log`: positions are decimal logarithms.
         positions: one a trial; None where the parameter is absent.
+        of_pruned: the same of trials that were pruned.
         texts: the values in words, one a trial; `absent` where it is.
         ticks: positions with what is written there.
         low, high: ends of the axis.
@@ -40,6 +41,7 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
     low: float
     high: float
+    of_pruned: tuple[float | None, ...] = ()
 
     @property
     def varies(self) -> bool:
@@ -50,6 +52,12 @@ class Axis:
     def is_conditional(self) -> bool:
         """Whether some trials do without it."""
         return None in self.positions
+
+    def split(self, count: int) -> Axis:
+        """The axis of the first `count` trials, the others' positions as those of pruned ones."""
+        return replace(
+            self, positions=self.positions[:count], texts=self.texts[:count], of_pruned=self.positions[count:]
+        )
 
 
 def parameter_axis(key: str, name: str, parameter: Parameter | None, trials: Sequence[Trial]) -> Axis:

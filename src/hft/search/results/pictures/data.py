@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hft.search.hooks import SweepState
-from hft.search.results.pictures.axes import Axis, parameter_axis
+from hft.search.results.pictures.axes import Axis, parameter_axis, visible_range
 from hft.search.results.ranking import has_value, is_several, short_names, stage_of_results, wanted
+from hft.search.results.values_as_text import counted
 from hft.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ class SweepView:
         stage: whose trials are compared.
         shown: its trials with a value, by number.
         axes: parameters of those trials.
+        pruned: trials of the stage that were pruned: their last report compares with no value.
     """
 
     state: SweepState
     stage: int
     shown: tuple[Trial, ...]
     axes: tuple[Axis, ...]
+    pruned: tuple[Trial, ...] = ()
 
     @classmethod
     def of(cls, state: SweepState) -> SweepView:
@@ -48,13 +51,20 @@ class SweepView:
         used = {key for trial in shown for key in trial.params}
         keys = [key for key in in_space if key in used] + sorted(used - set(in_space))
         names = short_names(keys)
-        axes = tuple(parameter_axis(key, names[key], in_space.get(key), shown) for key in keys)
-        return cls(state, stage, shown, axes)
+        pruned = tuple(trial for trial in state.trials if trial.state == "pruned" and trial.stage == stage)
+        both = (*shown, *pruned)
+        axes = tuple(parameter_axis(key, names[key], in_space.get(key), both).split(len(shown)) for key in keys)
+        return cls(state, stage, shown, axes, pruned)
 
     @property
     def varying(self) -> tuple[Axis, ...]:
         """Axes on which the trials differ: the others explain nothing."""
         return tuple(axis for axis in self.axes if axis.varies)
+
+    @property
+    def sliced(self) -> tuple[Axis, ...]:
+        """Axes on which the trials, or those that were pruned, differ; all where there is none."""
+        return tuple(axis for axis in self.axes if len({*axis.positions, *axis.of_pruned}) > 1) or self.axes
 
     @property
     def marked(self) -> frozenset[int]:
@@ -71,14 +81,20 @@ class SweepView:
         settings = self.state.settings
         return f"{settings.metric[metric]} ({wanted(settings.direction[metric])})"
 
-    def scope(self) -> str:
+    def range_of_slices(self, metric: int) -> tuple[float, float]:
+        """Ends of the axis of values on which pruned trials stand by their last report."""
+        reported = [trial.values[metric] for trial in self.pruned if len(trial.values) > metric]
+        return visible_range([*self.values(metric), *reported], self.state.settings.signs[metric])
+
+    def scope(self, *, with_pruned: bool = False) -> str:
         """Which trials the picture is about, in words."""
-        shown = {trial.number for trial in self.shown}
+        shown = {trial.number for trial in (*self.shown, *(self.pruned if with_pruned else ()))}
         left = [trial for trial in self.state.trials if trial.number not in shown]
         counts = Counter(trial.state if trial.stage == self.stage else "of other stages" for trial in left)
         rest = f"; not shown: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}" if left else ""
         of_stage = f" of stage {self.stage}" if "of other stages" in counts else ""
-        return f"{len(shown)} done trial{'s' * (len(shown) != 1)}{of_stage}{rest}"
+        pruned = f", {len(self.pruned)} pruned (grey, last report)" if with_pruned and self.pruned else ""
+        return f"{counted(len(self.shown), 'done trial')}{of_stage}{pruned}{rest}"
 
 
 @dataclass(frozen=True)

@@ -108,12 +108,12 @@ def _save(draw: Callable[[], Figure], path: Path) -> None:
     from hft.search.results.pictures.figure_style import plain_texts
 
     # A figure made without pyplot belongs to nobody else and is drawn by Agg: no display is needed.
-    with plain_texts(), atomic_write(path, mode="wb") as file:
+    with plain_texts(), atomic_write(path, mode="wb", durable=False) as file:
         draw().savefig(file, format="png", dpi=_DOTS_PER_INCH, facecolor="white")
 
 
 def _write_page(view: SweepView, shares: Mapping[str, float] | str, path: Path) -> None:
     from hft.search.results.pictures.html_page import page
 
-    with atomic_write(path) as file:
+    with atomic_write(path, durable=False) as file:
         file.write(page(view, shares))

@@ -49,17 +49,3 @@ def quiet(axes: Axes, grid: Literal["both", "x", "y"] = "y") -> None:
     axes.tick_params(colors=GREY, labelsize=SMALL_SIZE)
     axes.grid(visible=True, axis=grid, color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def wrapped(text: str, width: int) -> str:
-    """On lines of at most `width` characters, broken after `_`, `.` and `/` too."""
-    marked = text
-    for mark in "_./ ":
-        marked = marked.replace(mark, f"{mark}\0")
-    lines: list[str] = []
-    for piece in marked.split("\0"):
-        if lines and len(lines[-1]) + len(piece.rstrip()) <= width:
-            lines[-1] += piece
-        else:
-            lines.append(piece)
-    return "\n".join(line.rstrip()[:width] for line in lines)

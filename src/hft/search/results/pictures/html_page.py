@@ -62,7 +62,9 @@ def page(view: SweepView, shares: Mapping[str, float] | str) -> str:
         text = "Share of each parameter in whether a trial is among the best (PED-ANOVA)."
         parts.append(_section("Importance", text, importance_figure(view, shares)))
     if view.shown and view.axes:
-        parts.append(_section("Each parameter alone", f"{view.scope()}; star: best.", slices_figure(view)))
+        parts.append(
+            _section("Each parameter alone", f"{view.scope(with_pruned=True)}; star: best.", slices_figure(view))
+        )
     return "\n".join([*parts, "</body></html>\n"])
 
 
@@ -76,9 +78,8 @@ def history_figure(view: SweepView) -> go.Figure:
     figure = make_subplots(rows=len(metrics), cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.12)
     for metric in range(len(metrics)):
         history = History.of(view.state, metric)
-        low, high = visible_range(
-            [t.values[metric] for t in (*history.done, *history.known)] or [0.0], _sign(view, metric)
-        )
+        with_values = (*history.done, *history.known, *history.pruned)
+        low, high = visible_range([t.values[metric] for t in with_values] or [0.0], _sign(view, metric))
         floor = low - 0.05 * (high - low)
         best = [trial for trial in view.shown if trial.number in view.marked]
         series: tuple[tuple[str, Sequence[Trial], str, str, int], ...] = (
@@ -93,7 +94,7 @@ def history_figure(view: SweepView) -> go.Figure:
             )  # fmt: skip
             figure.add_trace(line, row=metric + 1, col=1)
         for name, trials, symbol, colour, size in series:
-            up = [t.values[metric] if len(t.values) > metric else floor for t in trials]
+            up = [min(max(t.values[metric], floor), high) if len(t.values) > metric else floor for t in trials]
             dots = _dots(
                 [t.number for t in trials], up, trials, view, {"symbol": symbol, "color": colour, "size": size}
             )
@@ -147,7 +148,7 @@ def slices_figure(view: SweepView) -> go.Figure:
     from plotly.subplots import make_subplots
 
     settings = view.state.settings
-    panels = [(metric, axis) for metric in range(len(settings.metric)) for axis in view.axes]
+    panels = [(metric, axis) for metric in range(len(settings.metric)) for axis in view.sliced]
     columns = min(_PANELS_A_ROW, len(panels))
     rows = math.ceil(len(panels) / columns)
     titles = [
@@ -167,17 +168,23 @@ def slices_figure(view: SweepView) -> go.Figure:
             across = [axis.positions[position] for position in at]
             dots = _dots(across, [trial.values[metric] for trial in trials], trials, view, style)
             figure.add_trace(dots.update(showlegend=False), row=row, col=column)
+        low, high = view.range_of_slices(metric)
+        at = [number for number, position in enumerate(axis.of_pruned) if position is not None]
+        trials = [view.pruned[number] for number in at]
+        up = [min(max(t.values[metric], low), high) if len(t.values) > metric else low for t in trials]
+        dots = _dots([axis.of_pruned[number] for number in at], up, trials, view, _PRUNED)
+        figure.add_trace(dots.update(showlegend=False), row=row, col=column)
         every = math.ceil(len(axis.ticks) / 8)
         figure.update_xaxes(
             tickvals=[tick for tick, _ in axis.ticks[::every]], row=row, col=column,
             ticktext=[html.escape(text) for _, text in axis.ticks[::every]],
         )  # fmt: skip
-        low, high = visible_range(view.values(metric), settings.signs[metric])
         figure.update_yaxes(range=[low, high], row=row, col=column)
     return _finished(figure, 80 + _PANEL_PIXELS * rows)
 
 
 _STAR = {"symbol": "star", "color": ORANGE, "size": 14}
+_PRUNED = {"symbol": "triangle-down-open", "color": GREY, "size": 7}
 
 
 def _dimension(axis: Axis) -> dict[str, Any]:

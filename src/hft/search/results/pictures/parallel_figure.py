@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from hft.search.results.pictures.axes import Axis, linear_ticks, visible_range
 from hft.search.results.pictures.colours import INK, ORANGE, WORSE_TO_BETTER
 from hft.search.results.pictures.data import SweepView
-from hft.search.results.pictures.figure_style import SMALL_SIZE, titled_figure, wrapped
+from hft.search.results.pictures.figure_style import SMALL_SIZE, titled_figure
 from hft.search.results.ranking import wanted
-from hft.search.results.values_as_text import number_text
+from hft.search.results.values_as_text import number_text, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

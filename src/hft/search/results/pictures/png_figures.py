@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from hft.search.results.pictures.axes import Axis, visible_range
 from hft.search.results.pictures.colours import BLUE, GREY, INK, ORANGE
 from hft.search.results.pictures.data import History, SweepView
-from hft.search.results.pictures.figure_style import SMALL_SIZE, STAR, TEXT_SIZE, quiet, titled_figure, wrapped
+from hft.search.results.pictures.figure_style import SMALL_SIZE, STAR, TEXT_SIZE, quiet, titled_figure
 from hft.search.results.ranking import wanted
+from hft.search.results.values_as_text import wrapped
 from hft.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_INCHES, _PANELS_A_ROW = (3.1, 2.7), 4
-# Dots of a choice are spread sideways, the same at each drawing.
-_SPREAD = 0.22
+# Dots of a choice are spread sideways, the same at each drawing: a share of the panel that leaves them on their tick.
+_SPREAD = 0.012
+_PRUNED: dict[str, Any] = {"s": 24, "marker": "v", "facecolors": "none", "edgecolors": GREY, "linewidths": 1.0}
 
 
 def draw_history(view: SweepView) -> Figure:
@@ -129,15 +131,15 @@ def draw_slices(view: SweepView) -> Figure:
     """A panel a parameter (a row of panels a metric, with several): its value across, the metric up."""
     names, directions = view.state.settings.metric, view.state.settings.direction
     metrics = range(len(names))
-    panels = [(metric, axis) for metric in metrics for axis in view.axes]
-    columns = min(_PANELS_A_ROW, max(2, len(view.axes)))
+    panels = [(metric, axis) for metric in metrics for axis in view.sliced]
+    columns = min(_PANELS_A_ROW, max(2, len(view.sliced)))
     rows = math.ceil(len(panels) / columns)
     width, height = _PANEL_INCHES
     figure = titled_figure(
         columns * width,
         rows * height + 0.9,
         "Each parameter alone",
-        view.scope() + "; star: best; arrow: beyond the edge",
+        view.scope(with_pruned=True) + "; star: best; arrow: beyond the edge",
     )
     grid = figure.subplots(rows, columns, squeeze=False)
     for place, panel in enumerate(grid.flat):
@@ -151,15 +153,23 @@ def draw_slices(view: SweepView) -> Figure:
 
 
 def _draw_slice(axes: Axes, view: SweepView, axis: Axis, metric: int) -> None:
-    settings = view.state.settings
     values = view.values(metric)
-    low, high = visible_range(values, settings.signs[metric])
+    pruned = [
+        (_spread(axis, len(view.shown) + row, position), trial.values[metric] if len(trial.values) > metric else None)
+        for row, (trial, position) in enumerate(zip(view.pruned, axis.of_pruned, strict=True))
+        if position is not None
+    ]  # fmt: skip
+    low, high = view.range_of_slices(metric)
+    inside = [(across, up) for across, up in pruned if up is not None and low <= up <= high]
+    if inside:
+        axes.scatter([across for across, _ in inside], [up for _, up in inside], **_PRUNED)
+    _mark_pruned_beyond(axes, pruned, (low, high))
     for best in (False, True):
         rows = [
             row for row, trial in enumerate(view.shown)
             if axis.positions[row] is not None and (trial.number in view.marked) is best
         ]  # fmt: skip
-        across = [_spread(axis, row) for row in rows]
+        across = [_spread(axis, row, axis.positions[row]) for row in rows]
         up = [values[row] for row in rows]
         axes.scatter(across, up, **(STAR if best else {"s": 24, "color": BLUE, "alpha": 0.55, "linewidths": 0}))
         _mark_beyond(axes, list(zip(across, up, strict=True)), (low, high))
@@ -184,11 +194,23 @@ def _mark_across(axes: Axes, axis: Axis) -> None:
     axes.minorticks_off()
 
 
-def _spread(axis: Axis, row: int) -> float:
-    position = axis.positions[row]
+def _mark_pruned_beyond(axes: Axes, points: Sequence[tuple[float, float | None]], ends: tuple[float, float]) -> None:
+    """Grey marks at the edge for pruned trials that reported nothing, or what lies beyond it."""
+    low, high = ends
+    for edge, across in (
+        (0.02, [across for across, up in points if up is None or up < low]),
+        (0.98, [across for across, up in points if up is not None and up > high]),
+    ):
+        if across:
+            axes.scatter(across, [edge] * len(across), transform=axes.get_xaxis_transform(), clip_on=False, **_PRUNED)
+
+
+def _spread(axis: Axis, row: int, position: float | None) -> float:
     assert position is not None
+    if axis.kind != "choice":
+        return position
     # The golden ratio's multiples fill an interval evenly in any number.
-    return position + (((row + 1) * 0.618034) % 1.0 - 0.5) * 2 * _SPREAD if axis.kind == "choice" else position
+    return position + (((row + 1) * 0.618034) % 1.0 - 0.5) * 2 * _SPREAD * (axis.high - axis.low + 1.0)
 
 
 def draw_front(view: SweepView) -> Figure:
