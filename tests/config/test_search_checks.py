@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
+from hft.cli.train_help import train_help
 from hft.config import check, compose, ineffective_keys
-from hft.config.space_checks import sample
+from hft.config.space_contexts import sample
 from hft.search import Choice, Integer, Normal, SearchSpace, Uniform
 
 
@@ -80,6 +81,145 @@ RIGHT_SPACES = [
 @pytest.mark.parametrize("node", RIGHT_SPACES)
 def test_a_right_space_is_not_refused(folder, node):
     assert of_space(node) == {}
+
+
+# What stands under `space:` in a file, and the keys that are told, each with words of its message.
+SEVERAL_MISTAKES = [
+    (
+        "  loss: [infonce, prob_margn]\n"
+        "  loss.temperature: {low: 0.2, high: 0.02, log: true, when: {loss: infonce}}\n"
+        "  params.margin: {choices: [0.01, 0.02], when: {loss: prob_margin}}\n"
+        "  params.items_lrr: {low: 1.0e-5, high: 2.0e-4, log: true}\n"
+        "  params.num_fixed_layers: []\n",
+        {
+            "loss": "did you mean loss=prob_margin?",
+            "loss.temperature": "found low 0.2 above high 0.02",
+            "params.items_lrr": "did you mean params.items_lr?",
+            "params.num_fixed_layers": "a choice of nothing",
+        },
+    ),
+    (
+        "  loss: [infonce, prob_margn]\n  params.margin: {choices: [0.01], when: {loss: prob_margn}}\n",
+        {"loss": "found prob_margn", "params.margin.when.loss": "allowed: infonce, prob_margin\n"},
+    ),
+    (
+        "  loss: []\n  params.margin: {choices: [0.01], when: {loss: margin}}\n  params.items_lr: [7]\n",
+        {"loss": "a choice of nothing", "params.items_lr": "found 7"},
+    ),
+    (
+        "  loss: [infonce, zzzz]\n  params.items_lr: {low: 3, high: 1, when: {loss: infonce}}\n",
+        {"loss": "found zzzz", "params.items_lr": "found low 3 above high 1"},
+    ),
+    (
+        "  loss: {choices: [infonce], when: {ranker: dot}}\n  ranker: {choices: [dot], when: {loss: infonce}}\n"
+        "  params.items_lr: [7]\n",
+        {"loss.when": "in a circle", "params.items_lr": "found 7"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("space", "told"), SEVERAL_MISTAKES)
+def test_all_mistakes_of_a_space_are_named_at_once_and_each_once(write, space, told):
+    write("conf/search/mine.yaml", f"defaults: [none, _self_]\nmax_evals: 3\nspace:\n{space}")
+    found = errors("search=mine")
+    assert set(found) == {f"search.space.{key}" for key in told}, found
+    assert all(words in found[f"search.space.{key}"] + "\n" for key, words in told.items()), found
+
+
+# What is typed beside `search=none search.max_evals=2`, and the only error's place: none is told because of another.
+ONE_MISTAKE = [
+    (["params.items_lr=interval(1e-3,1e-5)"], "params.items_lr=interval(1e-3,1e-5)"),
+    (["params.items_lr=tag(log,interval(0,1e-5))"], "params.items_lr=tag(log,interval(0,1e-5))"),
+    (["params.items_lr=choice()"], "params.items_lr=choice()"),
+    (["params.items_lrr=interval(1e-5,1e-4)"], "params.items_lrr"),
+    (["params.items_lrr=1e-5,1e-4"], "params.items_lrr"),
+    (["loss=infonce,prob_margn"], "loss"),
+    (["params.items_lr=interval(-1.0,1e-5)"], "params.items_lr"),
+    (["loss=infonce,prob_margin", "loss.temperature=0.1,0.2"], "loss.temperature"),
+]
+
+
+@pytest.mark.parametrize(("typed", "where"), ONE_MISTAKE)
+def test_a_mistake_on_the_command_line_is_one_error(folder, typed, where):
+    found = check(["search=none", "search.max_evals=2", *typed]).errors
+    assert [finding.where for finding in found] == [where]
+
+
+def test_a_misspelt_search_beside_an_interval_is_one_error(folder):
+    found = check(["search=intial", "params.items_lr=interval(1e-5,1e-4)"]).errors
+    assert [finding.where for finding in found] == ["search"]
+
+
+# A search whose keys all change nothing, and one of which some key does.
+@pytest.mark.parametrize(
+    ("typed", "is_refused"),
+    [
+        (["params.margin=0.1,0.2"], True),
+        (["params.margin=interval(0.1,0.2)", "params.query_lr=1e-5,1e-4"], True),
+        (["params.margin=0.1,0.2", "params.items_lr=1e-5,1e-4"], False),
+        (["params.margin=0.1,0.2", "loss=infonce,prob_margin"], False),
+        (["params.margin=0.1,0.2", "loss=prob_margin"], False),
+    ],
+)
+@pytest.mark.parametrize("multirun", [None, True])
+def test_a_search_of_what_has_no_effect_is_refused_with_the_reason(folder, typed, is_refused, multirun):
+    found = errors("search=none", "search.max_evals=2", *typed, multirun=multirun)
+    assert set(found) == ({"search.space"} if is_refused else set())
+    if is_refused:
+        assert "no effect: params.margin: the loss hft.losses.InfoNCELoss ignores it" in found["search.space"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where", "says"),
+    [
+        (["search.pruner=medain"], "search.pruner", "'median', 'asha' or 'hyperband'"),
+        (["search.pruner.kind=asha"], "search.pruner.kind", "write search.pruner=asha, or with options"),
+        (["search.pruner.min_reports=2"], "search.pruner.min_reports", "'search.pruner={kind: asha, min_reports: 2}'"),
+        (["search.pruner=hyperband"], "search.pruner.max_reports", "{kind: hyperband, max_reports: 9}"),
+        (["search.pruner={kind: hyperband}"], "search.pruner.max_reports", "is missing"),
+    ],
+)
+def test_a_wrong_pruner_is_refused_with_how_to_write_it(folder, overrides, where, says):
+    found = errors(*overrides)
+    assert set(found) == {where}
+    assert says in found[where]
+
+
+RIGHT_PRUNERS = ["median", "asha", "{kind: asha, min_reports: 2}", "{kind: hyperband, max_reports: 9}", "null"]
+
+
+@pytest.mark.parametrize("search", ["initial", "text"])
+@pytest.mark.parametrize("pruner", RIGHT_PRUNERS)
+def test_a_pruner_may_be_a_word_or_a_mapping(folder, search, pruner):
+    assert errors(f"search={search}", f"search.pruner={pruner}") == {}
+
+
+# A space in which a key belongs to some options of a searched group only, and the condition that is advised.
+WITHOUT_A_CONDITION = [
+    ("{loss:[infonce,prob_margin],loss.temperature:{low:0.1,high:0.2}}", "loss.temperature", "when: {loss: infonce}"),
+    ("{loss:[infonce,prob_margin,margin],loss.shift:[0.1]}", "loss.shift", "when: {loss: prob_margin}"),
+    ("{loss:[infonce,prob_margin,cosine_prob_margin],loss.scale:[2]}", "loss.scale", "[prob_margin, cosine_prob"),
+]
+
+
+@pytest.mark.parametrize(("node", "key", "advice"), WITHOUT_A_CONDITION)
+def test_a_key_of_some_options_only_is_advised_a_condition(folder, node, key, advice):
+    found = of_space(node)[f"search.space.{key}"]
+    assert advice in found
+    assert "did you mean" not in found
+
+
+def test_a_range_is_wrong_by_its_ends_and_never_by_a_value_between_that_nobody_wrote(folder):
+    found = check(["search=none", "search.max_evals=2", "params.num_fixed_layers=interval(0,4)"]).errors
+    assert [str(error.found) for error in found] == ["found values between 0.0 and 4.0"]
+    assert "int(interval(LOW,HIGH))" in str(found[0])
+
+
+def test_an_interval_without_m_is_not_advised_to_be_a_list(folder):
+    (warning,) = check(["search=none", "params.items_lr=interval(1e-6,1e-5)"], multirun=None).warnings
+    assert warning.advice is not None
+    assert warning.advice.startswith("add -m")
+    assert "[interval" not in warning.advice
 
 
 def test_values_that_are_wrong_only_together_with_another_parameters_are_not_refused(folder):
@@ -266,3 +406,9 @@ def test_parameters_that_change_nothing_are_told_with_the_reason(folder, keys, o
     found = ineffective_keys(compose(overrides), keys)
     assert set(found) == idle
     assert all(reason and not reason.startswith("is set") for reason in found.values())
+
+
+def test_the_help_says_how_to_search(folder):
+    told = train_help()
+    assert "hft train -m search=text" in told
+    assert "winner=best" in told

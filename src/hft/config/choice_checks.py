@@ -85,7 +85,14 @@ class ChoiceChecker:
                     return
                 is_group = any(choice.get_key_element() == o.get_key_element() for o in self.request.groups)
                 found = self.found_with([choice], []) if is_group else self.found_with([], [choice])
+                if is_search and is_group:
+                    found.errors = [e for e in found.errors if not self.is_of_space(e.where, choice)]
                 self.report.add(found, suffix=f" (with {choice.input_line})")
+
+    def is_of_space(self, key: str, group: Override) -> bool:
+        """Whether a key that is swept too is one of a swept group's options, which not all of them need to have."""
+        package = group.get_key_element().lstrip("+").partition("@")[0].replace("/", ".")
+        return key.startswith(f"{package}.") and any(o.key_or_group == key for o in self.request.sweeps)
 
     def note_unchecked(self, where: str, first: str) -> None:
         """Say that no time is left for the values from one on."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hft.config.metric_checks import check_metrics
+from hft.config.model_layers import check_fixed_layers
 from hft.config.no_effect import warn_of_no_effect
 from hft.config.paths_and_shares import check_model_folders, check_shares
 from hft.config.report import CheckReport, Finding
@@ -32,6 +33,7 @@ def cross_check(
     check_trainer(tree, report)
     check_shares(tree, checker, report)
     check_model_folders(tree, report)
+    check_fixed_layers(tree, report)
     _check_curriculum(tree, report)
     warn_of_no_effect(tree, checker, set(named), defaults, report)
 

@@ -14,6 +14,7 @@ from hft.config.report import CheckReport, Finding, listed, nearest
 from hft.config.static import NotFoundError, NotVerifiableError
 from hft.config.targets import TargetChecker
 from hft.config.tree import all_keys, join, lookup
+from hft.search.spaces.problems import shown
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -99,7 +100,9 @@ def _unknown_key(
     prefix, siblings = parent
     name = key[len(prefix) :].lstrip(".").split(".")[0]
     if not isinstance(siblings, dict):
-        return Finding(key, f"{prefix} holds {siblings!r}, so there is nothing under it")
+        return Finding(
+            key, f"{prefix} holds {shown(siblings)}, so there is nothing under it", advice=_whole(override, prefix)
+        )
     arguments: set[str] = set()
     target = siblings.get("_target_")
     if isinstance(target, str):
@@ -123,6 +126,17 @@ def _unknown_key(
         listed(join(prefix, sibling) for sibling in names),
         _nearest_key(key, prefix, name, [*names, *sorted(arguments - set(names))], names, values),
     )
+
+
+def _whole(override: Override, prefix: str) -> str:
+    """How to write a node that is no mapping yet, with the value that was meant to go into it."""
+    name, value = override.key_or_group[len(prefix) + 1 :], str(override.input_line).partition("=")[2]
+    if prefix != "search.pruner":
+        return f"to make it a mapping, write '{prefix}={{{name}: {value}}}'"
+    if name == "kind":
+        return f"write {prefix}={value}, or with options '{prefix}={{kind: {value}, min_reports: 2}}'"
+    kind = "hyperband" if name == "max_reports" else "asha"
+    return f"write it together with its kind: '{prefix}={{kind: {kind}, {name}: {value}}}'"
 
 
 def _nearest_key(key: str, prefix: str, name: str, around: list[str], present: list[str], values: Any) -> str | None:

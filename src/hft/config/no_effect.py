@@ -73,14 +73,15 @@ def warn_of_no_effect(
     _of_simulated_sessions(tree, checker, report)
 
 
-def ineffective_keys(config: DictConfig, keys: Iterable[str]) -> dict[str, str]:
+def ineffective_keys(config: DictConfig, keys: Iterable[str], checker: TargetChecker | None = None) -> dict[str, str]:
     """Which of some keys change nothing beside the rest of a config, each with the reason.
 
     Args:
         config: composed, with or without Hydra's own node. Reasons hold as long as its groups stay as they are.
         keys: dotted keys, such as those of a search space.
+        checker: reads targets; one is made where none is given.
     """
-    report, checker = CheckReport(), TargetChecker()
+    report, checker = CheckReport(), checker or TargetChecker()
     # `hydra` is out of reach: its references have values only inside of a job.
     tree = plain_tree(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     request = _Request(tree, set(keys), {})

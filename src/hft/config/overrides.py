@@ -33,10 +33,22 @@ class Request:
     Args:
         groups: what decides which files are composed: options of groups, and where to search for them.
         values: what changes, adds or deletes values.
+        refused: what was typed beside these, and was reported.
     """
 
     groups: list[Override] = field(default_factory=list)
     values: list[Override] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def refused_sweep(self) -> bool:
+        """Whether something was refused that may have been meant to list values."""
+        return any("," in line or "(" in line for line in self.refused)
+
+    @property
+    def searchpath(self) -> list[str]:
+        """Overrides that say where to look for options."""
+        return [str(o.input_line) for o in self.groups if o.key_or_group == _SEARCH_PATH]
 
     @property
     def sweeps(self) -> list[Override]:
@@ -76,14 +88,10 @@ def parse(overrides: Sequence[str], loader: ConfigLoader, report: CheckReport) -
         try:
             parsed.extend(parser.parse_overrides([line]))
         except OverrideParseException as error:
-            report.errors.append(
-                Finding(
-                    line,
-                    "this is not an override",
-                    _GRAMMAR,
-                    advice=f"quote values that hold blanks or commas, KEY='\"a, b\"' ({_cause(error)})",
-                )
-            )
+            advice = f"quote values that hold blanks or commas, KEY='\"a, b\"' ({_cause(error)})"
+            if "()" in line:
+                advice = "a sweep needs values: KEY=a,b, choice(a,b), range(1,5), interval(0,1)"
+            report.errors.append(Finding(line, "this is not an override", _GRAMMAR, advice=advice))
         except HydraException as error:
             report.errors.append(Finding(line, _cause(error)))
     return parsed
@@ -158,6 +166,13 @@ def _choices_of_group(override: Override) -> list[str]:
     if isinstance(value, list):
         return [str(option) for option in value]
     return [] if value is None else [str(value)]
+
+
+def names_a_group(key: str, loader: ConfigLoader, request: Request) -> bool:
+    """Whether a key, as it may stand in a search space, is a group and no value."""
+    group, path = key.lstrip("+~").partition("@")[0], request.searchpath
+    kinds = (ObjectType.CONFIG, ObjectType.GROUP)
+    return any(loader.get_group_options(group, kind, overrides=path) for kind in kinds)
 
 
 def unknown_group(override: Override, loader: ConfigLoader) -> Finding:

@@ -114,6 +114,8 @@ class _Check:
         request = sort_out(parsed, self._loader, self._report)
         typed = request.options()
         config = self._composed(request)
+        kept = {str(override.input_line) for override in [*request.groups, *request.values]}
+        request.refused = [line for line in overrides if line not in kept]
         files = self._files(typed, config)
         self._report_broken_files(files)
         if config is None:
@@ -214,13 +216,10 @@ class _Check:
         for override in request.sweeps:
             line = str(override.input_line)
             key, _, value = line.partition("=")
-            findings.append(
-                Finding(
-                    line,
-                    "several values for one run",
-                    advice=f"add -m to run each; for a list write {key}=[{value}]; for a string {key}='\"{value}\"'",
-                )
-            )
+            advice = f"add -m to run each; for a list write {key}=[{value}]; for a string {key}='\"{value}\"'"
+            if not override.is_discrete_sweep():
+                advice = "add -m, and search=none search.max_evals=20 or search=NAME, to search them"
+            findings.append(Finding(line, "several values for one run", advice=advice))
 
 
 def _check_schema(tree: ConfigTree, report: CheckReport) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from hft.search.settings import Direction, PrunerSettings, Stage
+from hft.search.settings import Direction, Pruner, Stage
 from hft.settings import FineTuningParams, SettingsScalars
 
 
@@ -70,7 +70,7 @@ class SearchNode(Node):
     keep_models: Annotated[int, Field(ge=1)] = 1
     algorithm: Literal["tpe", "random", "anneal", "cmaes", "grid", "qmc"] | None = None
     algorithm_options: dict[str, Any] = {}
-    pruner: PrunerSettings | None = None
+    pruner: Pruner | None = None
     stages: list[Stage] = []
     folds: Annotated[int, Field(ge=2)] | None = None
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)] | None = None

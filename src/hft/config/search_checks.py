@@ -16,14 +16,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hft.config.choice_checks import ChoiceChecker
 from hft.config.keys import refuse_unknown_keys
-from hft.config.overrides import Request, parse, sort_out
+from hft.config.no_effect import ineffective_keys
+from hft.config.overrides import Request, names_a_group, parse, sort_out
 from hft.config.report import CheckReport, Finding, listed
 from hft.config.schema import SearchNode
-from hft.config.space_checks import SPACE, SpaceChecker
+from hft.config.space_checks import SpaceChecker
+from hft.config.space_reading import SPACE, space_to_check
 from hft.config.targets import TargetChecker
 from hft.errors import ConfigError
 from hft.search import ALGORITHMS, SearchSpace, parameter_of
-from hft.search.spaces.parsing import read_space
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -35,7 +36,8 @@ ENGINES = {"hft_hyperopt": "hyperopt", "hft_optuna": "optuna"}
 def searches(request: Request) -> bool:
     """Whether a request with -m searches: a search is named, or nothing is swept. Else it enumerates."""
     names_a_search = any(override.key_or_group == "search" for override in request.groups)
-    return names_a_search or not request.sweeps
+    meant_to = any(line.lstrip("+").startswith("search=") for line in request.refused)
+    return names_a_search or meant_to or not (request.sweeps or request.refused_sweep)
 
 
 def check_search(
@@ -54,22 +56,32 @@ def check_search(
     if node is None:
         return
     _refuse_options_elsewhere(request, report)
-    space = _read(node.get("space") or {}, report)
-    sweeper = str(checker.config.hydra.runtime.choices.get("hydra/sweeper"))
-    if multirun is False or not searches(request):
+    is_searched = multirun is not False and searches(request)
+    mapping = node.get("space") or {}
+    space, is_whole = space_to_check(mapping, request, loader, report, is_searched=is_searched)
+    if not is_searched:
         return
-    _check_sweeper(node, sweeper, report)
+    _check_sweeper(node, str(checker.config.hydra.runtime.choices.get("hydra/sweeper")), report)
+    _check_pruner(node, report)
     _check_reuse(node, checker.config, report)
-    if space is None:
-        return
     swept = [o for o in request.sweeps if o.get_key_element() != "seed"]
+    read = len(report.errors)
     space = _with_the_command_line(space, request, swept, report)
-    if multirun and node.get("reuse") != "replay":
-        _check_there_is_something_to_do(space, node, report)
+    is_whole = is_whole and len(report.errors) == read and not request.refused_sweep
+    if node.get("reuse") != "replay" and is_whole:
+        if multirun:
+            _check_there_is_something_to_do(space, node, report)
+        if multirun or swept:
+            _check_something_has_an_effect(space, checker, loader, targets)
     if node.get("algorithm") == "grid" and len(space) and space.size is None:
         found = "found grid, but the space has ranges without a step, of which there is no grid"
         report.errors.append(Finding("search.algorithm", found, "lists, whole numbers and stepped ranges"))
-    listed_here = {o.get_key_element() for o in swept if o.is_discrete_sweep()}
+    groups = [o for o in request.groups if o.is_sweep_override()]
+    listed_here = {
+        o.get_key_element()
+        for o in swept
+        if o.is_discrete_sweep() and not any(checker.is_of_space(o.key_or_group, group) for group in groups)
+    }
     typed = {o.get_key_element() for o in swept}
     SpaceChecker(checker, loader, targets, typed).check(space, skip=listed_here)
     _check_stages(node.get("stages") or [], checker, loader, targets)
@@ -82,14 +94,6 @@ def _search_node(config: DictConfig) -> dict[str, Any] | None:
     except (OmegaConfBaseException, ValueError):
         return None
     return node if isinstance(node, dict) and isinstance(node.get("space") or {}, dict) else None
-
-
-def _read(mapping: dict[str, Any], report: CheckReport) -> SearchSpace | None:
-    parameters, problems = read_space(mapping)
-    for problem in problems:
-        where = f"{SPACE}.{problem.key}" if problem.key else SPACE
-        report.errors.append(Finding(where, problem.found, problem.allowed, advice=problem.advice))
-    return None if problems else SearchSpace(tuple(parameters))
 
 
 def _refuse_options_elsewhere(request: Request, report: CheckReport) -> None:
@@ -116,6 +120,15 @@ def _check_sweeper(node: dict[str, Any], sweeper: str, report: CheckReport) -> N
     if isinstance(metrics, list) and len(metrics) > 1 and engine != "optuna":
         found = f"found {len(metrics)} metrics, and {sweeper} takes one"
         report.errors.append(Finding("search.metric", found, advice="add hydra/sweeper=hft_optuna, or name one"))
+
+
+def _check_pruner(node: dict[str, Any], report: CheckReport) -> None:
+    pruner = node.get("pruner")
+    pruner = {"kind": pruner} if isinstance(pruner, str) else pruner
+    if isinstance(pruner, dict) and pruner.get("kind") == "hyperband" and pruner.get("max_reports") is None:
+        found = "is missing: hyperband needs the number of reports of a trial that is never stopped"
+        advice = "write 'search.pruner={kind: hyperband, max_reports: 9}', or search.pruner=asha"
+        report.errors.append(Finding("search.pruner.max_reports", found, "a whole number, at least 1", advice=advice))
 
 
 def _check_reuse(node: dict[str, Any], config: DictConfig, report: CheckReport) -> None:
@@ -167,3 +180,18 @@ def _check_there_is_something_to_do(space: SearchSpace, node: dict[str, Any], re
         found = "there is no limit, and the space has ranges without an end of values"
         advice = "write search.max_evals=20, or search.timeout=SECONDS"
         report.errors.append(Finding("search.max_evals", found, "a number of trials", advice=advice))
+
+
+def _check_something_has_an_effect(
+    space: SearchSpace, checker: ChoiceChecker, loader: ConfigLoader, targets: TargetChecker
+) -> None:
+    """Refuse a space of which the search would leave out everything. A searched group may change what has an effect."""
+    keys, report = list(space.keys()), checker.report
+    if any(names_a_group(key, loader, checker.request) for key in keys):
+        return
+    idle = ineffective_keys(checker.config, keys, targets)
+    if keys and set(keys) <= set(idle):
+        told = "; ".join(f"{key}: {reason}" for key, reason in idle.items())
+        advice = "search other parameters, or choose what uses these"
+        report.errors.append(Finding(SPACE, f"all of what is searched has no effect: {told}", advice=advice))
+        report.warnings = [warning for warning in report.warnings if warning.where not in idle]

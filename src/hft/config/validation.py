@@ -65,6 +65,7 @@ def _allowed(detail: dict[str, Any]) -> str:
         return _IN_WORDS[detail["type"]]
     # Without pydantic's account of how it tried: "a valid integer, unable to parse string as an integer".
     message = str(detail["msg"]).removeprefix("Input should be ").partition(", unable to parse")[0]
+    message = message.partition(", got a number")[0]
     return message[:1].lower() + message[1:]
 
 

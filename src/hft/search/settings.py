@@ -43,6 +43,14 @@ class PrunerSettings(_Strict):
     max_reports: Annotated[int, Field(ge=1)] | None = None
 
 
+def _kind_of_a_word(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+# A pruner as it stands in a config: a mapping, or only its kind.
+Pruner = Annotated[PrunerSettings, BeforeValidator(_kind_of_a_word)]
+
+
 class Stage(_Strict):
     """A part of a search with a budget of its own. Its values do not compare with those of other stages.
 
@@ -87,7 +95,7 @@ class SearchSettings(_Strict):
     keep_models: Annotated[int, Field(ge=1)] = 1
     algorithm: str | None = None
     algorithm_options: dict[str, Any] = {}
-    pruner: PrunerSettings | None = None
+    pruner: Pruner | None = None
     stages: tuple[Stage, ...] = ()
 
     @property

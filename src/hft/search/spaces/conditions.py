@@ -21,21 +21,33 @@ def resolve_conditions(parameters: list[Parameter], problems: list[Problem], bro
     Args:
         parameters: in the order of the file.
         problems: gets conditions that cannot be.
-        broken: bare keys of parameters that could not be read: a condition on one is not reported as well.
+        broken: bare keys of parameters that could not be read: a condition on one is not reported as well. What is
+            conditional on them, or has a condition that cannot be, is left out.
     """
     by_key = {bare_key(parameter.key): parameter for parameter in parameters}
     resolved = {}
+    unclear: set[str] = set()
     for key, parameter in by_key.items():
+        before = len(problems)
         when = {}
         for parent_key, wanted in parameter.when.items():
             parent = by_key.get(bare_key(parent_key))
-            if parent is None:
-                if bare_key(parent_key) not in broken:
-                    problems.append(_no_such_parent(parameter.key, parent_key, by_key))
-            else:
+            if parent is not None:
                 when[parent.key] = _values_of_parent(parameter.key, parent, wanted, problems)
+            elif bare_key(parent_key) in broken:
+                unclear.add(key)
+            else:
+                problems.append(_no_such_parent(parameter.key, parent_key, by_key))
         resolved[key] = Parameter(parameter.key, parameter.spec, when)
-    return _in_order(resolved, problems)
+        if len(problems) > before:
+            unclear.add(key)
+    kept = []
+    for parameter in _in_order(resolved, problems):
+        if bare_key(parameter.key) in unclear or any(bare_key(parent) in unclear for parent in parameter.when):
+            unclear.add(bare_key(parameter.key))
+        else:
+            kept.append(parameter)
+    return kept
 
 
 def read_condition(key: str, node: Any, problems: list[Problem]) -> dict[str, tuple[Any, ...]]:
@@ -96,11 +108,15 @@ def _values_of_parent(key: str, parent: Parameter, wanted: tuple[Any, ...], prob
 
 
 def _in_order(by_key: Mapping[str, Parameter], problems: list[Problem]) -> list[Parameter]:
-    """Parents before their children, else as they come. A circle is a problem."""
+    """Parents before their children, else as they come. A circle is a problem, and what it leads to is left out."""
     done: dict[str, Parameter] = {}
+    stuck: set[str] = set()
 
     def visit(key: str, path: tuple[str, ...]) -> None:
+        if key in stuck:
+            raise _CircleError
         if key in path:
+            stuck.update(path)
             circle = " -> ".join([*path[path.index(key) :], key])
             problems.append(Problem(f"{by_key[key].key}.when", f"the conditions go in a circle: {circle}"))
             raise _CircleError
@@ -113,7 +129,7 @@ def _in_order(by_key: Mapping[str, Parameter], problems: list[Problem]) -> list[
         try:
             visit(key, ())
         except _CircleError:
-            break
+            stuck.add(key)
     return list(done.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hft.search.spaces.conditions import bare_key, read_condition, resolve_conditions
@@ -23,16 +23,25 @@ SPEC_KEYS = ("low", "high", "log", "integer", "step", "mean", "std", "choices", 
 _FORMS = "a list [a, b], {low: .., high: ..}, {mean: .., std: ..} or {choices: [..]}"
 
 
-def read_space(mapping: Mapping[str, Any]) -> tuple[list[Parameter], list[Problem]]:
+def read_space(
+    mapping: Mapping[str, Any], meant: Callable[[str, Spec], Spec | None] | None = None
+) -> tuple[list[Parameter], list[Problem]]:
     """The parameters of a space that can be read, and what is wrong with the others.
 
     Args:
         mapping: by config key, dotted or nested; an entry that is null is left out, so that a file can drop what
             it takes over from another.
+        meant: what a parameter was meant to be, by its key and what was read, before conditions look for its values;
+            None: it cannot be told. To go on looking for mistakes behind one.
     """
     problems: list[Problem] = []
     parameters: dict[str, Parameter] = {}
-    for key, node in _flat(mapping, "", problems):
+    entries = _flat(mapping, "", problems)
+    broken = {
+        name for problem in problems for name in (bare_key(problem.key), bare_key(problem.key).rpartition(".")[0])
+    }
+    for key, node in entries:
+        before = len(problems)
         twin = next((k for k in parameters if bare_key(k) == bare_key(key)), None)
         if twin is not None:
             problems.append(Problem(key, "is given twice", advice="dotted and nested keys are the same"))
@@ -42,9 +51,11 @@ def read_space(mapping: Mapping[str, Any]) -> tuple[list[Parameter], list[Proble
         else:
             spec = read_spec(key, node, problems)
             when = read_condition(key, node, problems)
-            if spec is not None:
+            spec = meant(key, spec) if meant is not None and spec is not None else spec
+            if spec is not None and len(problems) == before:
                 parameters[key] = Parameter(key, spec, when)
-    broken = {bare_key(problem.key) for problem in problems}
+                continue
+        broken.add(bare_key(key))
     return resolve_conditions(list(parameters.values()), problems, broken), problems
 
 
