@@ -26,6 +26,7 @@ def recorded(
     status: str = "done",
     on_test: bool = True,
     model: bool = True,
+    weights: str | None = None,
     data: str = "data-1",
     direction: str = "maximize",
     params: Mapping[str, Any] | None = None,
@@ -74,6 +75,7 @@ def recorded(
     )
     record.status = status  # type: ignore[assignment]
     record.results.metrics = metrics
+    record.results.weights = weights or f"weights of {folder}"
     record.folder = Path("outputs") / folder
     record.save()
     if model:

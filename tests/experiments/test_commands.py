@@ -135,6 +135,21 @@ def test_compare_of_a_run_with_itself_shows_no_rows(recorded: RunRecord, capsys:
     assert "score the same for every test query" in printed
 
 
+@pytest.mark.parametrize("batch", [None, "2"])
+def test_compare_of_other_data_says_how_to_compare_on_the_same(
+    batch: str | None, recorded: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = OVERRIDES if batch is None else [*OVERRIDES, f"data.batch_id={batch}"]
+    other = train_line(hft.compose(overrides), Path("outputs/text_embeddings/b"), data_hash="data-2")
+    assert main(["compare", "a", "b"]) == 0
+    printed = told(capsys)
+    data = f"data.batch_id={batch or '...'}"
+    assert f"`hft evaluate {recorded.run_id[:8]} {data}`" in printed
+    assert f"`hft promote {other.run_id[:8]} {data}`" in printed
+    assert main(["compare", "a", "a"]) == 0
+    assert "hft promote" not in told(capsys)
+
+
 def test_compare_of_an_unknown_run_is_a_wrong_request(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "a", "nobody"]) == 2
     assert "'nobody': is no run folder" in told(capsys)

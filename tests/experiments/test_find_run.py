@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -84,6 +85,47 @@ def test_an_unknown_run_names_the_nearest(run: RunRecord) -> None:
 def test_an_unknown_run_like_none_names_the_latest(run: RunRecord) -> None:
     with pytest.raises(RunNotFoundError, match=rf"The latest are:\n  {run.run_id[:8]}"):
         find_run("zzz")
+
+
+def test_the_latest_are_told_in_order_of_time(run: RunRecord) -> None:
+    newest = train_line(small_config(), Path("outputs/a"))  # its folder's name comes last in the alphabet of `run`'s
+    with pytest.raises(RunNotFoundError, match=rf"The latest are:\n  {newest.run_id[:8]}.*\n  {run.run_id[:8]}"):
+        find_run("zzz")
+
+
+def sweep_of(trials: int, best: int | None, folder: str = "outputs/sweeps/line/initial/s") -> list[RunRecord]:
+    """A sweep's folder with trials that are done."""
+    records = [train_line(small_config(), Path(folder) / str(number)) for number in range(trials)]
+    Path(folder, "sweep.json").write_text("{}")
+    told = None if best is None else {"number": best, "folder": f"/moved/since/{best}"}
+    Path(folder, "summary.json").write_text(json.dumps({"best": told}))
+    return records
+
+
+def test_a_sweeps_folder_means_its_winner_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = Path("outputs/sweeps/line/initial/s")
+    records = sweep_of(3, best=1)
+    assert find_run(sweep).run_id == records[1].run_id
+    assert find_run(f"{sweep}/").run_id == records[1].run_id
+    assert capsys.readouterr().err.count(f"{sweep} is a sweep: its winner is taken, trial 1 ({sweep}/1)") == 1
+
+
+def test_of_a_winner_that_was_trained_once_more_the_complete_run_is_taken() -> None:
+    records = sweep_of(2, best=0, folder="s")
+    again = train_line(small_config(), Path("s/winner_0"))
+    assert find_run("s").run_id == again.run_id
+    again.status = "failed"
+    again.save()
+    assert find_run("s").run_id == records[0].run_id
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_a_sweep_without_a_winner_is_refused(is_ended: bool) -> None:
+    sweep_of(1, best=None, folder="s")
+    if not is_ended:
+        Path("s/summary.json").unlink()
+    with pytest.raises(RunNotFoundError, match="s: is the folder of a sweep that has no winner yet"):
+        find_run("s")
 
 
 def test_without_any_run_the_message_says_how_to_make_one() -> None:

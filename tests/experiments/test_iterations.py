@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,11 @@ from recorded_runs import at, recorded
 
 import hft.experiments.champions
 from hft.errors import ConfigError, RunNotFoundError
-from hft.experiments import RunRecord
+from hft.experiments import ExperimentsManager, RunRecord, TrackingError
 from hft.experiments.iterations import ResolvedIteration, iterations, read_records, resolve_iteration
+from hft.experiments.projection import push_run
+from hft.experiments.run_model import require_model
+from hft.experiments.run_record import Tracking
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def resolved(
 
 
 def test_without_a_run_to_start_from_it_is_the_initial_iteration() -> None:
-    assert resolved(None) == ResolvedIteration("initial", None, None)
+    assert resolved(None, "initial") == ResolvedIteration("initial", None, None)
     assert resolved(None, "mine") == ResolvedIteration("mine", None, None)
 
 
@@ -157,7 +161,9 @@ def test_a_run_of_another_method_is_refused_with_both_names() -> None:
 
 def test_a_run_without_a_model_is_refused() -> None:
     record = recorded("a", model=False)
-    with pytest.raises(RunNotFoundError, match="has no model"):
+    with pytest.raises(
+        RunNotFoundError, match=r"start_from: run .* weights are gone: .* pruned .*`hft reproduce outputs/a"
+    ):
         resolved(record.run_id)
 
 
@@ -169,6 +175,89 @@ def test_a_run_that_does_not_exist_is_refused() -> None:
 def test_without_any_run_the_message_says_how_to_make_one() -> None:
     with pytest.raises(RunNotFoundError, match=r"iteration.start_from=auto: .* 'line' .*`hft train -m`"):
         resolved()
+
+
+def test_neither_a_name_nor_a_start_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"iteration.name and iteration.start_from: both are null"):
+        resolved(None, None)
+
+
+def test_the_best_is_sought_on_the_last_data_alone() -> None:
+    recorded("old", value=0.9, batch="1", data="data-1", started=at(1))
+    new = recorded("new", value=0.4, batch="2", data="data-2", started=at(2))
+    recorded("unmeasured", value=0.8, batch="3", data="data-3", on_test=False, started=at(3))
+    found = resolved()
+    assert found.start_from == new.run_id
+    assert found.why == "best of the last finished iteration initial on batch 2"
+    (one,) = iterations(read_records("outputs"))
+    assert one.winner() is not None
+    assert one.winner() == one.best()
+
+
+def test_parts_of_other_data_are_not_compared() -> None:
+    share = {"data": {"batch_id": None, "train_share": 0.5}}
+    recorded("old", value=0.9, data="share-1", changes=share, started=at(1))
+    new = recorded("new", value=0.4, data="share-2", changes=share, started=at(2))
+    assert resolved().start_from == new.run_id
+
+
+def test_why_it_is_this_run_is_said(crown: Callable[[RunRecord], None]) -> None:
+    root = recorded("a", batch="1", started=at(1))
+    assert resolved().why == "best of the last finished iteration initial"
+    assert resolved(root.run_id).why == ""
+    recorded("b", iteration="1", parent=root.run_id, batch="2", data="data-2", on_test=False, started=at(2))
+    assert resolved(batch="2").why == "batch 2 was begun as iteration 1 before: it goes on"
+    assert resolved(name="1").why == "iteration 1 was begun before: it goes on"
+    goes_on = "iteration 1 was begun from this run before on batch 2: it goes on"
+    assert resolved(root.run_id, batch="2").why == goes_on
+    crown(root)
+    assert resolved(batch="3").why == "the champion"
+
+
+def test_a_store_that_is_away_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise TrackingError("http://127.0.0.1:9 does not answer.")
+
+    monkeypatch.setattr(hft.experiments.champions, "champion_of", away)
+    recorded("a")
+    with pytest.raises(
+        TrackingError, match=r"does not answer\. Name the run .*iteration\.start_from=RUN.*tracking\.uri="
+    ):
+        resolved()
+
+
+def test_weights_of_a_reproduction_stand_in_for_those_that_were_pruned() -> None:
+    gone = recorded("a", model=False, weights="same")
+    again = recorded("b", weights="same", started=at(2))
+    again.reproduces = gone.run_id
+    again.save()
+    assert require_model(gone) == again.folder / "model"
+    assert resolved(gone.run_id).start_from == gone.run_id
+    again.results.weights = "another"
+    again.save()
+    with pytest.raises(RunNotFoundError, match="weights are gone"):
+        require_model(gone)
+
+
+@pytest.mark.parametrize(("status", "said"), [("failed", "has no model: it is failed"), ("done", "it kept none")])
+def test_a_run_that_never_had_a_model_says_so(status: str, said: str) -> None:
+    record = recorded("a", model=False, status=status)
+    record.results.weights = None
+    record.save()
+    with pytest.raises(RunNotFoundError, match=said):
+        require_model(record)
+
+
+def test_the_store_gives_a_model_back(local_store: str) -> None:
+    record = recorded("a")
+    record.tracking = Tracking(kind="mlflow", uri=local_store)
+    push_run(ExperimentsManager(local_store), record)
+    record.save()
+    shutil.rmtree(record.folder / "model")
+    found = require_model(record)
+    assert found == Path("outputs/downloaded") / str(record.tracking.mlflow_run_id) / "model"
+    assert (found / "model.safetensors").is_file()
+    assert require_model(record) == found
 
 
 def test_iterations_are_ordered_as_a_tree() -> None:

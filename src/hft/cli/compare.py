@@ -92,10 +92,23 @@ def _print_tables(
         console.print()
     _print_metrics(console, headings, compared.metrics)
     _print_significance(console, significance)
+    differ = first.hashes.get("data") != second.hashes.get("data")
     if not significance:
         console.print("No test of significance: the runs kept no values of the same test queries.")
-    elif first.hashes.get("data") != second.hashes.get("data"):
+    elif differ:
         console.print("The runs had different data: only the queries that both have were compared.")
+    if differ:
+        console.print(_on_the_same_data(first, second), highlight=False, soft_wrap=True, markup=False)
+
+
+def _on_the_same_data(first: RunRecord, second: RunRecord) -> str:
+    """How to compare runs of different data: both models measured on one batch."""
+    batch = (second.config.get("data") or {}).get("batch_id")
+    data = "data.batch_id=..." if batch is None else f"data.batch_id={batch}"
+    return (
+        f"To compare the models on the same data: `hft evaluate {first.run_id[:8]} {data}` measures one on the data of "
+        f"your choice, and `hft promote {second.run_id[:8]} {data}` tests one against the champion there."
+    )
 
 
 def _print_metrics(

@@ -20,14 +20,16 @@ _STYLES = {
 }
 
 _WIDTH_OF_A_FILE = 200  # characters a line where nobody watches; no line is wrapped there
+_OUTPUTS = "outputs"
+_ROWS = 20
 _INDENT = "  "
 _SHORTEST_OVERRIDES = 20  # characters of them that stay, however narrow the terminal is
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `hft runs`."""
-    parser.add_argument("--outputs", metavar="DIR", default="outputs", help="where runs land (default: outputs)")
-    parser.add_argument("--limit", metavar="N", type=_count, default=20, help="show at most N; 0: all (default: 20)")
+    parser.add_argument("--outputs", metavar="DIR", default=_OUTPUTS, help="where runs land (default: outputs)")
+    parser.add_argument("--limit", metavar="N", type=_count, help=f"show at most N; 0: all (default: {_ROWS})")
     parser.add_argument("--json", action="store_true", help="print the runs as JSON")
     parser.add_argument("--trials", action="store_true", help="a row for each trial of a sweep, not one for all")
     views = parser.add_mutually_exclusive_group()
@@ -43,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     """List, push or remove; 1 where something could not be pushed."""
     if args.dry_run and args.prune is None:
         raise ConfigError("--dry-run: goes with --prune keep=N only, which is the one thing here that removes files.")
+    _refuse_what_a_view_has_not(args)
+    _require_folder(args.outputs)
     if args.sync:
         return _sync(args)
     if args.tree:
@@ -55,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         return prune(args.outputs, args.prune, dry_run=args.dry_run, as_json=args.json)
     from hft.experiments import list_runs
 
-    rows = list_runs(args.outputs, args.limit or None, trials=args.trials)
+    rows = list_runs(args.outputs, (_ROWS if args.limit is None else args.limit) or None, trials=args.trials)
     if args.json:
         _print_json([_as_dict(row) for row in rows])
     elif rows:
@@ -63,6 +67,30 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"No run under {args.outputs} yet. `hft train` makes one.")
     return 0
+
+
+def _refuse_what_a_view_has_not(args: argparse.Namespace) -> None:
+    views = [f"--{name}" for name in ("tree", "sync") if getattr(args, name)]
+    views += ["--prune"] if args.prune is not None else []
+    given = [
+        option for option, is_given in (("--trials", args.trials), ("--limit", args.limit is not None)) if is_given
+    ]
+    if views and given:
+        raise ConfigError(
+            f"{', '.join(given)}: goes with the list of runs only, and {views[0]} is none: leave it out, or leave out "
+            f"{views[0]}."
+        )
+
+
+def _require_folder(outputs: str) -> None:
+    """Refuses a folder that was given and is not there. Before the first run, the default one is not there either."""
+    from pathlib import Path
+
+    if outputs != _OUTPUTS and not Path(outputs).is_dir():
+        raise ConfigError(
+            f"--outputs: {outputs!r} is no folder (seen from {Path.cwd()}). Give the folder where runs landed, the "
+            "`outputs` of their config."
+        )
 
 
 def _sync(args: argparse.Namespace) -> int:

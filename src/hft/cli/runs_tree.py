@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -47,30 +48,41 @@ def _print_rows(rows: list[IterationRow], notes: Iterable[str]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_FILE
+    ambiguous = _ambiguous(rows)
     method = None
     for row in rows:
         if row.method != method:
             method = row.method
             console.print(Text(method, "bold"))
         indent = "  " * (row.depth + 1)
-        champion = "  * champion" if row.is_champion else ""
-        console.print(
-            Text.assemble(indent, (row.name, "bold"), f"  {_origin(row)}", (champion, "green")), soft_wrap=True
-        )
+        champion = f"  * champion {(row.champion or '')[:8]}" if row.is_champion else ""
+        origin = _origin(row, shows_data=_where(row) in ambiguous)
+        console.print(Text.assemble(indent, (row.name, "bold"), f"  {origin}", (champion, "green")), soft_wrap=True)
         for line in _results(row):
             console.print(Text(f"{indent}  {line}"), soft_wrap=True)
     for note in notes:
         console.print(Text(note, "yellow"), soft_wrap=True)
 
 
-def _origin(row: IterationRow) -> str:
+def _where(row: IterationRow) -> tuple[str, str, str]:
+    return row.method, row.name, str(row.batches)
+
+
+def _ambiguous(rows: list[IterationRow]) -> set[tuple[str, str, str]]:
+    """Iterations that have several data under the same name of a batch."""
+    counts = Counter(map(_where, rows))
+    return {where for where, number in counts.items() if number > 1}
+
+
+def _origin(row: IterationRow, *, shows_data: bool) -> str:
     """`batch 2, from initial (1f2e3d4c), 30 runs (28 trials, 2 failed)`."""
     batches = ", ".join(str(batch) for batch in row.batches if batch is not None)
+    data = f"data {row.data[:8]}" if shows_data and row.data else ""
     parent = None if row.parent is None else f"from {row.parent_iteration or 'a run that is gone'} ({row.parent[:8]})"
     counts = [_counted(row.trials, "trial") if row.trials else "", f"{row.failed} failed" if row.failed else ""]
     inside = ", ".join(filter(None, counts))
     runs = _counted(row.runs, "run") + (f" ({inside})" if inside else "")
-    return ", ".join(filter(None, (f"batch {batches}" if batches else "", parent, runs)))
+    return ", ".join(filter(None, (f"batch {batches}" if batches else "", data, parent, runs)))
 
 
 def _counted(number: int, word: str) -> str:
@@ -81,13 +93,28 @@ def _results(row: IterationRow) -> list[str]:
     if row.winner is None:
         return ["no run is done"]
     lines = [f"best {row.winner_name or row.winner[:8]}: {row.metric} {_moved(row.start, row.best)} on validation"]
-    if row.test is not None:
-        lines.append(f"test {_moved(row.test_start, row.test)}{_p(row.test_p)}")
-    for words, found in (("its start", row.against_parent), ("the initial model", row.against_initial)):
-        # Without a parent the start is the initial model, which the line above has told already.
-        if found is not None and row.parent is not None:
-            lines.append(f"against {words}: {found.difference:+.4f}{_p(found.p)}, {found.queries:,} queries")
+    if row.test is None:
+        return lines
+    tested = row.against_initial if row.parent is None else row.against_parent
+    # A comparison has one p: on the line of its test, or where there are no values a query, here.
+    lines.append(f"test {_moved(row.test_start, row.test)}{_p(row.test_p) if tested is None else ''}")
+    if row.against_parent is not None:
+        lines.append(f"against its start: {_tested(row.against_parent)}")
+    if row.against_initial is not None:
+        lines.append(f"against the initial model: {_tested(row.against_initial)}")
+    elif row.parent is not None:
+        lines.append("against the initial model: not measured")
     return lines
+
+
+def _tested(found: Significance) -> str:
+    """`+0.0213 (p 0.0310), 45 queries`, or `..., on 38 of 126 queries, which a run of another iteration has too`."""
+    told = f"{found.difference:+.4f}{_p(found.p)}, "
+    if found.of_queries is None:
+        return f"{told}{found.queries:,} queries"
+    return (
+        f"{told}on {found.queries:,} of {found.of_queries:,} queries, those that a run from the initial model has too"
+    )
 
 
 def _moved(start: float | None, value: float | None) -> str:

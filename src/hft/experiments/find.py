@@ -13,6 +13,7 @@ from hft.experiments.manager import manager_for
 from hft.experiments.run_folder import RECORD_NAME, record_files
 from hft.experiments.run_record import RunRecord, load_record
 from hft.experiments.store import sqlite_file, why_away
+from hft.experiments.sweep_winner import winner_of_sweep
 
 SHORTEST_PREFIX = 6
 _CANDIDATES = 4
@@ -22,10 +23,10 @@ def find_run(run: str | os.PathLike[str], outputs: str | os.PathLike[str] = "out
     """Finds one run.
 
     Args:
-        run: a run folder or its run.yaml; or, of a run under `outputs`: the folder's name, the run's name, its id
-            or MLflow's id (6 characters or more are enough where only one run begins with them). Where the folder
-            of an MLflow run is gone, it is downloaded from the store. A reproduction has the name of the run that
-            it repeats: the name means the original.
+        run: a run folder or its run.yaml; a sweep's folder, which means its winner; or, of a run under `outputs`: the
+            folder's name, the run's name, its id or MLflow's id (6 characters or more are enough where only one run
+            begins with them). Where the folder of an MLflow run is gone, it is downloaded from the store. A
+            reproduction has the name of the run that it repeats: the name means the original.
         outputs: where runs land.
 
     Returns:
@@ -41,6 +42,8 @@ def find_run(run: str | os.PathLike[str], outputs: str | os.PathLike[str] = "out
         return load_record(path)
     if text and (path / RECORD_NAME).is_file():
         return load_record(path / RECORD_NAME)
+    if text and (winner := winner_of_sweep(path)) is not None:
+        return winner
     records = _records(text, outputs)
     matches = _originals([record for record in records if _answers(record, text)], text)
     if len(matches) == 1:
@@ -110,7 +113,8 @@ def _refuse(text: str, outputs: str | os.PathLike[str], records: list[RunRecord]
     if unique:
         hint = f"Did you mean:\n{_table(unique)}"
     elif records:
-        hint = f"The latest are:\n{_table(records[:_CANDIDATES])}"
+        latest = sorted(records, key=lambda record: record.started, reverse=True)
+        hint = f"The latest are:\n{_table(latest[:_CANDIDATES])}"
     else:
         hint = "There is no run there yet: hft train makes one."
     raise RunNotFoundError(

@@ -1,75 +1,44 @@
-"""Iterations: rounds of one method, each from a run of an earlier one, on a batch of clickstream of its own.
-
-An iteration is what the records say: all runs of a method that bear the iteration's name. Its parent is the run that
-its runs started from; its batch is `data.batch_id`.
-"""
+"""Which iteration a config means, and from which run it starts. The runs say what iterations there are."""
 
 from __future__ import annotations
 
-import math
-import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from hft.errors import ConfigError, HftError, RunNotFoundError
+from hft.errors import ConfigError, RunNotFoundError
 from hft.experiments.find import find_run
-from hft.experiments.run_folder import MODEL_NAME, record_files
-from hft.experiments.run_record import RunRecord, load_record
+from hft.experiments.iteration_records import (
+    Iteration,
+    batch_of,
+    best_of,
+    is_measured_on_test,
+    iterations,
+    read_records,
+    sign_of,
+    validation_value,
+)
+from hft.experiments.run_model import has_model, require_model
+from hft.experiments.run_record import RunRecord
+from hft.experiments.store import TrackingError
+
+__all__ = [
+    "AUTO",
+    "INITIAL",
+    "Iteration",
+    "ResolvedIteration",
+    "best_of",
+    "has_model",
+    "is_measured_on_test",
+    "iterations",
+    "read_records",
+    "resolve_iteration",
+    "sign_of",
+    "validation_value",
+]
 
 INITIAL = "initial"
 AUTO = "auto"
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """A round of a method.
-
-    Args:
-        method: its name.
-        name: of the iteration.
-        records: its runs, oldest first.
-        parent: id of the run that it started from; None: the model of the config.
-        batches: `data.batch_id` of its runs, in order; None where they name none.
-        depth: rounds before it, along the parents: 0 without a parent.
-    """
-
-    method: str
-    name: str
-    records: tuple[RunRecord, ...]
-    parent: str | None
-    batches: tuple[str | int | None, ...]
-    depth: int = 0
-
-    @property
-    def begun(self) -> str:
-        """When its first run started."""
-        return self.records[0].started
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether a run of it was measured on test and kept its model.
-
-        A search measures its winner alone, and at its end: one that was killed has not finished the iteration, and the
-        same command goes on with it.
-        """
-        return any(
-            record.status_now == "done" and has_model(record) and is_measured_on_test(record) for record in self.records
-        )
-
-    def best(self) -> RunRecord | None:
-        """The done run with the best validation value of its main metric that kept its model; of equal ones the first.
-
-        Runs on a part of the data (a fold, trainer=debug) count only where there is no other. None: there is no run.
-        """
-        return _best_of_the_whole([record for record in self.records if has_model(record)])
-
-    def winner(self) -> RunRecord | None:
-        """What came of the iteration: the best of the runs that were measured on test, else of all that are done."""
-        measured = [record for record in self.records if is_measured_on_test(record)]
-        return _best_of_the_whole(measured) or _best_of_the_whole(self.records)
 
 
 @dataclass(frozen=True)
@@ -80,11 +49,13 @@ class ResolvedIteration:
         name: of the iteration.
         start_from: id of the run whose model it starts from; None: the model of the config.
         parent: that run.
+        why: why it is this run, and this iteration, in words; empty where nothing had to be decided.
     """
 
     name: str
     start_from: str | None
     parent: RunRecord | None
+    why: str = field(default="", compare=False)
 
 
 def resolve_iteration(config: Mapping[str, Any]) -> ResolvedIteration:
@@ -107,113 +78,76 @@ def resolve_iteration(config: Mapping[str, Any]) -> ResolvedIteration:
 
     Raises:
         RunNotFoundError: no such run, none to start from, or its model is gone.
-        ConfigError: `iteration.start_from` is a run of another method.
+        ConfigError: `iteration.start_from` is a run of another method, or neither it nor a name is given.
         TrackingError: the champion cannot be asked for.
     """
-    asked = config.get("iteration") or {}
+    asked = config.get("iteration") or {"name": INITIAL}
     name, start_from = asked.get("name"), asked.get("start_from")
     name = None if name is None else str(name)
     if start_from is None:
-        return ResolvedIteration(name or INITIAL, None, None)
+        if name is None:
+            raise ConfigError(
+                "iteration.name and iteration.start_from: both are null, so that nothing says which iteration this is. "
+                f"Give the run to start from (iteration.start_from=RUN, or {AUTO}), or a name to start from the "
+                f"initial model (iteration=initial, or iteration.name={INITIAL})."
+            )
+        return ResolvedIteration(name, None, None)
     outputs, method = str(config.get("outputs") or "outputs"), _method_of(config)
     known = iterations(read_records(outputs), method)
     batch = (config.get("data") or {}).get("batch_id")
     if str(start_from) == AUTO:
-        parent = _automatic_parent(config, known, name, batch)
+        parent, why = _automatic_parent(config, known, name, batch)
     else:
-        parent = find_run(str(start_from), outputs)
-    _require_usable(parent, method)
-    return ResolvedIteration(name or _next_name(parent, known, batch), parent.run_id, parent)
-
-
-def iterations(records: Iterable[RunRecord], method: str | None = None) -> list[Iteration]:
-    """The iterations that runs belong to: each followed by those that started from it, in order of their beginning.
-
-    Args:
-        records: of any runs; of several with one id (a downloaded copy) the first counts.
-        method: of this one only; None: of all.
-    """
-    unique: dict[str, RunRecord] = {}
-    for record in records:
-        unique.setdefault(record.run_id, record)
-    groups: dict[tuple[str, str], list[RunRecord]] = {}
-    for record in sorted(unique.values(), key=lambda record: (record.started, record.run_id)):
-        if method is None or record.method == method:
-            groups.setdefault((record.method, record.iteration), []).append(record)
-    plain = {key: Iteration(*key, tuple(group), _parent_of(group), _batches_of(group)) for key, group in groups.items()}
-    chains = {key: _chain(one, plain, unique) for key, one in plain.items()}
-    found = [replace(one, depth=_depth(chains[key])) for key, one in plain.items()]
-    order = {key: [(one.begun, one.name) for one in chain] for key, chain in chains.items()}
-    return sorted(found, key=lambda one: (one.method, order[one.method, one.name]))
-
-
-def read_records(outputs: str | os.PathLike[str]) -> list[RunRecord]:
-    """All records under `outputs` that can be read. Copies that were downloaded from a store come last."""
-    downloaded = Path(outputs) / "downloaded"
-    records = []
-    for file in sorted(record_files(outputs), key=lambda file: (file.is_relative_to(downloaded), str(file))):
-        try:
-            records.append(load_record(file))
-        except HftError:
-            continue  # `hft runs` lists it as broken
-    return records
-
-
-def validation_value(record: RunRecord) -> float | None:
-    """The main metric on validation of a run that is done; None: it has none that is a number."""
-    if record.status_now != "done" or record.main_metric is None:
-        return None
-    value = record.results.metrics.get(f"validation_{record.main_metric}")
-    return value if value is not None and math.isfinite(value) else None
-
-
-def sign_of(record: RunRecord) -> float:
-    """+1.0 where a higher value of the main metric is better, else -1.0."""
-    return -1.0 if (record.config.get("method") or {}).get("direction") == "minimize" else 1.0
-
-
-def best_of(records: Iterable[RunRecord]) -> RunRecord | None:
-    """The record with the best validation value; of equal ones the one that started first. None: none has a value."""
-    ranked = [(record, value) for record in records if (value := validation_value(record)) is not None]
-    if not ranked:
-        return None
-    return min(ranked, key=lambda pair: (-sign_of(pair[0]) * pair[1], pair[0].started, pair[0].run_id))[0]
-
-
-def has_model(record: RunRecord) -> bool:
-    """Whether the run's tuned model is in its folder."""
-    return (record.folder / MODEL_NAME).is_dir()
-
-
-def is_measured_on_test(record: RunRecord) -> bool:
-    """Whether the run has a value of its main metric on test. Of a search's trials the winner alone has."""
-    return f"test_{record.main_metric}" in record.results.metrics
+        parent, why = find_run(str(start_from), outputs), ""
+    _require_usable(parent, method, outputs)
+    if name is None:
+        name = _next_name(parent, known, batch)
+        if "goes on" not in why and any(one.name == name for one in known):
+            goes_on = f"iteration {name} was begun from this run before{_on_batch(batch)}: it goes on"
+            why = "; ".join(filter(None, (why, goes_on)))
+    return ResolvedIteration(name, parent.run_id, parent, why)
 
 
 def _automatic_parent(
     config: Mapping[str, Any], known: list[Iteration], name: str | None, batch: str | int | None
-) -> RunRecord:
+) -> tuple[RunRecord, str]:
+    """The run to start from, and why it is that one, in words."""
     outputs, method = str(config.get("outputs") or "outputs"), _method_of(config)
     again = _same_again(known, name, batch)
     if again is not None and again.parent is not None:
-        return find_run(again.parent, outputs)
-    from hft.experiments.champions import champion_of
-
-    tracking = config.get("tracking") or {}
-    uri = str(tracking["uri"]) if tracking.get("kind") == "mlflow" and tracking.get("uri") else None
-    champion = champion_of(method, outputs, uri)
+        begun = f"iteration {name} was begun" if name else f"batch {batch} was begun as iteration {again.name}"
+        return find_run(again.parent, outputs), f"{begun} before: it goes on"
+    champion = _champion(config, method, outputs)
     if champion is not None:
-        return champion
+        return champion, "the champion"
     finished = [one for one in known if one.name != name and one.is_finished and one.best() is not None]
     if finished:
-        best = max(finished, key=lambda one: (one.depth, one.begun)).best()
+        last = max(finished, key=lambda one: (one.depth, one.begun))
+        best = last.best()
         assert best is not None
-        return best
+        data = f" on batch {batch_of(best)}" if len(last.on_each_data()) > 1 and batch_of(best) is not None else ""
+        return best, f"best of the last finished iteration {last.name}{data}"
     raise RunNotFoundError(
         f"iteration.start_from={AUTO}: the method {method!r} has no champion, and no finished iteration under "
         f"{outputs} whose best run could be started from. Make the first one with `hft train -m`, or name a run "
         "(iteration.start_from=RUN)."
     )
+
+
+def _champion(config: Mapping[str, Any], method: str, outputs: str) -> RunRecord | None:
+    from hft.experiments.champions import champion_of
+
+    tracking = config.get("tracking") or {}
+    uri = str(tracking["uri"]) if tracking.get("kind") == "mlflow" and tracking.get("uri") else None
+    try:
+        return champion_of(method, outputs, uri)
+    except TrackingError as error:
+        leave_out = "leave the store out (tracking=csv), or " if uri is not None else ""
+        raise TrackingError(
+            f"iteration.start_from={AUTO}: nobody can say which run is the champion of {method!r}: {error} "
+            f"Name the run to start from (iteration.start_from=RUN; `hft runs` lists them), {leave_out}give the "
+            "address of a store that answers (tracking.uri=...)."
+        ) from error
 
 
 def _same_again(known: list[Iteration], name: str | None, batch: str | int | None) -> Iteration | None:
@@ -247,59 +181,21 @@ def _batch_is(one: Iteration, batch: str | int | None) -> bool:
     return any(str(known) == str(batch) for known in one.batches)
 
 
-def _require_usable(parent: RunRecord, method: str) -> None:
+def _require_usable(parent: RunRecord, method: str, outputs: str) -> None:
     if parent.method != method:
         raise ConfigError(
             f"iteration.start_from: the run {parent.run_id[:8]} ({parent.folder}) is of the method {parent.method!r}, "
             f"and this is an iteration of {method!r}. Start from a run of {method!r}; `hft runs` lists them."
         )
-    if not has_model(parent):
-        raise RunNotFoundError(
-            f"iteration.start_from: the run {parent.run_id[:8]} ({parent.folder}) has no model: it ended without one "
-            f"({parent.status_now}), or it was removed since. Start from another run; `hft runs` lists them."
-        )
+    try:
+        require_model(parent, outputs)
+    except RunNotFoundError as error:
+        raise RunNotFoundError(f"iteration.start_from: {error}") from error
+
+
+def _on_batch(batch: str | int | None) -> str:
+    return "" if batch is None else f" on batch {batch}"
 
 
 def _method_of(config: Mapping[str, Any]) -> str:
     return str(((config.get("method") or {}).get("meta") or {}).get("name") or "?")
-
-
-def _best_of_the_whole(records: Sequence[RunRecord]) -> RunRecord | None:
-    """The best of the runs on all data; where there is none, of those on a part."""
-    return best_of([record for record in records if not _saw_a_part(record)]) or best_of(records)
-
-
-def _saw_a_part(record: RunRecord) -> bool:
-    data = record.config.get("data") or {}
-    return any(data.get(key) is not None for key in ("fold", "limit_sessions", "limit_items"))
-
-
-def _parent_of(group: list[RunRecord]) -> str | None:
-    """The run from which most runs of an iteration started. Those that go on from one of its own do not count."""
-    own = {record.run_id for record in group}
-    counts = Counter(record.parent for record in group if record.parent is not None and record.parent not in own)
-    if not counts:
-        return None
-    return min(counts, key=lambda parent: (-counts[parent], parent))
-
-
-def _batches_of(group: list[RunRecord]) -> tuple[str | int | None, ...]:
-    return tuple(dict.fromkeys((record.config.get("data") or {}).get("batch_id") for record in group))
-
-
-def _chain(
-    one: Iteration, known: Mapping[tuple[str, str], Iteration], records: Mapping[str, RunRecord]
-) -> list[Iteration]:
-    """An iteration and those before it, the first one first."""
-    chain = [one]
-    while chain[0].parent is not None:
-        parent = records.get(chain[0].parent)
-        before = None if parent is None else known.get((parent.method, parent.iteration))
-        if before is None or before in chain:
-            break  # its record is gone, or somebody made a circle of names
-        chain.insert(0, before)
-    return chain
-
-
-def _depth(chain: list[Iteration]) -> int:
-    return len(chain) - 1 + (chain[0].parent is not None)

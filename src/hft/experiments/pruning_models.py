@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from hft.errors import ConfigError
 from hft.experiments.champions import protected_run_ids
 from hft.experiments.history import stores_of
-from hft.experiments.iterations import Iteration, iterations, read_records
+from hft.experiments.iteration_records import Iteration, iterations, read_records
 from hft.experiments.run_folder import CHECKPOINTS_NAME, MODEL_NAME
 from hft.experiments.run_record import RunRecord
+from hft.experiments.stored_models import StoredModel, StoredModels, folder_size
 from hft.files import storage_errors
 
 # What an interrupted removal leaves.
@@ -28,12 +28,14 @@ class Removal:
     Args:
         record: of the run.
         folders: that are removed.
-        size: in bytes.
+        size: in bytes, of all that is removed.
+        stored: the copy of the model in the tracking store, removed as well where it is within reach.
     """
 
     record: RunRecord
     folders: tuple[Path, ...]
     size: int
+    stored: StoredModel | None = None
 
 
 def iterations_to_keep(text: str) -> int:
@@ -55,7 +57,7 @@ def models_to_remove(outputs: str | os.PathLike[str], keep: int) -> list[Removal
     """Models and checkpoints of all but the last `keep` iterations of each method, by their beginning.
 
     Never those of a champion, its predecessor or the best champion ever, of a run that may still be running, or of one
-    that such a run starts from.
+    that such a run or a run of an iteration that is kept starts from. Copies in the runs' tracking stores go too.
 
     Args:
         outputs: where runs land.
@@ -72,17 +74,31 @@ def models_to_remove(outputs: str | os.PathLike[str], keep: int) -> list[Removal
     old = {(one.method, one.name) for group in by_method.values() for one in group[:-keep]}
     if not old:
         return []
-    protected = {record.parent for record in records if record.status_now == "running" and record.parent is not None}
+    protected = {
+        record.parent
+        for record in records
+        if record.parent is not None and (record.status_now == "running" or _where(record) not in old)
+    }
     for store in stores_of(records, outputs):
         protected |= protected_run_ids(outputs, store)
-    return [removal for record in records if (removal := _removal(record, old, protected)) is not None]
+    stored = StoredModels()
+    seen: set[str] = set()
+    removals = []
+    for record in records:
+        if _where(record) in old and record.run_id not in protected and record.status_now != "running":
+            # A copy of a run that was downloaded has the same copy in the store.
+            copy = stored.find(record) if record.run_id not in seen else None
+            seen.add(record.run_id)
+            removals.append(_removal(record, copy))
+    return [removal for removal in removals if removal.folders or removal.stored is not None]
 
 
 def remove(removal: Removal) -> None:
-    """Removes the folders. Each is first renamed, so that no reader meets half a model.
+    """Removes the folders, and the copy in the store. A folder is first renamed: no reader meets half a model.
 
     Raises:
         StorageError: the system refuses.
+        TrackingError: the store refuses.
     """
     for folder in removal.folders:
         with storage_errors(folder):
@@ -92,18 +108,19 @@ def remove(removal: Removal) -> None:
                     shutil.rmtree(aside)
                 folder.rename(aside)
             shutil.rmtree(aside)
+    if removal.stored is not None:
+        StoredModels().remove(removal.stored)
 
 
-def _removal(record: RunRecord, old: Collection[tuple[str, str]], protected: Collection[str | None]) -> Removal | None:
-    if (record.method, record.iteration) not in old or record.run_id in protected or record.status_now == "running":
-        return None
+def _removal(record: RunRecord, stored: StoredModel | None) -> Removal:
     folders = tuple(
         folder
         for name in (*_ASIDE, MODEL_NAME, CHECKPOINTS_NAME)
         if (folder := record.folder / name).is_dir() and not folder.is_symlink()
     )
-    return Removal(record, folders, sum(map(_size, folders))) if folders else None
+    size = sum(map(folder_size, folders)) + (stored.size or 0 if stored is not None else 0)
+    return Removal(record, folders, size, stored)
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+def _where(record: RunRecord) -> tuple[str, str]:
+    return record.method, record.iteration

@@ -24,6 +24,7 @@ from hft.experiments.champion_version import (
     version_tags,
 )
 from hft.experiments.run_folder import MODEL_NAME
+from hft.experiments.run_model import require_model
 from hft.experiments.run_record import RunRecord, utc_now
 from hft.experiments.store import (
     TrackingError,
@@ -227,7 +228,7 @@ class Champions:
                 "folder. A run that is tracked there with tracking.log_model=true has it there; what is pending is "
                 "pushed by: hft runs --sync"
             )
-        return (record.folder / MODEL_NAME).absolute().as_uri(), mlflow_run_id
+        return require_model(record).absolute().as_uri(), mlflow_run_id
 
     def _make_model(self, client: MlflowClient, method: str) -> None:
         from mlflow.exceptions import MlflowException

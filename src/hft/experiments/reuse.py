@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hft.errors import DataError
-from hft.experiments.iterations import read_records, sign_of, validation_value
+from hft.experiments.iteration_records import read_records, sign_of, validation_value
 from hft.experiments.manager import manager_for
 from hft.experiments.run_record import RunRecord
 from hft.experiments.store import TrackingError

@@ -52,7 +52,8 @@ def paired_values(
 
     Args:
         first, second: the runs.
-        models: of each run, `tuned` or `start`: the model that it started from.
+        models: of each run, `tuned`, `start` (the model that it started from) or `initial` (the first iteration's
+            start, where the run measured it too).
 
     Returns:
         by metric (`ndcg@10`): two float64[queries] arrays, NaN where a query has no value. Empty where a run kept
@@ -77,6 +78,16 @@ def paired_values(
         for name in names
         if f"{_PREFIX}{name}{other}" in right
     }
+
+
+def number_of_values(record: RunRecord) -> int:
+    """On how many test queries the run's tuned model has a value of its main metric.
+
+    Raises:
+        DataError: the file of values cannot be read.
+    """
+    values = _per_query(record).get(f"{_PREFIX}{record.main_metric}/tuned")
+    return 0 if values is None else int(np.count_nonzero(~np.isnan(np.asarray(values, dtype=np.float64))))
 
 
 def _shared_rows(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
