@@ -175,6 +175,7 @@ def test_a_search_of_what_has_no_effect_is_refused_with_the_reason(folder, typed
         (["search.pruner=medain"], "search.pruner", "'median', 'asha' or 'hyperband'"),
         (["search.pruner.kind=asha"], "search.pruner.kind", "write search.pruner=asha, or with options"),
         (["search.pruner.min_reports=2"], "search.pruner.min_reports", "'search.pruner={kind: asha, min_reports: 2}'"),
+        (["search=text", "search.pruner.min_trials=9"], "search.pruner.min_trials", "{kind: median, min_trials: 9}"),
         (["search.pruner=hyperband"], "search.pruner.max_reports", "{kind: hyperband, max_reports: 9}"),
         (["search.pruner={kind: hyperband}"], "search.pruner.max_reports", "is missing"),
     ],

@@ -101,7 +101,9 @@ def _unknown_key(
     name = key[len(prefix) :].lstrip(".").split(".")[0]
     if not isinstance(siblings, dict):
         return Finding(
-            key, f"{prefix} holds {shown(siblings)}, so there is nothing under it", advice=_whole(override, prefix)
+            key,
+            f"{prefix} holds {shown(siblings)}, so there is nothing under it",
+            advice=_whole(override, prefix, siblings),
         )
     arguments: set[str] = set()
     target = siblings.get("_target_")
@@ -128,14 +130,15 @@ def _unknown_key(
     )
 
 
-def _whole(override: Override, prefix: str) -> str:
+def _whole(override: Override, prefix: str, present: Any) -> str:
     """How to write a node that is no mapping yet, with the value that was meant to go into it."""
     name, value = override.key_or_group[len(prefix) + 1 :], str(override.input_line).partition("=")[2]
     if prefix != "search.pruner":
         return f"to make it a mapping, write '{prefix}={{{name}: {value}}}'"
     if name == "kind":
         return f"write {prefix}={value}, or with options '{prefix}={{kind: {value}, min_reports: 2}}'"
-    kind = "hyperband" if name == "max_reports" else "asha"
+    otherwise = "hyperband" if name == "max_reports" else "asha"
+    kind = present if isinstance(present, str) else otherwise
     return f"write it together with its kind: '{prefix}={{kind: {kind}, {name}: {value}}}'"
 
 
