@@ -23,10 +23,11 @@ def load(run: str | Path, outputs: str | Path = "outputs") -> TextEmbeddingModel
         ModelError: its model cannot be loaded.
     """
     wait_politely()
-    from hft.experiments import MODEL_NAME, find_run
+    from hft.experiments import find_run
+    from hft.experiments.run_model import require_model
     from hft.models import load_saved_model
 
     folder = Path(run)
     if not (folder / "modules.json").is_file():
-        folder = find_run(str(run), str(outputs)).folder / MODEL_NAME
+        folder = require_model(find_run(str(run), str(outputs)), outputs)
     return load_saved_model(folder)

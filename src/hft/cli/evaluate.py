@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from hft.experiments import RunRecord
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `hft evaluate`."""
@@ -62,18 +64,21 @@ def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
         for warning in report.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         return compose(overrides), None
+    from hft.experiments import find_run
+
     try:
-        return _of_run(args)
+        record = find_run(args.subject, args.outputs)
     except RunNotFoundError as error:
         raise RunNotFoundError(f"{error}\n{_no_model_either(args.subject, options)}") from error
+    return _of_run(args, record)
 
 
-def _of_run(args: argparse.Namespace) -> tuple[DictConfig, Path]:
+def _of_run(args: argparse.Namespace, record: RunRecord) -> tuple[DictConfig, Path]:
     from hft.config import check_trusted
-    from hft.experiments import MODEL_NAME, find_run
+    from hft.experiments.run_model import require_model
     from hft.experiments.saved_config import config_to_repeat
 
-    record = find_run(args.subject, args.outputs)
+    model = require_model(record, args.outputs)
     targets: list[str] = []
     config: Any = config_to_repeat(record)
     if args.overrides:
@@ -84,7 +89,7 @@ def _of_run(args: argparse.Namespace) -> tuple[DictConfig, Path]:
         for warning in varied.warnings:
             print(f"warning: {warning}", file=sys.stderr)
     # The saved config holds no resolver; those that overrides bring are the user's own.
-    return check_trusted(config, [*args.trust, *targets], resolvers=bool(args.overrides)), record.folder / MODEL_NAME
+    return check_trusted(config, [*args.trust, *targets], resolvers=bool(args.overrides)), model
 
 
 def _model_options() -> list[str]:

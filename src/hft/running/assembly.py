@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 
 
 def settled(config: DictConfig) -> DictConfig:
-    """The config with `iteration.start_from=auto` and `iteration.name=null` decided, so that the record says what was.
+    """The config with the iteration decided: its name, and the id of the run to start from. So the record says it.
 
     Raises:
         RunNotFoundError, ConfigError: there is no run to start from.
     """
-    if config.iteration.start_from != "auto" and config.iteration.name is not None:
+    start_from = config.iteration.start_from
+    if start_from is None and config.iteration.name is not None:
         return config
+    is_id = re.fullmatch("[0-9a-f]{32}", str(start_from)) is not None
+    if is_id and config.iteration.name is not None:
+        return config  # as trials of a search have it
     from hft.experiments.iterations import resolve_iteration
 
     resolved = resolve_iteration(config)
@@ -103,9 +108,9 @@ def load_start(config: DictConfig, parent: RunRecord | None) -> Any:
     """The model that a run starts from; see `starting_model`."""
     if parent is None:
         return instantiate(config.model)
-    from hft.experiments import MODEL_NAME
+    from hft.experiments.run_model import require_model
 
-    return load_tuned(config, parent.folder / MODEL_NAME)
+    return load_tuned(config, require_model(parent, config.outputs))
 
 
 def load_tuned(config: DictConfig, folder: Path) -> Any:

@@ -49,11 +49,16 @@ def enumerate_jobs(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         n_parallel=config.search.n_parallel,
     )
     fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
+    groups = group_keys(overrides, hydra.hydra_context.config_loader)
     state = hydra.run_search(
         space,
         settings,
         engine="exhaustive",
-        hooks=[ResultFiles(group_keys(overrides, hydra.hydra_context.config_loader), fixed, pictures=False)],
+        hooks=[
+            ResultFiles(
+                group_keys(overrides, hydra.hydra_context.config_loader), fixed, pictures=False, without=("search",)
+            )
+        ],
         fixed=fixed,
         is_search=False,
     )

@@ -17,6 +17,7 @@ from hft.experiments.sweep_run import SweepRun
 from hft.reporting import print_report
 from hft.running.winner import measure_winner, needs_training
 from hft.search import SweepState, Trial, override_lines
+from hft.search.results.values_as_text import counted
 
 if TYPE_CHECKING:
     from hft.search.sweeper.hydra_sweep import HydraSweep
@@ -93,8 +94,7 @@ def _count(state: SweepState) -> str:
     """How many trials the winner was chosen from: `12 trials (3 done, 9 pruned)`."""
     states = Counter(trial.state for trial in state.trials)
     parts = ", ".join(f"{states[name]} {name}" for name in ("done", "pruned", "failed") if states[name])
-    total = len(state.trials)
-    return f"{total} trial{'s' * (total != 1)} ({parts})"
+    return f"{counted(len(state.trials), 'trial')} ({parts})"
 
 
 def _overrides(state: SweepState, best: Trial, fixed: Sequence[str]) -> list[str]:

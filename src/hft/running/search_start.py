@@ -7,9 +7,9 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from hft.errors import DataError, RunNotFoundError
+from hft.errors import DataError
 from hft.experiments import find_run
-from hft.experiments.iterations import has_model
+from hft.experiments.run_model import require_model
 from hft.running.start import Start
 from hft.running.surroundings import Surroundings
 from hft.running.sweep_place import SweepPlace
@@ -31,13 +31,7 @@ def data_of_search(config: DictConfig, place: SweepPlace) -> str:
         RunNotFoundError: the weights of the run to start from are gone.
     """
     if place.start_from is not None:
-        parent = find_run(place.start_from, config.outputs)
-        if not has_model(parent):
-            raise RunNotFoundError(
-                f"run {parent.run_id[:8]} ({parent.folder}), from which this search starts, keeps no weights: they "
-                f"were removed (hft runs --prune, or by hand). Train it again (hft reproduce {parent.run_id[:8]}), and "
-                "begin an iteration from that: iteration.start_from=RUN."
-            )
+        require_model(find_run(place.start_from, config.outputs), config.outputs)
     found = fingerprint(config, place.folder)
     folds = config.search.get("folds")
     if folds:

@@ -23,6 +23,7 @@ from hft.running.shared import shared_parts
 from hft.running.sweep_place import SweepPlace, sweep_place
 from hft.running.trial import sweep_name
 from hft.search import SweepHooks, SweepState
+from hft.search.results.values_as_text import counted
 from hft.search.spaces.overrides import value_text
 
 if TYPE_CHECKING:
@@ -105,23 +106,30 @@ def _iteration_overrides(place: SweepPlace) -> list[str]:
 def _opening_lines(request: SearchRequest, place: SweepPlace, engine: str, past: Past) -> list[str]:
     """What is about to be searched, in words."""
     settings, size = request.settings, request.space.size
-    points = "" if size is None else f", {size} combinations"
+    points = "" if size is None else f", {counted(size, 'combination')}"
+    stages = sum(stage.max_evals for stage in settings.stages)
+    most = min((count for count in (settings.max_evals, stages or None) if count is not None), default=None)
     budget = [
-        "" if settings.max_evals is None else f"{settings.max_evals} trials",
+        "" if most is None else counted(most, "trial"),
         "" if settings.timeout is None else f"{settings.timeout:g} s",
     ]
     how_long = " or ".join(filter(None, budget)) or "until nothing is left"
     lines = [
-        f"search={request.name}: {len(request.space)} parameter{'s' * (len(request.space) != 1)}{points}; {how_long}; "
+        f"search={request.name}: {counted(len(request.space), 'parameter')}{points}; {how_long}; "
         f"{engine} ({settings.algorithm or 'tpe'}); {settings.metric[0]}, {settings.direction[0]}",
         *request.notes,
     ]
     if place.start_from is not None:
-        lines.append(f"iteration {place.iteration}, from run {place.start_from[:8]}")
+        why = f": {place.why}" if place.why else ""
+        lines.append(f"iteration {place.iteration}, from run {place.start_from[:8]}{why}")
     if past.queue:
-        lines.append(f"search.reuse={request.reuse}: {len(past.queue)} parameter sets of the past first")
+        lines.append(
+            f"search.reuse={request.reuse}: {counted(len(past.queue), 'parameter set')} of the past{'' if request.reuse == 'replay' else ' first'}"
+        )
     if past.observations:
-        lines.append(f"{len(past.observations)} trials of the parent's iteration to learn from, by their ranks")
+        lines.append(
+            f"{counted(len(past.observations), 'trial')} of the parent's iteration to learn from, by their ranks"
+        )
     return [*lines, *past.notes]
 
 
@@ -159,7 +167,7 @@ def _hooks(
             sweep_folder=place.folder,
         ),
         KeepModels(),
-        ResultFiles(request.groups, fixed),
+        ResultFiles(request.groups, fixed, without=("search",)),
         TrackedSweep(tracked, facts),
         LiveTable(console),
     ]

@@ -30,12 +30,14 @@ class SweepPlace:
         iteration: its name.
         start_from: id of the run whose model every trial starts from; None: the initial model.
         details: of the header of a sweep that is there already; None: the sweep is new.
+        why: it starts from that run, in words; empty where nothing was decided.
     """
 
     folder: Path
     iteration: str
     start_from: str | None
     details: Mapping[str, Any] | None = None
+    why: str = ""
 
 
 def sweep_place(config: DictConfig, request: SearchRequest, engine: str) -> SweepPlace:
@@ -58,10 +60,11 @@ def sweep_place(config: DictConfig, request: SearchRequest, engine: str) -> Swee
         details = _details(folder)
         if details is not None and (given is not None or _goes_on(config, folder, details)):
             iteration = details["iteration"]
-            return SweepPlace(folder, iteration["name"], iteration["start_from"], details)
+            why = "as this search began" if iteration["start_from"] else ""
+            return SweepPlace(folder, iteration["name"], iteration["start_from"], details, why)
     resolved = resolve_iteration(config)
     folder = given if given is not None else root / resolved.name / name
-    return SweepPlace(folder, resolved.name, resolved.start_from, _details(folder))
+    return SweepPlace(folder, resolved.name, resolved.start_from, _details(folder), resolved.why)
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
