@@ -12,8 +12,11 @@ import pytest
 import hft.train
 from hft.cli import main
 from hft.errors import DataError, TrainingError
+from hft.metrics import Report
 
 # A stand-in for the training itself, which tests/end_to_end covers: here it is about what surrounds it.
+
+REPORT = Report("ndcg@10", "maximize", "shown", test={}, curves={"validation_ndcg@10": [(0, 0.5)]})
 
 
 @pytest.fixture
@@ -21,7 +24,12 @@ def trained(folder, monkeypatch):
     """Configs that training was asked for, one a job."""
     configs = []
     module = sys.modules["hft.train"]
-    monkeypatch.setattr(module, "train", lambda config, **_: configs.append(config))
+
+    def train(config, **_):
+        configs.append(config)
+        return REPORT
+
+    monkeypatch.setattr(module, "train", train)
     return configs
 
 
@@ -34,6 +42,7 @@ def failing(folder, monkeypatch):
         def train(config, **_):
             if when(config):
                 raise error
+            return REPORT
 
         monkeypatch.setattr(module, "train", train)
 

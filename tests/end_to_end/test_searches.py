@@ -220,8 +220,9 @@ def test_a_search_does_not_go_on_with_other_data(
 def test_a_mistake_in_the_data_costs_no_trial(
     place: Path, small_run: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert search(*small_run, "data.batch_id=never") == 2
-    assert search(*small_run, "search.folds=1000") == 2
+    lr = ("search=none", "params.items_lr=choice(1e-3,3e-3)")
+    assert search(*small_run, *lr, "data.batch_id=never") == 2
+    assert search(*small_run, *lr, "search.folds=1000") == 2
     printed = capsys.readouterr().err
     assert "never" in printed
     assert "Traceback" not in printed
@@ -335,8 +336,9 @@ def test_a_single_run_of_the_next_iteration_starts_from_the_best(place: Path, sm
         (["search=none", "params.margin=interval(0.5,0.1)"], ["params.margin"]),
         (["search=none", "params.items_lr=tag(log,interval(0,0.1))"], ["params.items_lr", "log"]),
         (["search=none", "params.item_lr=interval(0,0.1)"], ["params.item_lr", "params.items_lr"]),
-        (["iteration=next"], ["hft train -m"]),
-        (["iteration.start_from=nothing_like_it"], ["nothing_like_it"]),
+        (["search=none", "params.items_lr=1e-3,3e-3", "iteration=next"], ["hft train -m"]),
+        (["search=none", "params.items_lr=1e-3,3e-3", "iteration.start_from=nothing_like_it"], ["nothing_like_it"]),
+        (["params.num_fixed_layers=0,7", "search=none"], ["params.num_fixed_layers", "2 layers"]),
         (["search.reuse=replay"], ["search.reuse", "iteration"]),
         (["search=initail"], ["initial"]),
         (["search.algorithm=cmaes"], ["search.algorithm", "hft_optuna"]),

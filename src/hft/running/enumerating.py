@@ -55,9 +55,7 @@ def enumerate_jobs(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
         settings,
         engine="exhaustive",
         hooks=[
-            ResultFiles(
-                group_keys(overrides, hydra.hydra_context.config_loader), fixed, pictures=False, without=("search",)
-            )
+            ResultFiles(groups, fixed, pictures=False, without=("search",)),
         ],
         fixed=fixed,
         is_search=False,

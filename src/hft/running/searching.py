@@ -123,9 +123,8 @@ def _opening_lines(request: SearchRequest, place: SweepPlace, engine: str, past:
         why = f": {place.why}" if place.why else ""
         lines.append(f"iteration {place.iteration}, from run {place.start_from[:8]}{why}")
     if past.queue:
-        lines.append(
-            f"search.reuse={request.reuse}: {counted(len(past.queue), 'parameter set')} of the past{'' if request.reuse == 'replay' else ' first'}"
-        )
+        when = "and nothing else" if request.reuse == "replay" else "first"
+        lines.append(f"search.reuse={request.reuse}: {counted(len(past.queue), 'parameter set')} of the past {when}")
     if past.observations:
         lines.append(
             f"{counted(len(past.observations), 'trial')} of the parent's iteration to learn from, by their ranks"

@@ -68,7 +68,8 @@ def outcome_of_error(error: Any, *, folder: str | None = None, seconds: float = 
         raise KeyboardInterrupt from None
     if isinstance(error, TrialPruned):
         return Outcome("pruned", reason=_shortened(str(error)) or "pruned", folder=folder, seconds=seconds)
-    reason = _shortened(f"{type(error).__name__}: {_message(error)}".removesuffix(": "))
+    told = _message(error) if isinstance(error, HftError) else f"{type(error).__name__}: {_message(error)}"
+    reason = _shortened(told.removesuffix(": "))
     return Outcome("failed", reason=reason, folder=folder, seconds=seconds, error=error)
 
 
