@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -74,22 +74,11 @@ def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
 
 
 def _of_run(args: argparse.Namespace, record: RunRecord) -> tuple[DictConfig, Path]:
-    from hft.config import check_trusted
+    from hft.cli.variation import trusted_config
     from hft.experiments.run_model import require_model
-    from hft.experiments.saved_config import config_to_repeat
 
     model = require_model(record, args.outputs)
-    targets: list[str] = []
-    config: Any = config_to_repeat(record)
-    if args.overrides:
-        from hft.cli.variation import vary_config
-
-        varied = vary_config(record, args.overrides)
-        config, targets = varied.config, list(varied.targets)
-        for warning in varied.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
-    # The saved config holds no resolver; those that overrides bring are the user's own.
-    return check_trusted(config, [*args.trust, *targets], resolvers=bool(args.overrides)), model
+    return trusted_config(record, args.overrides, args.trust), model
 
 
 def _model_options() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,19 +72,9 @@ def _with_promotion(record: RunRecord) -> RunRecord:
 
 def _request(record: RunRecord, args: argparse.Namespace) -> tuple[DictConfig, str]:
     """The config to judge by, and the store."""
-    from hft.config import check_trusted
-    from hft.experiments.saved_config import config_to_repeat
+    from hft.cli.variation import trusted_config
 
-    targets: list[str] = []
-    config: Any = config_to_repeat(record)
-    if args.overrides:
-        from hft.cli.variation import vary_config
-
-        varied = vary_config(record, args.overrides)
-        config, targets = varied.config, list(varied.targets)
-        for warning in varied.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
-    trusted = check_trusted(config, [*args.trust, *targets], resolvers=bool(args.overrides))
+    trusted = trusted_config(record, args.overrides, args.trust)
     asks_for_a_store = any(override.lstrip("+").startswith("tracking") for override in args.overrides)
     return trusted, _store(record, args.outputs, trusted.tracking if asks_for_a_store else None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,29 @@ def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
     found.raise_errors()
     chosen = {override.key_or_group: override.value() for override in request.groups}
     return Variation(config, chosen, targets, [str(warning) for warning in found.warnings])
+
+
+def trusted_config(recorded: RunRecord, overrides: Sequence[str], trust: Sequence[str]) -> DictConfig:
+    """A recorded config, with overrides or as it is, once every target in it is trusted. Warnings go to stderr.
+
+    Args:
+        recorded: the run.
+        overrides: as `hft train` takes them.
+        trust: targets that the user trusts besides.
+
+    Raises:
+        ConfigError: an override that the check refuses, or a target that nobody trusts.
+    """
+    from hft.config import check_trusted
+    from hft.experiments.saved_config import config_to_repeat
+
+    if not overrides:
+        return check_trusted(config_to_repeat(recorded), trust)
+    varied = vary_config(recorded, overrides)
+    for warning in varied.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    # The saved config holds no resolver; those that overrides bring are the user's own.
+    return check_trusted(varied.config, [*trust, *varied.targets], resolvers=True)
 
 
 def _lines(recorded: RunRecord, request: Request, loader: Any) -> tuple[list[str], list[str]]:
