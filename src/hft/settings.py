@@ -1,6 +1,6 @@
-"""What a search may vary (FineTuningParams) and what it holds fixed (FineTuningSettings).
+"""What a search may vary (FineTuningParams), what it holds fixed (FineTuningSettings), and how it is computed.
 
-Both are validated here and nowhere else: a config, a tracked run or a dictionary becomes typed values at this
+All are validated here and nowhere else: a config, a tracked run or a dictionary becomes typed values at this
 border, and every unknown name is refused.
 """
 
@@ -106,3 +106,25 @@ class FineTuningSettings(SettingsScalars):
         """+1.0 where a higher rank is better (a similarity), -1.0 where a lower one is (a distance)."""
         is_similarity = self.ranker.is_similarity if self.is_similarity is None else self.is_similarity
         return 1.0 if is_similarity else -1.0
+
+
+class ComputeSettings(BaseModel):
+    """How a step is computed. Changes speed and memory; results to rounding only.
+
+    Args:
+        token_budget: padded tokens computed at once (a chunk); `auto` asks the memory of the device.
+        graph_tokens: padded tokens of a step whose activations are kept for the backward pass; what is beyond is
+            computed again there, a chunk at a time, with the same gradients. `auto` asks the memory of the device.
+        gradient_checkpointing: keep only each layer's input for the backward pass, and compute the layer again there.
+        kernels: `fast` is hft's own forward and backward pass of BERT's layers, `reference` the layers as transformers
+            has them; `auto` takes the fast one where the architecture has such layers.
+        compile: hand the layers to torch.compile (needs a C++ compiler on a CPU); the first steps wait for it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token_budget: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    graph_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    gradient_checkpointing: bool = False
+    kernels: Literal["auto", "fast", "reference"] = "auto"
+    compile: bool = False

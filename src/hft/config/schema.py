@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from hft.search.settings import Direction, Pruner, Stage
-from hft.settings import FineTuningParams, SettingsScalars
+from hft.settings import ComputeSettings, FineTuningParams, SettingsScalars
 
 
 def _names_a_target(node: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +93,23 @@ class TrackingNode(Node):
     log_model: bool = False
 
 
+class StoresNode(Node):
+    """What is kept on disk between epochs, trials, processes and runs. It never changes a result in float32.
+
+    Args:
+        folder: of all stores; null keeps nothing.
+        disk_budget: GiB of all of them together; what was used least lately goes first.
+        data, tokens: whether prepared data and tokens are kept.
+        activations: whether what fixed layers give is kept; `auto` asks what it would cost and save.
+    """
+
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    disk_budget: Annotated[float, Field(gt=0.0)] = 20.0
+    data: bool = True
+    tokens: bool = True
+    activations: bool | Literal["auto"] = "auto"
+
+
 class IterationNode(Node):
     """The round that a run belongs to, and the run whose model it starts from.
 
@@ -146,3 +163,5 @@ class TrainConfig(Node):
     tracking: TrackingNode
     iteration: IterationNode
     promotion: PromotionNode = PromotionNode()
+    compute: ComputeSettings = ComputeSettings()
+    stores: StoresNode = StoresNode()

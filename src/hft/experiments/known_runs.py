@@ -18,7 +18,7 @@ from hft.experiments.run_record import RunRecord, load_record
 
 # Keys that change nothing about what a training gives. `threads` changes sums by rounding alone, and workers that run
 # side by side get fewer of them. Of the iteration the runs share the name, and the base model is compared itself.
-_WITHOUT_EFFECT = ("run_name", "outputs", "threads", "tracking", "search", "iteration", "hydra")
+_WITHOUT_EFFECT = ("run_name", "outputs", "threads", "stores", "compute", "tracking", "search", "iteration", "hydra")
 _WITHOUT_EFFECT_INSIDE = (("method", "meta", "description"), ("trainer", "enable_progress_bar"))
 
 # Of `search`: a value that is a mean over these is none of a single training.
