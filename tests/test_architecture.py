@@ -15,7 +15,13 @@ SOURCE = ROOT / "src"
 CONF = ROOT / "conf"
 
 # Every room may import these; they import no room.
-FOUNDATION = {"errors": set(), "settings": {"errors"}, "files": {"errors"}, "threads": set()}
+FOUNDATION = {
+    "errors": set(),
+    "settings": {"errors"},
+    "files": {"errors"},
+    "threads": set(),
+    "stores": {"errors", "files"},
+}
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.
 MAY_IMPORT = {
@@ -34,7 +40,17 @@ KNOW_A_RUN = {"cli", "running", "train", "evaluate", "promotion"}
 EXCEPTIONS = {("hft.train", "cli")}
 
 HEAVY = ("torch", "pytorch_lightning", "transformers", "mlflow")
-LIGHT = ("hft", "hft.cli", "hft.config", "hft.data", "hft.metrics", "hft.errors", "hft.settings", "hft.files")
+LIGHT = (
+    "hft",
+    "hft.cli",
+    "hft.config",
+    "hft.data",
+    "hft.metrics",
+    "hft.errors",
+    "hft.settings",
+    "hft.files",
+    "hft.stores",
+)
 
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
@@ -80,7 +96,7 @@ def allowed(name: str) -> set[str] | None:
     """What a module of hft may import of hft; None is everything but the command line."""
     own = name.split(".")[1]
     if own in FOUNDATION:
-        return FOUNDATION[own]
+        return FOUNDATION[own] | {own}
     if own in ROOMS:
         return {own} | set(FOUNDATION) | MAY_IMPORT.get(own, set())
     return None

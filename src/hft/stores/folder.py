@@ -1,0 +1,277 @@
+"""A folder of entries by kind and key, published whole, dropped when room is needed: the least lately used first.
+
+    root/tokens/3f2a.../9c1e.arrow       an entry and a file in it
+    root/tokens/.3f2a....partial         being written (or removed), by the process that its name tells
+
+Nothing here is the only copy of anything: whatever is missing, cut or dropped is made again by whoever needs it. What
+an entry holds never changes, so that readers need no lock; a file that is mapped outlives its removal (POSIX), and
+where the system refuses to remove a mapped one (Windows), it stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hft.errors import StorageError
+from hft.stores.temporaries import bytes_under, is_temporary, remove, sweep, temporary_path
+
+__all__ = ["StoreEntry", "StoreFolder"]
+
+# Left free on the disk for everything else.
+_RESERVE_BYTES = 256 << 20
+_SIMPLE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+
+log = logging.getLogger(__name__)
+
+# Of this process: entries in use, which it never drops, and lines that were said.
+_touched: set[str] = set()
+_said: set[str] = set()
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """One entry of a store.
+
+    Args:
+        kind, key: as given when it was published.
+        path: its folder.
+        size: bytes of its files.
+        last_use: seconds since the epoch.
+    """
+
+    kind: str
+    key: str
+    path: Path
+    size: int
+    last_use: float
+
+
+class StoreFolder:
+    """Entries of all kinds under one root and one budget.
+
+    Making one touches no disk.
+
+    Args:
+        root: of all kinds; made when the first entry is published.
+        disk_budget: bytes that all kinds may take together; None: as much as the disk has.
+        say: is told in a line what went wrong, each line once a process; by default the log.
+    """
+
+    def __init__(
+        self, root: str | os.PathLike[str], disk_budget: int | None, say: Callable[[str], object] | None = None
+    ) -> None:
+        self.root = Path(root)
+        self.disk_budget = disk_budget
+        self._say = say or log.warning
+
+    def say(self, line: str) -> None:
+        """Tells the user a line, once a process."""
+        if line not in _said:
+            _said.add(line)
+            self._say(line)
+
+    def entry(self, kind: str, key: str) -> Path:
+        """Where the entry of a kind and a key stands, or would stand."""
+        for name in (kind, key):
+            if not _SIMPLE.match(name):
+                raise ValueError(f"{name!r} is no name of a kind or a key: letters, digits, '_', '-' and '.' only")
+        return self.root / kind / key
+
+    @contextmanager
+    def publish(self, kind: str, key: str) -> Iterator[Path]:
+        """Gives an empty folder to fill; it becomes the entry when the block has ended well.
+
+        Where another process has published the entry meanwhile, that one stays and this one is dropped.
+
+        Raises:
+            StorageError: the system refused to write. Nothing half-written stays.
+        """
+        entry = self.entry(kind, key)
+        temporary = temporary_path(entry.parent, key)
+        with self._writing(entry, temporary):
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in sorted(temporary.rglob("*")):
+                _to_disk(file)
+            try:
+                os.rename(temporary, entry)
+            except OSError:
+                if not entry.is_dir():
+                    raise
+                remove(temporary)
+        self.touch(entry)
+
+    @contextmanager
+    def publish_file(self, kind: str, key: str, suffix: str) -> Iterator[Path]:
+        """Gives a path to write a file to; it joins the entry, under a name of its own, when the block has ended well.
+
+        The entry is made where it is missing. The file may not change afterwards.
+
+        Args:
+            kind, key: of the entry.
+            suffix: how the file's name ends: `.arrow`.
+
+        Raises:
+            StorageError: the system refused to write. Nothing half-written stays.
+        """
+        entry = self.entry(kind, key)
+        temporary = temporary_path(entry.parent, key)
+        with self._writing(entry, temporary):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _to_disk(temporary)
+            target = entry / f"{uuid.uuid4().hex}{suffix}"
+            try:
+                entry.mkdir(exist_ok=True)
+                os.rename(temporary, target)
+            except FileNotFoundError:  # another process dropped the entry between the two
+                entry.mkdir(exist_ok=True)
+                os.rename(temporary, target)
+        self.touch(entry)
+
+    def files(self, kind: str, key: str, suffix: str) -> list[Path]:
+        """The files of an entry with a suffix, the oldest first; none where there is no entry."""
+        found = []
+        for path in _children(self.entry(kind, key)):
+            if path.name.endswith(suffix):
+                try:
+                    found.append((path.stat().st_mtime_ns, path))
+                except OSError:
+                    continue
+        return [path for _, path in sorted(found)]
+
+    def touch(self, path: Path) -> None:
+        """Marks an entry (or the entry that a path lies in) as used now and as in use by this process."""
+        parts = path.relative_to(self.root).parts[:2]
+        entry = self.root.joinpath(*parts)
+        _touched.add(_identity(entry))
+        try:
+            os.utime(entry)
+        except OSError:  # gone, or someone else's: to read it is still allowed
+            return
+
+    def drop(self, path: Path, why: str) -> None:
+        """Removes an entry or a file of one that is not whole, and says so in a line."""
+        self.say(f"{path}: {why}; it is left out and made again.")
+        if path.parent.parent == self.root:
+            self._drop_entry(path)
+        else:
+            remove(path)
+
+    def entries(self) -> list[StoreEntry]:
+        """All entries, the least lately used first."""
+        found = []
+        for kind in _children(self.root):
+            for path in _children(kind):
+                try:
+                    if is_temporary(path) or not path.is_dir():
+                        continue
+                    found.append(StoreEntry(kind.name, path.name, path, bytes_under(path), path.stat().st_mtime))
+                except OSError:
+                    continue
+        return sorted(found, key=lambda entry: (entry.last_use, entry.kind, entry.key))
+
+    def used(self) -> int:
+        """Bytes that all kinds take, with what is being written."""
+        return bytes_under(self.root)
+
+    def make_room(self, wanted: int) -> bool:
+        """Drops what was used least lately, never what this process has touched, until more bytes fit.
+
+        Args:
+            wanted: bytes that are about to be published.
+
+        Returns:
+            Whether they fit into the budget and on the disk. Where they can't, nothing is dropped.
+        """
+        for kind in _children(self.root):
+            sweep(kind)
+        missing = max(self._over_budget(wanted), self._over_disk(wanted))
+        if missing <= 0:
+            return True
+        droppable = [entry for entry in self.entries() if _identity(entry.path) not in _touched]
+        if sum(entry.size for entry in droppable) < missing:
+            return False
+        for entry in droppable:
+            if missing > 0 and self._is_still_unused(entry):
+                self._drop_entry(entry.path)
+                missing -= entry.size
+        return missing <= 0
+
+    def clear(self, kind: str | None = None) -> int:
+        """Removes all entries, or those of one kind.
+
+        Returns:
+            How many bytes were freed. What another process writes at this moment stays.
+        """
+        for folder in _children(self.root):
+            sweep(folder)
+        before = self.used()
+        for entry in self.entries():
+            if kind in (None, entry.kind):
+                self._drop_entry(entry.path)
+        return max(0, before - self.used())
+
+    @contextmanager
+    def _writing(self, entry: Path, temporary: Path) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            remove(temporary)
+            if isinstance(error, OSError):
+                raise StorageError(
+                    f"{entry}: cannot be kept: {error.strerror or error}. The run goes on without it. Free some space "
+                    "there, choose another place with stores.folder=FOLDER, or keep nothing with stores=none."
+                ) from error
+            raise
+
+    def _over_budget(self, wanted: int) -> int:
+        return 0 if self.disk_budget is None else self.used() + wanted - self.disk_budget
+
+    def _over_disk(self, wanted: int) -> int:
+        existing = next((path for path in (self.root, *self.root.absolute().parents) if path.is_dir()), Path("/"))
+        try:
+            return wanted + _RESERVE_BYTES - shutil.disk_usage(existing).free
+        except OSError:
+            return 0
+
+    def _is_still_unused(self, entry: StoreEntry) -> bool:
+        try:
+            return entry.path.stat().st_mtime <= entry.last_use
+        except OSError:
+            return False
+
+    def _drop_entry(self, entry: Path) -> None:
+        """Out of sight in one step, so that no reader finds half of it, then removed."""
+        aside = temporary_path(entry.parent, entry.name)
+        try:
+            os.rename(entry, aside)
+        except OSError:
+            return
+        remove(aside)
+
+
+def _identity(entry: Path) -> str:
+    return os.path.realpath(entry)
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until the disk has a file: a name that outlives a power cut must not outlive its content."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
