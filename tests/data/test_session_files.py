@@ -111,6 +111,7 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"query": "q", "results": "a", "events": []}, "field 'results': Input should be a valid array"),
     ({"query": "q", "results": ["a", "b"], "events": ["d"]}, "an event on a result that was not shown"),
     ({"query": "q", "results": ["a", "b"], "events": [1, -1]}, "a negative weight"),
+    ({"query": "q", "results": ["a", "b"], "events": [1, 10**400]}, "a weight that is not a number"),
     ({"query": "q", "results": ["a", "x"], "events": []}, "fewer than two results"),
     ({"query": "q", "results": ["a"], "events": ["a"]}, "fewer than two results"),
     ({"query": "q", "results": ["a", "b"], "events": [], "ranks": [1]}, "as many ranks as results were expected"),

@@ -93,6 +93,6 @@ def _from_objects(
 def _number(event: int | float | str) -> float | None:
     try:
         number = float(event)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if abs(number) < float("inf") else None

@@ -54,9 +54,9 @@ class FieldPresence:
         """Names of fields that lines have."""
         return sorted(self._there)
 
-    def complete(self) -> None:
-        """Count a line that is known to have every needed field."""
-        self.lines += 1
+    def complete(self, lines: int = 1) -> None:
+        """Count lines that are known to have every needed field."""
+        self.lines += lines
 
     def count(self, fields: Mapping[str, Any], optional: Sequence[Needed] = ()) -> None:
         """Count a line; `optional` are fields that this line may lack."""

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from hft.data.arrow import list_column
 from hft.data.events import EventsAs, GivenEvent, event_weights
 from hft.data.field_names import FieldNames, SessionRecord, session_record
-from hft.data.inputs import FineTuningInputs
 from hft.data.item_text import look_up
 from hft.data.joined_ids import joined_by
 from hft.data.missing_fields import FieldPresence, MissingFieldsError, Needed, missing_fields_message
-from hft.data.ragged import RaggedPairs
+from hft.data.plain_sessions import PlainSessions
 from hft.data.reasons import reason_of
+from hft.data.session_columns import SessionColumns
 from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from hft.data.inputs import FineTuningInputs
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
     from hft.data.records import Record
@@ -74,16 +71,23 @@ class SessionLines:
         self._presence = FieldPresence(needed)
         self._events = needed[_REQUIRED.index("events")]
         self._seen: set[str] = set()
-        self._ids: list[str] = []
-        self._queries: list[str] = []
-        self._shown = RaggedPairs()
-        self._ranks = RaggedPairs()
-        self._timestamps: list[float | None] = []
-        self._is_irrelevant = array("b")
-        self._texts: dict[str, list[str | None]] = {"batch_id": [], "group": [], "split": []}
+        self._columns = SessionColumns(items)
+        self._plain = PlainSessions(names, self._row_of, weights_by_type, events_as)
+        self._plain_lines = 0
 
     def add(self, record: Record) -> None:
         """Check a record and keep it, or set it aside."""
+        # The first good line is looked at with care: it says which fields there are.
+        if record.fields is None and self._presence.lines and type(record.line) is bytes:
+            session = self._plain.read(record.line)
+            if session is not None:
+                session_id = session.session_id or f"{self._file.name}:{record.number}"
+                self._columns.append(session_id, *session[1:])
+                self._plain_lines += 1
+                return
+        self._add_with_care(record)
+
+    def _add_with_care(self, record: Record) -> None:
         self._lines += 1
         self._quarantine.saw(self._file)
         try:
@@ -128,14 +132,18 @@ class SessionLines:
             ranks = None if ranks is None else [ranks[place] for place in places]
         if len(rows) < 2:
             return TOO_FEW
-        self._ids.append(session.session_id or f"{self._file.name}:{record.number}")
-        self._queries.append(session.query)
-        self._shown.append(rows, weights)
-        self._ranks.append(rows if ranks is not None else (), ranks or ())
-        self._timestamps.append(session.seconds)
-        self._is_irrelevant.append(irrelevant)
-        for name, column in self._texts.items():
-            column.append(getattr(session, name))
+        self._columns.append(
+            session.session_id or f"{self._file.name}:{record.number}",
+            session.query,
+            rows,
+            weights,
+            ranks,
+            session.seconds,
+            irrelevant,
+            session.batch_id,
+            session.group,
+            session.split,
+        )
         return None
 
     def _usable(self, rows: list[int], results: list[str], weights: list[float], record: Record) -> list[int]:
@@ -189,28 +197,20 @@ class SessionLines:
         """
         self.require_fields()
         self._quarantine.check(self._file)
-        if not self._ids:
+        if not len(self._columns):
             reasons = "; ".join(f"{count} x {reason}" for reason, count in self._quarantine.reasons.most_common(3))
             raise DataError(f"{self._file}: no session is left of {self._lines} lines: {reasons}.")
-        offsets = self._shown.offsets
-        ranks = None
-        if len(self._ranks.weights):
-            missing = np.diff(self._ranks.offsets) == 0
-            ranks = list_column(self._ranks.offsets, self._ranks.weights, pa.float32(), missing)
-        return FineTuningInputs.from_columns(
-            self._items,
-            self._ids,
-            self._queries,
-            offsets=offsets,
-            results=self._shown.rows,
-            events=self._shown.weights,
-            ranks=ranks,
-            timestamp=self._timestamps,
-            is_irrelevant=[bool(flag) for flag in self._is_irrelevant],
-            batch_id=self._texts["batch_id"],
-            group=self._texts["group"],
-            split=self._texts["split"],
-        )
+        return self._columns.finish()
+
+    def _count_plain_lines(self) -> None:
+        """Enter the lines of the short way where all others were entered one by one."""
+        if not self._plain_lines:
+            return
+        self._lines += self._plain_lines
+        self._quarantine.saw(self._file, self._plain_lines)
+        self._presence.complete(self._plain_lines)
+        self._plain_lines = 0
+        self._seen |= {name for name in (*_REQUIRED, *_OPTIONAL) if getattr(self._names, name) in self._plain.fields}
 
     def require_fields(self) -> None:
         """Check, after the last line, that the fields are there that sessions need.
@@ -218,6 +218,7 @@ class SessionLines:
         Raises:
             DataError: the file is empty, or a field is in no line, or in so few that the run cannot go on.
         """
+        self._count_plain_lines()
         file = str(self._file)
         if self._lines == 0 and not self._quarantine.read[file]:
             raise DataError(f"{file}: the file is empty. Expected one session a line.")

@@ -1,0 +1,96 @@
+"""Columns of sessions that grow while a file is read: a block at a time becomes Arrow, so that millions of sessions
+never stand as Python objects at once."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from hft.data.arrow import list_column
+from hft.data.inputs import INPUTS_SCHEMA, FineTuningInputs
+from hft.data.items import ItemsSet
+from hft.data.ragged import RaggedPairs
+
+# Sessions that stand as Python objects at once.
+BLOCK_SESSIONS = 32_768
+
+
+class SessionColumns:
+    """Sessions kept as flat columns.
+
+    Args:
+        items: the items that sessions show.
+        block: sessions of a block.
+    """
+
+    def __init__(self, items: ItemsSet, block: int = BLOCK_SESSIONS) -> None:
+        self._items = items
+        self._block = block
+        self._batches: list[pa.RecordBatch] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._ids: list[str] = []
+        self._queries: list[str] = []
+        self._shown = RaggedPairs()
+        self._ranks = RaggedPairs()
+        self._timestamps = array("d")
+        self._is_irrelevant = array("b")
+        self._texts: dict[str, list[str | None]] = {"group": [], "batch_id": [], "split": []}
+
+    def __len__(self) -> int:
+        return sum(len(batch) for batch in self._batches) + len(self._ids)
+
+    def append(
+        self,
+        session_id: str,
+        query: str,
+        rows: list[int],
+        weights: Iterable[float],
+        ranks: Iterable[float] | None,
+        seconds: float | None,
+        is_irrelevant: bool,
+        batch_id: str | None,
+        group: str | None,
+        split: str | None,
+    ) -> None:
+        """Add a session; arguments as in hft.data.plain_sessions.PlainSession."""
+        self._ids.append(session_id)
+        self._queries.append(query)
+        self._shown.append(rows, weights)
+        self._ranks.append(() if ranks is None else rows, () if ranks is None else ranks)
+        self._timestamps.append(np.nan if seconds is None else seconds)
+        self._is_irrelevant.append(is_irrelevant)
+        self._texts["batch_id"].append(batch_id)
+        self._texts["group"].append(group)
+        self._texts["split"].append(split)
+        if len(self._ids) == self._block:
+            self._finish_block()
+
+    def _finish_block(self) -> None:
+        shown, ranks = self._shown, self._ranks
+        columns = {
+            "session_id": pa.array(self._ids, type=pa.string()),
+            "query": pa.array(self._queries, type=pa.string()),
+            "results": list_column(shown.offsets, shown.rows, pa.int32()),
+            "events": list_column(shown.offsets, shown.weights, pa.float32()),
+            "ranks": list_column(ranks.offsets, ranks.weights, pa.float32(), np.diff(ranks.offsets) == 0),
+            # No timestamp is NaN, so that NaN can stand for none.
+            "timestamp": pa.array(np.array(self._timestamps), type=pa.float64(), from_pandas=True),
+            "is_irrelevant": pa.array(np.array(self._is_irrelevant, dtype=np.bool_)),
+            **{name: pa.array(column, type=pa.string()) for name, column in self._texts.items()},
+        }
+        arrays = [columns.get(field.name, pa.nulls(len(self._ids), type=field.type)) for field in INPUTS_SCHEMA]
+        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=INPUTS_SCHEMA))
+        self._begin()
+
+    def finish(self) -> FineTuningInputs:
+        """The sessions; there is at least one."""
+        if self._ids:
+            self._finish_block()
+        table = pa.Table.from_batches(self._batches, schema=INPUTS_SCHEMA)
+        self._batches = []
+        return FineTuningInputs(table, self._items)
