@@ -8,6 +8,7 @@ import torch
 
 from hft.errors import ConfigError, ModelError
 from hft.models import TextEmbeddingModel, load_text_model, weights_fingerprint
+from hft.models.packed import PackedTexts
 
 
 @pytest.fixture
@@ -55,10 +56,10 @@ def test_a_text_has_the_same_vector_to_the_last_bit_whatever_stands_beside_it(
     torch.set_num_threads(threads)
     try:
         with torch.no_grad():
-            together = model.embed(tokens, "items")
-            alone = torch.cat([model.embed([text], "items") for text in tokens])
-            small_chunks = model.embed(tokens, "items", max_tokens=100)
-            some = model.embed(tokens[5:17], "items")
+            together = model.embed(PackedTexts.of(tokens), "items")
+            alone = torch.cat([model.embed(PackedTexts.of([text]), "items") for text in tokens])
+            small_chunks = model.embed(PackedTexts.of(tokens), "items", max_tokens=100)
+            some = model.embed(PackedTexts.of(tokens[5:17]), "items")
     finally:
         torch.set_num_threads(before)
     assert torch.equal(alone, together)
@@ -69,12 +70,14 @@ def test_a_text_has_the_same_vector_to_the_last_bit_whatever_stands_beside_it(
 def test_vectors_have_length_one_unless_normalisation_is_off(tiny_bert: Path) -> None:
     tokens = _tokens(load_text_model(str(tiny_bert)))
     for normalize in (True, False):
-        lengths = load_text_model(str(tiny_bert), normalize=normalize).embed(tokens, "query").norm(dim=1)
+        lengths = (
+            load_text_model(str(tiny_bert), normalize=normalize).embed(PackedTexts.of(tokens), "query").norm(dim=1)
+        )
         assert bool(torch.allclose(lengths, torch.ones(len(tokens)), atol=1e-5)) is normalize
 
 
 def test_no_texts_give_no_vectors(model: TextEmbeddingModel) -> None:
-    assert model.embed([], "query").shape == (0, 32)
+    assert model.embed(PackedTexts.of([]), "query").shape == (0, 32)
     assert model.encode([], "query").shape == (0, 32)
 
 
@@ -84,11 +87,11 @@ def test_an_empty_text_has_a_vector(model: TextEmbeddingModel) -> None:
 
 def test_vectors_stay_float32_under_autocast(model: TextEmbeddingModel) -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        assert model.embed(_tokens(model), "items").dtype == torch.float32
+        assert model.embed(PackedTexts.of(_tokens(model)), "items").dtype == torch.float32
 
 
 def test_gradients_reach_every_weight_but_the_unused_pooler(model: TextEmbeddingModel) -> None:
-    (model.embed(_tokens(model), "items") @ torch.arange(32.0)).square().sum().backward()
+    (model.embed(PackedTexts.of(_tokens(model)), "items") @ torch.arange(32.0)).square().sum().backward()
     without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     assert without == {name for name, _ in model.named_parameters() if ".pooler." in name}
 
@@ -98,7 +101,7 @@ def test_encode_gives_what_embed_gives_and_reports_its_progress(model: TextEmbed
     done: list[int] = []
     vectors = model.encode(texts, "items", progress=done.append)
     with torch.no_grad():
-        expected = model.embed(model.tokenize(texts, "items"), "items").numpy()
+        expected = model.embed(PackedTexts.of(model.tokenize(texts, "items")), "items").numpy()
     assert vectors.dtype == np.float32
     assert np.array_equal(vectors, expected)
     assert sum(done) == 50
@@ -115,7 +118,7 @@ def test_encode_is_without_dropout_and_leaves_each_module_in_its_mode(tiny_bert:
 
 def test_dropout_makes_training_random_and_its_absence_exact(tiny_bert: Path) -> None:
     random, exact = (load_text_model(str(tiny_bert), dropout=dropout).train() for dropout in (0.2, 0.0))
-    tokens = _tokens(random)
+    tokens = PackedTexts.of(_tokens(random))
     assert not torch.equal(random.embed(tokens, "items"), random.embed(tokens, "items"))
     assert torch.equal(exact.embed(tokens, "items"), exact.eval().embed(tokens, "items"))
 
@@ -132,14 +135,17 @@ def test_a_shared_tower_is_one_object_and_counts_once(model: TextEmbeddingModel)
 
 def test_separate_towers_start_equal_and_move_apart(tiny_bert: Path) -> None:
     model = load_text_model(str(tiny_bert), shared=False)
-    tokens = _tokens(model)
+    tokens = PackedTexts.of(_tokens(model))
     assert not model.shared
     assert torch.equal(model.embed(tokens, "query"), model.embed(tokens, "items"))
     with torch.no_grad():
         for parameter in model.query_tower.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     assert not torch.equal(model.embed(tokens, "query"), model.embed(tokens, "items"))
-    assert torch.equal(model.embed(tokens, "items"), load_text_model(str(tiny_bert)).embed(tokens, "items"))
+    assert torch.equal(
+        model.embed(tokens, "items"),
+        load_text_model(str(tiny_bert)).embed(tokens, "items"),
+    )
 
 
 def test_towers_of_different_widths_need_a_dense_layer(tiny_bert: Path, tmp_path: Path) -> None:

@@ -83,10 +83,5 @@ def test_equal_texts_are_tokenised_once() -> None:
     assert len(store) == 4
 
 
-def test_tokens_are_views_of_one_array() -> None:
-    store = TokenStore.build(["ab", "cd"], Characters().tokenize)
-    assert all(np.shares_memory(row, store.flat) for row in store.rows(np.array([0, 1])))
-
-
 def test_no_texts_are_an_empty_store() -> None:
     assert len(TokenStore.build([], Characters().tokenize)) == 0

@@ -13,6 +13,7 @@ import torch
 
 from hft.errors import ConfigError, TrainingError
 from hft.losses import InfoNCELoss
+from hft.models.packed import PackedTexts
 from hft.training import EmbeddingsFineTuner
 from hft.training.batching import PairTensors
 from hft.training.finetuner import parameter_groups, set_training_mode
@@ -94,7 +95,7 @@ def test_two_passes_in_training_mode_are_equal_only_without_dropout(
 ) -> None:
     model = small_model(tiny_bert, dropout=dropout)
     set_training_mode(model)
-    tokens = model.tokenize(["the last film"], "items")
+    tokens = PackedTexts.of(model.tokenize(["the last film"], "items"))
     assert torch.equal(model.embed(tokens, "items"), model.embed(tokens, "items")) is equal
 
 

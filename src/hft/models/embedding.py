@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hft.errors import ConfigError, ModelError
 from hft.models.fingerprint import weights_fingerprint
 from hft.models.layers import encoder_layers, fix_first_layers
+from hft.models.packed import PackedTexts
 from hft.models.sentence_saving import save_model
 from hft.models.towers import DEFAULT_MAX_TOKENS, TextTower
 
@@ -103,19 +104,19 @@ class TextEmbeddingModel(nn.Module):
         prompt = self.prompt(side)
         return self.tower(side).tokenize([prompt + text for text in texts] if prompt else texts)
 
-    def embed(self, tokens: Sequence[np.ndarray], side: Side, max_tokens: int = DEFAULT_MAX_TOKENS) -> Tensor:
+    def embed(self, tokens: PackedTexts, side: Side, max_tokens: int = DEFAULT_MAX_TOKENS) -> Tensor:
         """Differentiable float32 vectors [texts, dim] of tokenised texts, in their order.
 
         A text's vector does not depend on its neighbours: each is padded to its own length bucket.
 
         Args:
-            tokens: int[tokens] for each text, from `tokenize`.
+            tokens: of the texts, as `PackedTexts.of(tokenize(...))` gives them.
             side: `query` or `items`.
             max_tokens: padded tokens computed at once; changes memory and speed, not the vectors.
         """
         return self.tower(side).embed(tokens, max_tokens)
 
-    def forward(self, tokens: Sequence[np.ndarray], side: Side) -> Tensor:
+    def forward(self, tokens: PackedTexts, side: Side) -> Tensor:
         """The same as `embed`, so that module wrappers work."""
         return self.embed(tokens, side)
 
@@ -141,10 +142,10 @@ class TextEmbeddingModel(nn.Module):
     ) -> np.ndarray:
         """The same as `encode` for texts that are tokenised already (int[tokens] each)."""
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
-        lengths = np.fromiter((len(text) for text in tokens), dtype=np.int64, count=len(tokens))
+        packed = PackedTexts.of(tokens)
         with self._evaluating(), torch.inference_mode():
-            for chunk in self.tower(side).buckets.chunks(lengths, DEFAULT_MAX_TOKENS):
-                embedded = self.embed([tokens[row] for row in chunk.rows], side)
+            for chunk in self.tower(side).buckets.chunks(packed.lengths, DEFAULT_MAX_TOKENS):
+                embedded = self.embed(packed.take(chunk.rows), side)
                 vectors[chunk.rows] = embedded.cpu().numpy()
                 if progress is not None:
                     progress(len(chunk.rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,10 @@ class PackedTexts:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int32]]:
+        """int32[tokens] of each text, as a view."""
+        return iter(np.split(self.flat, self.offsets[1:-1])) if len(self) else iter(())
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hft.models.buckets import LengthBuckets
+from hft.models.buckets import Chunk, LengthBuckets
+from hft.models.compute import EncoderCompute, choose_compute
+from hft.models.packed import PackedTexts
 from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
 
 __all__ = ["DEFAULT_MAX_TOKENS", "TextTower"]
@@ -53,6 +55,7 @@ class TextTower(nn.Module):
         self.max_length = max_length
         self.capacity = capacity
         self.buckets = LengthBuckets(max_length, capacity)
+        self.compute: EncoderCompute = choose_compute(encoder)
         self.pad_id = int(tokenizer.pad_token_id or 0)
 
     @property
@@ -102,38 +105,27 @@ class TextTower(nn.Module):
         )["input_ids"]
         return [np.asarray(text or [self.pad_id], dtype=np.int32) for text in ids]
 
-    def embed(self, tokens: Sequence[np.ndarray], max_tokens: int = DEFAULT_MAX_TOKENS) -> Tensor:
-        """Differentiable float32 vectors [texts, dim], in the order of `tokens` (int[tokens] a text).
+    def embed(self, tokens: PackedTexts, max_tokens: int = DEFAULT_MAX_TOKENS) -> Tensor:
+        """Differentiable float32 vectors [texts, dim], in the order of `tokens`.
 
         Each text is padded to its own length bucket; at most `max_tokens` padded tokens are computed at once.
         """
         if not len(tokens):
             return torch.zeros(0, self.dim, device=self.device)
-        lengths = np.fromiter((len(text) for text in tokens), dtype=np.int64, count=len(tokens))
-        chunks = self.buckets.chunks(lengths, max_tokens)
-        device = self.device
-        pooled = [
-            self._pool_chunk(*self._pad([tokens[row] for row in chunk.rows], lengths[chunk.rows], chunk.length), device)
-            for chunk in chunks
-        ]
+        chunks = self.buckets.chunks(tokens.lengths, max_tokens)
+        pooled = [self._pool_chunk(tokens, chunk) for chunk in chunks]
         places = np.empty(len(tokens), dtype=np.int64)
         places[np.concatenate([chunk.rows for chunk in chunks])] = np.arange(len(tokens))
-        return self._finish(torch.cat(pooled).index_select(0, torch.from_numpy(places).to(device)))
+        return self._finish(torch.cat(pooled).index_select(0, torch.from_numpy(places).to(self.device)))
 
-    def _pad(self, texts: list[np.ndarray], lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """int64[texts, length] token ids and mask, padded on the right."""
-        mask = np.arange(length) < lengths[:, None]
-        ids = np.full(mask.shape, self.pad_id, dtype=np.int64)
-        ids[mask] = np.concatenate(texts)
-        return ids, mask.astype(np.int64)
-
-    def _pool_chunk(self, ids: np.ndarray, mask: np.ndarray, device: torch.device) -> Tensor:
-        ids_tensor = torch.from_numpy(ids).to(device, non_blocking=True)
-        mask_tensor = torch.from_numpy(mask).to(device, non_blocking=True)
-        hidden = self.encoder(input_ids=ids_tensor, attention_mask=mask_tensor).last_hidden_state
+    def _pool_chunk(self, tokens: PackedTexts, chunk: Chunk) -> Tensor:
+        device = self.device
+        padded = tokens.padded(chunk.rows, chunk.length, self.pad_id)
+        ids, mask = (torch.from_numpy(array).to(device, non_blocking=True) for array in padded)
+        hidden = self.compute.hidden(ids, mask)
         pool = mean_pooling if self.pooling == "mean" else cls_pooling
         with torch.autocast(device.type, enabled=False):
-            return pool(hidden, mask_tensor)
+            return pool(hidden, mask)
 
     def _finish(self, vectors: Tensor) -> Tensor:
         """The dense layers and the normalisation, in float32 also under autocast."""

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
+from hft.models.packed import PackedTexts
 from hft.training.pairs import PairPlan, PairPlanner
 from hft.training.sessions import IntArray
-from hft.training.token_store import Tokens, TokenStore
+from hft.training.token_store import TokenStore
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class SessionBatch:
 
     Args:
         num_sessions: sessions in the batch.
-        queries, items: tokens of the distinct texts, int32[tokens] each.
+        queries, items: tokens of the distinct texts.
         pairs: indices of the pairs, as in PairPlan, as tensors on the device.
     """
 
     num_sessions: int
-    queries: list[Tokens]
-    items: list[Tokens]
+    queries: PackedTexts
+    items: PackedTexts
     pairs: PairTensors
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SessionBatch:

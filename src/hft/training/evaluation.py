@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from hft.metrics import DistShift, RankedLists, order_within, rank_lists, rank_matrix, ranking_depth, top_rows
+from hft.models.packed import PackedTexts
 from hft.training.ranks import Ranker, full_precision
 from hft.training.sessions import FloatArray, IntArray
-from hft.training.token_store import Tokens, TokenStore
+from hft.training.token_store import TokenStore
 
 Side = Literal["query", "items"]
 # Texts embedded between two reports of progress.
@@ -28,7 +29,7 @@ Progress = Callable[[int], None]
 class EmbeddingModel(Protocol):
     """What training and evaluation need of a model."""
 
-    def embed(self, tokens: Sequence[Tokens], side: Side) -> Tensor:
+    def embed(self, tokens: PackedTexts, side: Side) -> Tensor:
         """FloatTensor[texts, dim]."""
         ...
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hft.models.packed import PackedTexts
 from hft.training.sessions import IntArray
 
 Tokens = npt.NDArray[np.int32]
@@ -43,9 +44,9 @@ class TokenStore:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def rows(self, rows: IntArray) -> list[Tokens]:
-        """Tokens of the given rows, as views."""
-        return [self.flat[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+    def rows(self, rows: IntArray) -> PackedTexts:
+        """Tokens of the given rows."""
+        return PackedTexts(self.flat, self.offsets).take(rows)
 
     @property
     def lengths(self) -> IntArray:

@@ -1,0 +1,9 @@
+"""How the layers of an encoder are computed: as transformers has them, or by hft's own kernels."""
+
+from __future__ import annotations
+
+from hft.models.compute.base import EncoderCompute
+from hft.models.compute.choice import choose_compute
+from hft.models.compute.reference import ReferenceCompute
+
+__all__ = ["EncoderCompute", "ReferenceCompute", "choose_compute"]

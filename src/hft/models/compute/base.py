@@ -1,0 +1,42 @@
+"""What a tower needs of the computation of an encoder."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+__all__ = ["EncoderCompute"]
+
+
+class EncoderCompute(Protocol):
+    """Computes an encoder's layers; holds no weights of its own.
+
+    Layers are numbered from the input, and a cut lies after so many of them: 0 is what the embeddings give.
+
+    Attributes:
+        name: of the way of computing; part of the key of what is kept of its results.
+    """
+
+    name: str
+
+    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Float tensor [texts, tokens, width] of the last layer.
+
+        Args:
+            ids: LongTensor[texts, tokens], padded on the right.
+            mask: BoolTensor[texts, tokens], true for a token.
+        """
+        ...
+
+    def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
+        """Float tensor [texts, tokens, width]: what the first `cut` layers give."""
+        ...
+
+    def from_cut(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
+        """What `hidden` gives, from what `up_to` gives at the same cut: the layers after it alone."""
+        ...
+
+    def supports_cut(self, cut: int) -> bool:
+        """Whether the two halves at a cut give what the whole gives, to the last bit."""
+        ...

@@ -1,0 +1,122 @@
+"""The layers as transformers has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hft.models.layers import encoder_layers
+
+__all__ = ["ReferenceCompute"]
+
+
+class _ReachedError(Exception):
+    """The cut was reached; the layers after it are not computed."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+
+class ReferenceCompute:
+    """Calls the encoder. At a cut, the layers on the other side of it are left out by hooks.
+
+    Args:
+        encoder: a transformers encoder that returns `last_hidden_state`.
+    """
+
+    name = "reference"
+
+    def __init__(self, encoder: nn.Module) -> None:
+        self.encoder = encoder
+        self._supported: dict[int, bool] = {}
+
+    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """See EncoderCompute."""
+        hidden: Tensor = self.encoder(input_ids=ids, attention_mask=mask.to(torch.int64)).last_hidden_state
+        return hidden
+
+    def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
+        """See EncoderCompute."""
+        layers = encoder_layers(self.encoder)
+        if cut >= len(layers):
+            # Nothing stands between the last layer and its reader but a norm, which is fixed with the layers.
+            return self.hidden(ids, mask)
+
+        def stop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            raise _ReachedError(args[0] if args else kwargs["hidden_states"])
+
+        with _hooked(layers[cut], stop):
+            try:
+                self.hidden(ids, mask)
+            except _ReachedError as reached:
+                return reached.hidden
+        raise RuntimeError(f"layer {cut} of {type(self.encoder).__name__} was never called")
+
+    def from_cut(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
+        """See EncoderCompute."""
+        layers = encoder_layers(self.encoder)
+        if cut >= len(layers):
+            return hidden
+
+        def resume(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+            if args:
+                return (hidden, *args[1:]), kwargs
+            return args, {**kwargs, "hidden_states": hidden}
+
+        with ExitStack() as stack:
+            for layer in layers[:cut]:
+                stack.enter_context(_passing_through(layer))
+            stack.enter_context(_hooked(layers[cut], resume))
+            return self.hidden(ids, mask)
+
+    def supports_cut(self, cut: int) -> bool:
+        """See EncoderCompute. Tried out once on two short texts."""
+        if cut not in self._supported:
+            self._supported[cut] = self._halves_give_the_whole(cut)
+        return self._supported[cut]
+
+    def _halves_give_the_whole(self, cut: int) -> bool:
+        device = next(self.encoder.parameters()).device
+        ids = torch.arange(5, 21, device=device).view(2, 8)
+        mask = torch.ones(2, 8, dtype=torch.bool, device=device)
+        mask[1, 5:] = False
+        training = [module for module in self.encoder.modules() if module.training]
+        self.encoder.eval()
+        try:
+            with torch.no_grad():
+                whole = self.hidden(ids, mask)
+                halves = self.from_cut(self.up_to(ids, mask, cut), ids, mask, cut)
+            return torch.equal(whole, halves)
+        except (RuntimeError, TypeError, AttributeError, KeyError, IndexError, ValueError):
+            return False  # an architecture whose layers cannot be left out
+        finally:
+            for module in training:
+                module.training = True
+
+
+@contextmanager
+def _hooked(layer: nn.Module, hook: Any) -> Iterator[None]:
+    handle = layer.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _passing_through(layer: Any) -> Iterator[None]:
+    """The layer gives back what it gets."""
+
+    def forward(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+        return hidden_states
+
+    layer.forward = forward
+    try:
+        yield
+    finally:
+        del layer.forward
