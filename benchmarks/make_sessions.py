@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
-_ONSETS = tuple("bcdfghjklmnprstvw") + ("br", "ch", "dr", "fl", "gr", "pl", "qu", "sh", "st", "tr")
+_ONSETS = (*"bcdfghjklmnprstvw", "br", "ch", "dr", "fl", "gr", "pl", "qu", "sh", "st", "tr")
 _VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "ee", "io", "oa", "ou")
 _CODAS = ("n", "r", "s", "t", "l", "m", "ck", "nd", "st", "x", "", "", "", "", "", "")
 _MODIFIERS = ["", "", "", "", "best", "cheap", "how to", "new", "with", "review of", "for beginners", "2026"]

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -77,7 +79,7 @@ def test_the_short_way_equals_the_careful_way(
     encoded = [line_of(GOOD | {"events": []}), *map(line_of, lines), b"{broken", b"[1]", b'{"query": "caf\xe9"}']
     short = read(tmp_path, encoded, events_as=events_as)
     with monkeypatch.context() as patch:
-        patch.setattr(PlainSessions, "read", lambda self, line: None)
+        patch.setattr(PlainSessions, "read", lambda self, line, number: False)
         careful = read(tmp_path, encoded, events_as=events_as)
     assert short == careful
 
@@ -96,10 +98,32 @@ def test_plain_lines_take_the_short_way(line: Any) -> None:
     from hft.data.events import EVENT_WEIGHTS
     from hft.data.field_names import FieldNames
 
-    rows = {name: row for row, name in enumerate(IDS)}
-    plain = PlainSessions(FieldNames(), rows, EVENT_WEIGHTS, "auto")
-    assert plain.read(line_of(line)) is not None
+    plain = PlainSessions(Path("clicks.jsonl"), FieldNames(), pa.array(IDS), EVENT_WEIGHTS, "auto")
+    assert plain.read(line_of(line), 7)
     assert plain.fields == set(line)
+    batch, numbers, doubtful = plain.finish_block()
+    assert (batch.num_rows, numbers.tolist(), doubtful.tolist()) == (1, [7], [])
+    assert len(plain) == 0
+
+
+def test_lines_of_both_ways_stay_in_their_order_whatever_the_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = [GOOD, GOOD | {"results": ["a", "gone", "b"]}, GOOD | {"results": ["a"]}, GOOD | {"query": " q "}, "broken"]
+    order = np.random.default_rng(0).integers(0, len(kinds), 60)
+    lines = [GOOD | {"session_id": ""}, *(kinds[kind] for kind in order)]
+    encoded = [
+        line_of(line | {"session_id": f"s{n}"} if n and line != "broken" else line) for n, line in enumerate(lines)
+    ]
+    found = []
+    for block in (1, 2, 7, 1000):
+        monkeypatch.setattr("hft.data.session_lines.BLOCK_LINES", block)
+        found.append(read(tmp_path, encoded))
+    assert found[0] == found[1] == found[2] == found[3]
+    ids = [row["session_id"] for row in found[0]["rows"]]
+    assert ids == sorted(ids, key=lambda name: int(name.lstrip("s").rpartition(":")[2]) if name[1:].isdigit() else -1)
+    asides = [json.loads(line)["line"] for line in found[0]["lines"].splitlines()]
+    assert asides == sorted(asides)
 
 
 def test_a_field_that_only_plain_lines_have_counts_as_seen(tmp_path: Path) -> None:

@@ -45,6 +45,17 @@ def list_column(
     return pa.ListArray.from_arrays(ends, pa.array(values, type=kind), mask=mask)
 
 
+def string_bytes(column: pa.Array) -> memoryview:
+    """The UTF-8 bytes of all strings of a column, one after the other; a null has none."""
+    whole = pc.fill_null(column, "")
+    _, ends, content = whole.buffers()
+    if content is None or len(whole) == 0:
+        return memoryview(b"")
+    dtype = np.int64 if pa.types.is_large_string(whole.type) else np.int32
+    first, last = np.frombuffer(ends, dtype=dtype)[[whole.offset, whole.offset + len(whole)]].tolist()
+    return memoryview(content)[first:last]
+
+
 def update_hash(digest: _Hash, column: pa.ChunkedArray | pa.Array) -> None:
     """Feed the column's content to the hash: the same whatever its chunks, slices or unused buffers."""
     array = one_array(column)
@@ -55,7 +66,7 @@ def update_hash(digest: _Hash, column: pa.ChunkedArray | pa.Array) -> None:
         update_hash(digest, array.flatten())
     elif pa.types.is_string(array.type):
         digest.update(np.asarray(pc.fill_null(pc.binary_length(array), 0), dtype=np.int64).tobytes())
-        digest.update("".join(text or "" for text in array.to_pylist()).encode())
+        digest.update(string_bytes(array))
     else:
         zero = False if pa.types.is_boolean(array.type) else 0
         values = pc.fill_null(array, pa.scalar(zero, type=array.type))

@@ -6,8 +6,9 @@ import difflib
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
-from hft.data.near_duplicates import query_keys, stable_fraction
+from hft.data.near_duplicates import stable_fraction
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def with_batches(inputs: FineTuningInputs, num_batches: int, noise_words: Sequen
             "data.num_batches: the sessions have batch ids of their own. Take one of them (data.batch_id), and set "
             "data.num_batches=null."
         )
-    keys = query_keys(inputs.queries, noise_words)
-    numbers = [str(int(stable_fraction(f"batch:{key}") * num_batches)) for key in keys]
+    queries = inputs.coded_queries
+    number_of = [str(int(stable_fraction(f"batch:{key}") * num_batches)) for key in queries.distinct.keys(noise_words)]
+    numbers = pa.array(number_of, type=pa.string()).take(pa.array(queries.codes))
     return inputs.replace(batch_id=numbers)
 
 

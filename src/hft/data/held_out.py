@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hft.data.near_duplicates import query_keys
 from hft.data.splitters import SPLITS
 
 if TYPE_CHECKING:
@@ -29,8 +28,7 @@ def leaks(inputs: FineTuningInputs, assigned: NDArray[np.int8], noise_words: Seq
         assigned: `int8[sessions]` their splits.
         noise_words: words that do not tell two queries apart.
     """
-    names = np.array(query_keys(inputs.queries, noise_words), dtype=object).astype(str)
-    keys = np.unique(names, return_inverse=True)[1]
+    keys = inputs.coded_queries.key_numbers(noise_words)
     strictest = np.zeros(int(keys.max(initial=-1)) + 1, dtype=np.int8)
     np.maximum.at(strictest, keys, assigned)
     return np.asarray(strictest[keys] > assigned, dtype=np.bool_)
@@ -41,10 +39,10 @@ def relevant_items(inputs: FineTuningInputs, assigned: NDArray[np.int8]) -> NDAr
 
     Args:
         inputs: all sessions.
-        assigned: `int8[sessions]` their splits.
+        assigned: `int8[sessions]` their splits; below 0 for sessions that are in none.
     """
     labels = inputs.labels()
-    relevant = labels.grades > 0
+    relevant = (labels.grades > 0) & np.repeat(assigned >= 0, np.diff(labels.offsets))
     split_of_label = np.repeat(assigned, np.diff(labels.offsets))
     needed = np.zeros((len(SPLITS), len(inputs.items)), dtype=np.bool_)
     needed[split_of_label[relevant], labels.rows[relevant]] = True

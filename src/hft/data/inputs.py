@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hft.data.arrow import list_column, list_offsets, list_values, one_array
+from hft.data.coded_queries import CodedQueries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,7 +178,12 @@ class FineTuningInputs:
         chosen = np.asarray(rows)
         if chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
-        return FineTuningInputs(self.table.take(pa.array(chosen.astype(np.int64))), self.items)
+        chosen = chosen.astype(np.int64)
+        if len(chosen) == len(self) and np.array_equal(chosen, np.arange(len(self))):
+            return self
+        found = FineTuningInputs(self.table.take(pa.array(chosen)), self.items)
+        found.__dict__["coded_queries"] = self.coded_queries.take(chosen)
+        return found
 
     def replace(self, **columns: Any) -> FineTuningInputs:
         """The same sessions with some columns of INPUTS_SCHEMA replaced (Arrow arrays or sequences)."""
@@ -186,7 +192,10 @@ class FineTuningInputs:
             field = INPUTS_SCHEMA.field(name)
             array = column if isinstance(column, pa.Array) else pa.array(column, type=field.type)
             table = table.set_column(table.schema.get_field_index(name), field, array)
-        return FineTuningInputs(table, self.items)
+        found = FineTuningInputs(table, self.items)
+        if "query" not in columns and "coded_queries" in self.__dict__:
+            found.__dict__["coded_queries"] = self.coded_queries
+        return found
 
     def with_events(self, events: NDArray[np.float32]) -> FineTuningInputs:
         """The same sessions with other weights of events, `float32[results]`."""
@@ -198,9 +207,14 @@ class FineTuningInputs:
         return list(self.table.column("session_id").to_pylist())
 
     @cached_property
+    def coded_queries(self) -> CodedQueries:
+        """Queries, one a session, as numbers into their distinct texts, which parts of these sessions share."""
+        return CodedQueries.of(self.table.column("query"))
+
+    @cached_property
     def queries(self) -> list[str]:
         """Queries, one a session (repeated where sessions share one)."""
-        return list(self.table.column("query").to_pylist())
+        return self.coded_queries.texts()
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
@@ -255,6 +269,8 @@ class FineTuningInputs:
     def labels(self) -> Labels:
         """What evaluation takes as relevant: the known relevance of a session, else the events on its
         results."""
+        if not self.is_judged.any():
+            return Labels(self.offsets, self.flat_results, self.flat_events)
         judged, shown = self.judgement_offsets, self.offsets
         lengths = np.where(self.is_judged, np.diff(judged), np.diff(shown))
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -269,6 +285,8 @@ class FineTuningInputs:
     def shown_gains(self) -> NDArray[np.float32]:
         """`float32[results]`: the grade of each shown result by `labels()`; 0 for a result without a
         label."""
+        if not self.is_judged.any():
+            return self.flat_events
         judged = np.repeat(self.is_judged, np.diff(self.offsets))
         stride = np.int64(max(len(self.items), 1))
         sessions = np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.judgement_offsets))

@@ -78,10 +78,14 @@ def _query_key(query: str, noise: frozenset[str]) -> str:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():  # most texts; no form of Unicode changes them
+        return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _words(text: str) -> list[str]:
+    if text.isascii():
+        return [word for word in _NOT_A_WORD.split(_WORD_MARKS.sub("", text.lower())) if word]
     decomposed = unicodedata.normalize("NFD", _folded(text))
     # Accents go from Latin, Greek and Cyrillic letters; in other scripts the marks are letters of their own.
     plain = "".join(mark for mark in decomposed if not 0x0300 <= ord(mark) <= 0x036F)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hft.data.near_duplicates import query_keys, stable_fraction
+from hft.data.near_duplicates import stable_fraction
 from hft.data.splitters import TRAIN, VALIDATION
 from hft.errors import ConfigError, DataError
 
@@ -93,4 +93,4 @@ def _keys(inputs: FineTuningInputs, splitter: Splitter) -> list[str]:
     if keys is not None:
         found: list[str] = keys(inputs)
         return found
-    return query_keys(inputs.queries, tuple(getattr(splitter, "noise_words", ())))
+    return inputs.coded_queries.keys(tuple(getattr(splitter, "noise_words", ())))

@@ -1,62 +1,48 @@
-"""The short way for a line of sessions that is plainly good. It keeps nothing that the careful way would see otherwise.
+"""The short way for lines of sessions that are plainly good. It keeps nothing that the careful way would see otherwise.
 
 Most lines of a log are of the plainest kind: an object with a query, ids that are all known and distinct, events on
-results that were shown. Those are told by a look at each value's exact type, and cost a fifth of a validated record.
-Every line in doubt (another type, blanks around the query, an unknown id, a number where a text may stand) is given
-back, and goes through hft.data.field_names.SessionRecord: with the same outcome, or with what is wrong with it.
+results that were shown. Those are told by a look at each value's exact type, and what can be told of many at once
+(which item an id means), of a block of lines. Every line in doubt (another type, blanks around the query, an unknown
+id, a number where a text may stand) is given back, and goes through hft.data.field_names.SessionRecord: with the same
+outcome, or with what is wrong with it.
 """
 
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
+from hft.data.arrow import list_column
 from hft.data.events import EventsAs
 from hft.data.field_names import FieldNames
+from hft.data.inputs import INPUTS_SCHEMA
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _INFINITY = float("inf")
-_TEXTS = ("session_id", "batch_id", "group", "split")
+_OPTIONAL_TEXTS = ("batch_id", "group", "split")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MOMENT = TypeAdapter(datetime)
 
 
-class PlainSession(NamedTuple):
-    """A session as its line says it.
-
-    Args:
-        session_id: None where the line has none.
-        query: the query's text.
-        rows: rows of the items shown.
-        weights: of the events on each result.
-        ranks: of each result, or None.
-        seconds: since the epoch, or None.
-        is_irrelevant: flagged as such.
-        batch_id, group, split: or None.
-    """
-
-    session_id: str | None
-    query: str
-    rows: list[int]
-    weights: list[float]
-    ranks: list[float] | None
-    seconds: float | None
-    is_irrelevant: bool
-    batch_id: str | None
-    group: str | None
-    split: str | None
-
-
 class PlainSessions:
-    """Reads lines of the plainest kind.
+    """Reads lines of the plainest kind into a block.
 
     Args:
+        file: whose name and line make the id of a session that has none.
         names: the user's names of the fields.
-        row_of: from an item's id to its row.
+        item_ids: string[items], ids of the items by row.
         weights_by_type: weight of an event by its type.
         events_as: what plain entries of the events are.
 
@@ -65,92 +51,128 @@ class PlainSessions:
     """
 
     def __init__(
-        self, names: FieldNames, row_of: Mapping[str, int], weights_by_type: Mapping[str, float], events_as: EventsAs
+        self,
+        file: Path,
+        names: FieldNames,
+        item_ids: pa.Array,
+        weights_by_type: Mapping[str, float],
+        events_as: EventsAs,
     ) -> None:
+        self._file_name = file.name
         self._names = names
-        self._row_of = row_of
+        self._item_ids = item_ids
         self._by_type = weights_by_type
         self._events_as = events_as
-        given = [getattr(names, name) for name in (*_TEXTS, "query", "results", "events", "ranks", "timestamp")]
+        self._texts = [(name, getattr(names, name)) for name in _OPTIONAL_TEXTS]
+        given = [names.session_id, names.query, names.results, names.events, names.ranks, names.timestamp]
         given += [names.is_irrelevant, names.event_item_id, names.event_type, names.event_weight]
+        given += [field for _, field in self._texts]
         # A dot may lead into an object, which only the careful way follows.
         self._can_read = not any("." in name for name in given)
         self.fields: set[str] = set()
+        self._begin()
 
-    def read(self, line: bytes) -> PlainSession | None:
-        """The session of a line; None where the line is for the careful way."""
+    def _begin(self) -> None:
+        self._numbers: list[int] = []
+        self._ids: list[str] = []
+        self._queries: list[str] = []
+        self._results: list[str] = []
+        self._ends = array("q", [0])
+        self._event_places = array("q")
+        self._event_weights = array("f")
+        self._timestamps = array("d")
+        self._irrelevant: list[int] = []
+        # Of these most logs have none: by the session's place in the block.
+        self._ranks: dict[int, list[float]] = {}
+        self._more: dict[str, dict[int, str]] = {name: {} for name in _OPTIONAL_TEXTS}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def read(self, line: bytes, number: int) -> bool:
+        """Take a line into the block; False leaves it to the careful way.
+
+        Args:
+            line: JSON.
+            number: of the line, higher than all before it.
+        """
         if not self._can_read:
-            return None
+            return False
         try:
-            fields = from_json(line, allow_inf_nan=False)
-            return self._session(fields)
+            return self._take(from_json(line, allow_inf_nan=False, cache_strings="keys"), number)
         except (ValueError, KeyError, TypeError, OverflowError):
-            return None
+            return False
 
-    def _session(self, fields: Any) -> PlainSession | None:
-        """The session of an object.
+    def _take(self, fields: Any, number: int) -> bool:
+        """Take an object.
 
         Raises:
             KeyError, TypeError, ValueError, OverflowError: it is not of the plainest kind.
         """
         names = self._names
-        query, results = fields[names.query], fields[names.results]
+        query, results, events = fields[names.query], fields[names.results], fields[names.events]
         if type(fields) is not dict or type(query) is not str or not query or query != query.strip():
-            return None
-        results, rows = self._rows(results)
-        if rows is None:
-            return None
+            return False
+        kinds = set(map(type, results)) if type(results) is list and len(results) >= 2 else None
+        if kinds == {int}:
+            results = list(map(str, results))
+        elif kinds != {str}:
+            return False
         flag = fields.get(names.is_irrelevant)
-        events = fields[names.events]
-        if (flag is not None and flag is not False and (flag is not True or events)) or (
-            events is not None and type(events) is not list
-        ):
-            return None
-        weights = self._weights(events, results, rows) if events else [0.0] * len(rows)
+        if flag is not None and flag is not False and (flag is not True or events):
+            return False
+        picked: Mapping[int, float] | None = {}
+        if events:
+            picked = self._picked(events, results) if type(events) is list else None
         ranks = fields.get(names.ranks)
-        if weights is None or (ranks is not None and not _are_numbers(ranks, len(rows), -_INFINITY)):
-            return None
-        texts = [fields.get(getattr(names, name)) for name in _TEXTS]
-        for place, text in enumerate(texts):
-            if text is not None and type(text) is not str:
-                if type(text) is not int:
-                    return None
-                texts[place] = str(text)
+        if picked is None or (ranks is not None and not (ranks == [] or _are_numbers(ranks, len(results), -_INFINITY))):
+            return False
+        ranks = list(map(float, ranks)) if ranks else None
         seconds = _seconds(fields.get(names.timestamp))
+        session_id = _text(fields.get(names.session_id))
+        more = [(name, _text(fields[field])) for name, field in self._texts if fields.get(field) is not None]
+        # From here on nothing fails.
+        here, start = len(self._numbers), self._ends[-1]
+        self._numbers.append(number)
+        self._ids.append(session_id or f"{self._file_name}:{number}")
+        self._queries.append(query)
+        self._results += results
+        self._ends.append(start + len(results))
+        for place, weight in picked.items():
+            self._event_places.append(start + place)
+            self._event_weights.append(weight)
+        self._timestamps.append(seconds)
+        if flag:
+            self._irrelevant.append(here)
+        if ranks:
+            self._ranks[here] = ranks
+        for name, text in more:
+            self._more[name][here] = text or ""
         if not fields.keys() <= self.fields:
             self.fields.update(fields)
-        session_id, batch_id, group, split = texts
-        return PlainSession(session_id, query, rows, weights, ranks, seconds, flag is True, batch_id, group, split)
+        return True
 
-    def _rows(self, results: Any) -> tuple[list[str], list[int] | None]:
-        """(ids as texts, their rows); no rows where there are fewer than two, an unknown one, or one stands twice."""
-        if type(results) is not list or len(results) < 2:
-            return [], None
-        if type(results[0]) is int:
-            if set(map(type, results)) != {int}:
-                return [], None
-            results = list(map(str, results))
-        rows = list(map(self._row_of.__getitem__, results))
-        return results, rows if len(set(rows)) == len(rows) else None
+    def _picked(self, events: list[Any], results: list[str]) -> Mapping[int, float] | None:
+        """Weights above 0 by place, from events of one kind; None where it takes a closer look.
 
-    def _weights(self, events: list[Any], results: list[str], rows: list[int]) -> list[float] | None:
-        """A weight a result from events of one kind; None where it takes a closer look."""
+        Raises:
+            ValueError, KeyError, TypeError: it does, too.
+        """
         first = type(events[0])
         if first is dict:
             return self._from_objects(events, results)
         if len(events) == len(results) and self._events_as != "picked":
             # Texts may be ids of all results, or weights.
-            return list(map(float, events)) if _are_numbers(events, len(results), 0.0) else None
+            if not _are_numbers(events, len(results), 0.0):
+                return None
+            return {place: float(weight) for place, weight in enumerate(events) if weight}
         if self._events_as == "weights" or first not in (str, int) or set(map(type, events)) != {first}:
             return None
-        weights = [0.0] * len(rows)
-        for event in events:
-            weights[results.index(event if first is str else str(event))] = 1.0
-        return weights
+        return {results.index(event if first is str else str(event)): 1.0 for event in events}
 
-    def _from_objects(self, events: list[Any], results: list[str]) -> list[float] | None:
+    def _from_objects(self, events: list[Any], results: list[str]) -> Mapping[int, float] | None:
         names = self._names
-        weights = [0.0] * len(results)
+        weights: dict[int, float] = {}
         for event in events:
             if type(event) is not dict:
                 return None
@@ -162,8 +184,62 @@ class PlainSessions:
             elif not _are_numbers([weight], 1, 0.0):
                 return None
             place = results.index(item)
-            weights[place] = max(weights[place], float(weight))
+            weights[place] = max(weights.get(place, 0.0), float(weight))
         return weights
+
+    def finish_block(self) -> tuple[pa.RecordBatch, NDArray[np.int64], NDArray[np.int64]]:
+        """The lines taken since the last block.
+
+        Returns:
+            (sessions as in INPUTS_SCHEMA, int64[sessions] their lines, int64[lines] lines that are for the careful way
+            all the same: a result has no item, or stands twice).
+        """
+        numbers, offsets = np.array(self._numbers, dtype=np.int64), np.array(self._ends, dtype=np.int64)
+        found = pc.index_in(pa.array(self._results, type=pa.string()), value_set=self._item_ids)
+        rows = pc.fill_null(found, -1).to_numpy().astype(np.int32, copy=False)
+        good = _known_and_distinct(rows, offsets)
+        batch = self._batch(rows, offsets)
+        self._begin()
+        if good.all():
+            return batch, numbers, numbers[:0]
+        return batch.filter(pa.array(good)), numbers[good], numbers[~good]
+
+    def _batch(self, rows: NDArray[np.int32], offsets: NDArray[np.int64]) -> pa.RecordBatch:
+        count = len(self._ids)
+        events = np.zeros(len(rows), dtype=np.float32)
+        events[np.array(self._event_places, dtype=np.int64)] = np.array(self._event_weights, dtype=np.float32)
+        irrelevant = np.zeros(count, dtype=np.bool_)
+        irrelevant[self._irrelevant] = True
+        columns = {
+            "session_id": pa.array(self._ids, type=pa.string()),
+            "query": pa.array(self._queries, type=pa.string()),
+            "results": list_column(offsets, rows, pa.int32()),
+            "events": list_column(offsets, events, pa.float32()),
+            # No timestamp is NaN, so that NaN can stand for none.
+            "timestamp": pa.array(np.array(self._timestamps), type=pa.float64(), from_pandas=True),
+            "is_irrelevant": pa.array(irrelevant),
+        }
+        if self._ranks:
+            ranks = [self._ranks.get(place) for place in range(count)]
+            columns["ranks"] = pa.array(ranks, type=pa.list_(pa.float32()))
+        for name, texts in self._more.items():
+            if texts:
+                columns[name] = pa.array([texts.get(place) for place in range(count)], type=pa.string())
+        arrays = [
+            columns[field.name] if field.name in columns else pa.nulls(count, type=field.type)
+            for field in INPUTS_SCHEMA
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=INPUTS_SCHEMA)
+
+
+def _known_and_distinct(rows: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """`bool[sessions]`: every result has an item, and none stands twice."""
+    owners = np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
+    good = np.ones(len(offsets) - 1, dtype=np.bool_)
+    good[owners[rows < 0]] = False
+    codes = np.sort((owners << 32) + rows)
+    good[codes[1:][codes[1:] == codes[:-1]] >> 32] = False
+    return good
 
 
 def _are_numbers(values: Any, count: int, lowest: float) -> bool:
@@ -178,14 +254,27 @@ def _are_numbers(values: Any, count: int, lowest: float) -> bool:
     )
 
 
-def _seconds(timestamp: Any) -> float | None:
-    """Seconds since the epoch of a number or a full ISO 8601 time; one without a zone is taken as UTC.
+def _text(value: Any) -> str | None:
+    """A text, or a whole number as one.
+
+    Raises:
+        TypeError: it is anything else.
+    """
+    if value is None or type(value) is str:
+        return value
+    if type(value) is int:
+        return str(value)
+    raise TypeError("not plain")
+
+
+def _seconds(timestamp: Any) -> float:
+    """Seconds since the epoch of a number or a full ISO 8601 time; one without a zone is taken as UTC; NaN for none.
 
     Raises:
         ValueError, OverflowError: it is anything else.
     """
     if timestamp is None:
-        return None
+        return np.nan
     if type(timestamp) is float or type(timestamp) is int:
         seconds = float(timestamp)
         if not -_INFINITY < seconds < _INFINITY:

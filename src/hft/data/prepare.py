@@ -88,12 +88,12 @@ def prepare_ranking_data(
     leaking = leaks(inputs, assigned, noise_words) & (not keep_seen_queries)
     dropped = Counter(data.dropped)
     dropped["sessions whose query is held out from their split"] += int(leaking.sum())
-    needed = needed_of_test = relevant_items(inputs.select(~leaking), assigned[~leaking])
+    needed = needed_of_test = relevant_items(inputs, np.where(leaking, LEFT_OUT, assigned))
     if fold is not None:
         assigned = np.where(leaking, LEFT_OUT, assigned).astype(np.int8)
         assigned = fold_assigned(inputs, assigned, splitter, fold)
         leaking = (assigned == LEFT_OUT) | (leaks(inputs, assigned, noise_words) & (not keep_seen_queries))
-        needed = relevant_items(inputs.select(~leaking), assigned[~leaking])
+        needed = relevant_items(inputs, np.where(leaking, LEFT_OUT, assigned))
     splits = {}
     for number, name in enumerate(SPLITS):
         part = inputs.select((assigned == number) & ~leaking)
@@ -145,6 +145,8 @@ def _with_irrelevant(inputs: FineTuningInputs, no_event_is_irrelevant: bool) -> 
     flagged = inputs.is_irrelevant
     if no_event_is_irrelevant:
         flagged = flagged | (~inputs.has_event & ~inputs.is_judged)
+    if not flagged.any():
+        return inputs
     events = np.where(np.repeat(flagged, np.diff(inputs.offsets)), np.float32(0), inputs.flat_events)
     return inputs.with_events(events.astype(np.float32)).replace(is_irrelevant=flagged)
 
@@ -199,7 +201,7 @@ def _empty_split_message(name: str, assigned: NDArray[np.int8], inputs: FineTuni
     other = "by_group" if isinstance(splitter, QuerySplitter) else "by_query"
     return (
         f"data.splitter ({type(splitter).__name__}): no session is left for {name} (sessions by split: "
-        f"{found}; {len(set(inputs.queries))} distinct queries). Training needs sessions with an event in train, "
+        f"{found}; {len(inputs.coded_queries.used)} distinct queries). Training needs sessions with an event in train, "
         f"validation and test. Choose another splitter (data/splitter={other}), change its shares "
         f"(data.splitter.validation, data.splitter.test), or give more sessions."
     )
@@ -208,7 +210,7 @@ def _empty_split_message(name: str, assigned: NDArray[np.int8], inputs: FineTuni
 def _count(inputs: FineTuningInputs, pool: int | None) -> SplitCounts:
     return SplitCounts(
         sessions=len(inputs),
-        queries=len(set(inputs.queries)),
+        queries=len(inputs.coded_queries.used),
         results=len(inputs.flat_results),
         events=int((inputs.flat_events > 0).sum()),
         irrelevant=int(inputs.is_irrelevant.sum()),

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hft.data.near_duplicates import query_keys
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,8 +35,10 @@ def seen_in_training(train: FineTuningInputs, inputs: FineTuningInputs, noise_wo
         inputs: sessions over the same items. One without a relevant item counts as not seen.
         noise_words: words that do not tell two queries apart.
     """
-    train_keys = set(query_keys(train.queries, noise_words))
-    query_seen = np.array([key in train_keys for key in query_keys(inputs.queries, noise_words)], dtype=np.bool_)
+    train_keys, ours = train.coded_queries.distinct.keys(noise_words), inputs.coded_queries
+    seen = {train_keys[number] for number in train.coded_queries.used.tolist()}
+    is_seen = np.array([key in seen for key in ours.distinct.keys(noise_words)], dtype=np.bool_)
+    query_seen = is_seen[ours.codes]
     learned = np.zeros(len(inputs.items), dtype=np.bool_)
     learned[train.flat_results[train.flat_events > 0]] = True
     labels = inputs.labels()

@@ -44,6 +44,11 @@ class SessionColumns:
     def __len__(self) -> int:
         return sum(len(batch) for batch in self._batches) + len(self._ids)
 
+    @property
+    def waiting(self) -> int:
+        """Sessions appended since the last block."""
+        return len(self._ids)
+
     def append(
         self,
         session_id: str,
@@ -57,7 +62,8 @@ class SessionColumns:
         group: str | None,
         split: str | None,
     ) -> None:
-        """Add a session; arguments as in hft.data.plain_sessions.PlainSession."""
+        """Add a session: its id, query, rows of the items shown, weights of the events on them, their ranks, seconds
+        since the epoch, and so on."""
         self._ids.append(session_id)
         self._queries.append(query)
         self._shown.append(rows, weights)
@@ -68,9 +74,16 @@ class SessionColumns:
         self._texts["group"].append(group)
         self._texts["split"].append(split)
         if len(self._ids) == self._block:
-            self._finish_block()
+            self.add(self.finish_block())
 
-    def _finish_block(self) -> None:
+    def add(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Add sessions that are columns already, as in INPUTS_SCHEMA. What was appended before comes before them."""
+        if self._ids:
+            self._batches += [self.finish_block()]
+        self._batches += batch.to_batches() if isinstance(batch, pa.Table) else [batch]
+
+    def finish_block(self) -> pa.RecordBatch:
+        """Take out what was appended since the last block, as in INPUTS_SCHEMA."""
         shown, ranks = self._shown, self._ranks
         columns = {
             "session_id": pa.array(self._ids, type=pa.string()),
@@ -84,13 +97,14 @@ class SessionColumns:
             **{name: pa.array(column, type=pa.string()) for name, column in self._texts.items()},
         }
         arrays = [columns.get(field.name, pa.nulls(len(self._ids), type=field.type)) for field in INPUTS_SCHEMA]
-        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=INPUTS_SCHEMA))
+        batch = pa.RecordBatch.from_arrays(arrays, schema=INPUTS_SCHEMA)
         self._begin()
+        return batch
 
     def finish(self) -> FineTuningInputs:
         """The sessions; there is at least one."""
         if self._ids:
-            self._finish_block()
+            self._batches.append(self.finish_block())
         table = pa.Table.from_batches(self._batches, schema=INPUTS_SCHEMA)
         self._batches = []
         return FineTuningInputs(table, self._items)

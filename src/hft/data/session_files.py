@@ -96,8 +96,11 @@ class SessionFiles:
 
     def _read_sessions(self, items: ItemsSet, quarantine: Quarantine) -> FineTuningInputs:
         lines = self._session_lines(items, quarantine)
-        for record in self._session_records(quarantine):
-            lines.add(record)
+        try:
+            for record in self._session_records(quarantine):
+                lines.add(record)
+        finally:
+            lines.finish_block()
         return lines.finish()
 
     def _missing_of_sessions(self) -> list[str]:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from hft.data.arrow import one_array
 from hft.data.events import EventsAs, GivenEvent, event_weights
 from hft.data.field_names import FieldNames, SessionRecord, session_record
 from hft.data.item_text import look_up
@@ -20,6 +23,8 @@ from hft.data.session_columns import SessionColumns
 from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hft.data.inputs import FineTuningInputs
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
@@ -31,6 +36,8 @@ TOO_FEW = "fewer than two results"
 
 _REQUIRED = ("query", "results", "events")
 _OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", "batch_id", "group", "split")
+# Lines of the short way that are checked at once.
+BLOCK_LINES = 16_384
 _TRUE = ("true", "1", "1.0", "yes", "on", "t", "y")
 
 
@@ -72,20 +79,41 @@ class SessionLines:
         self._events = needed[_REQUIRED.index("events")]
         self._seen: set[str] = set()
         self._columns = SessionColumns(items)
-        self._plain = PlainSessions(names, self._row_of, weights_by_type, events_as)
+        self._plain = PlainSessions(file, names, one_array(items.table.column("item_id")), weights_by_type, events_as)
         self._plain_lines = 0
+        # Lines of the block that wait for the careful way, and those that may have to.
+        self._doubtful: list[Record] = []
+        self._block: list[Record] = []
 
     def add(self, record: Record) -> None:
-        """Check a record and keep it, or set it aside."""
+        """Check a record and keep it, or set it aside; a block of plain ones is checked as a whole."""
         # The first good line is looked at with care: it says which fields there are.
-        if record.fields is None and self._presence.lines and type(record.line) is bytes:
-            session = self._plain.read(record.line)
-            if session is not None:
-                session_id = session.session_id or f"{self._file.name}:{record.number}"
-                self._columns.append(session_id, *session[1:])
-                self._plain_lines += 1
-                return
-        self._add_with_care(record)
+        if self._presence.lines and isinstance(record.line, bytes) and self._plain.read(record.line, record.number):
+            self._block.append(record)
+        elif self._block:
+            self._doubtful.append(record)  # it waits, so that lines are set aside in their order
+        else:
+            self._add_with_care(record)
+        if len(self._block) + len(self._doubtful) >= BLOCK_LINES:
+            self.finish_block()
+
+    def finish_block(self) -> None:
+        """Keep the plain records that wait, and check the others of their block."""
+        if not self._block:
+            return
+        batch, numbers, also_doubtful = self._plain.finish_block()
+        self._plain_lines += len(numbers)
+        if len(also_doubtful):
+            chosen = set(also_doubtful.tolist())
+            self._doubtful += [record for record in self._block if record.number in chosen]
+            self._doubtful.sort(key=lambda record: record.number)
+        self._columns.add(self._columns.finish_block())  # what came before this block
+        kept: list[int] = []
+        for record in self._doubtful:
+            self._add_with_care(record)
+            kept += [record.number] * (self._columns.waiting - len(kept))
+        self._columns.add(_in_order(batch, numbers, self._columns.finish_block(), kept) if kept else batch)
+        self._block, self._doubtful = [], []
 
     def _add_with_care(self, record: Record) -> None:
         self._lines += 1
@@ -218,6 +246,7 @@ class SessionLines:
         Raises:
             DataError: the file is empty, or a field is in no line, or in so few that the run cannot go on.
         """
+        self.finish_block()
         self._count_plain_lines()
         file = str(self._file)
         if self._lines == 0 and not self._quarantine.read[file]:
@@ -231,3 +260,11 @@ class SessionLines:
         ]
         if never:
             raise MissingFieldsError(missing_fields_message(file, never, self._presence.there))
+
+
+def _in_order(
+    first: pa.RecordBatch, first_lines: NDArray[np.int64], second: pa.RecordBatch, second_lines: Sequence[int]
+) -> pa.Table:
+    """The sessions of two batches in the order of their lines."""
+    order = np.argsort(np.concatenate([first_lines, np.array(second_lines, dtype=np.int64)]), kind="stable")
+    return pa.Table.from_batches([first, second]).take(pa.array(order))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from hft.data.near_duplicates import query_keys, stable_fraction
+from hft.data.near_duplicates import stable_fraction
 from hft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class QuerySplitter:
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What each session is held out by: the near-duplicate key of its query."""
-        return [f"{self.salt}query:{key}" for key in query_keys(inputs.queries, self.noise_words)]
+        return _named(f"{self.salt}query:", inputs, self.noise_words)
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test."""
@@ -129,7 +129,7 @@ class GivenSplitter:
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What tells sessions apart that must not be parted: the near-duplicate key of the query."""
-        return [f"query:{key}" for key in query_keys(inputs.queries, self.noise_words)]
+        return _named("query:", inputs, self.noise_words)
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test.
@@ -150,6 +150,13 @@ class GivenSplitter:
             carved = _by_hash(self.keys(inputs), self.validation, 0.0) == VALIDATION
             given[(given == TRAIN) & carved] = VALIDATION
         return given
+
+
+def _named(prefix: str, inputs: FineTuningInputs, noise_words: Sequence[str]) -> list[str]:
+    """The prefix and the near-duplicate key of each session's query; equal texts have one object."""
+    queries = inputs.coded_queries
+    names = [prefix + key for key in queries.distinct.keys(noise_words)]
+    return [names[code] for code in queries.codes.tolist()]
 
 
 def _by_hash(keys: Sequence[str], validation: float, test: float) -> NDArray[np.int8]:
