@@ -6,7 +6,9 @@ from typing import Literal
 
 from torch import nn
 
+from hft.errors import ConfigError
 from hft.models.compute.base import EncoderCompute
+from hft.models.compute.bert import BertCompute
 from hft.models.compute.reference import ReferenceCompute
 
 __all__ = ["Kernels", "choose_compute"]
@@ -20,5 +22,15 @@ def choose_compute(encoder: nn.Module, kernels: Kernels = "auto") -> EncoderComp
     Args:
         encoder: a transformers encoder.
         kernels: as `compute.kernels` in a config.
+
+    Raises:
+        ConfigError: fast kernels are asked for, and there are none for this encoder.
     """
+    if kernels != "reference" and BertCompute.knows(encoder):
+        return BertCompute(encoder)
+    if kernels == "fast":
+        raise ConfigError(
+            f"compute.kernels=fast: there are no fast kernels for {type(encoder).__name__}, only for encoders with the "
+            "layers of BERT (BERT, RoBERTa, XLM-RoBERTa, MiniLM). Set compute.kernels=auto."
+        )
     return ReferenceCompute(encoder)

@@ -1,0 +1,190 @@
+"""The encoders of BERT's kind on a CPU, with hft's own layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from hft.models.compute.bert_layer import LayerShape, LayerWeights, infer_layer, train_layer
+from hft.models.compute.dropout import dropout
+from hft.models.compute.reference import ReferenceCompute
+
+__all__ = ["BertCompute"]
+
+# transformers' classes whose layers are BERT's, and whose embeddings take what BERT's take.
+_MODELS = ("BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel")
+_LAYER_PARTS = (
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "attention.output.LayerNorm",
+    "intermediate.dense",
+    "output.dense",
+    "output.LayerNorm",
+)
+
+
+class BertCompute:
+    """Computes an encoder of BERT's kind with hft's own layers; on a GPU, and whatever it does not know, as
+    transformers does.
+
+    Args:
+        encoder: for which `BertCompute.knows(encoder)`.
+
+    Attributes:
+        checkpoint_layers: whether a layer keeps its input alone for the backward pass.
+    """
+
+    name = "bert"
+
+    def __init__(self, encoder: nn.Module) -> None:
+        self.encoder: Any = encoder
+        self.reference = ReferenceCompute(encoder)
+        self.checkpoint_layers = False
+        self._weights: dict[tuple[int, torch.dtype, LayerShape], tuple[Any, LayerWeights]] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BertCompute:
+        import copy
+
+        other = BertCompute(copy.deepcopy(self.encoder, memo))
+        other.checkpoint_layers = self.checkpoint_layers
+        return other
+
+    @staticmethod
+    def knows(encoder: nn.Module) -> bool:
+        """Whether an encoder has BERT's layers and embeddings, and nothing else."""
+        config: Any = encoder.config
+        return (
+            type(encoder).__name__ in _MODELS
+            and type(encoder).__module__.startswith("transformers.")
+            and config.hidden_act == "gelu"
+            and not getattr(config, "add_cross_attention", False)
+            and getattr(config, "position_embedding_type", "absolute") == "absolute"
+            and all(_is_plain(layer) for layer in encoder.encoder.layer)  # type: ignore[union-attr]
+        )
+
+    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """See EncoderCompute."""
+        if not self._is_mine(ids):
+            return self.reference.hidden(ids, mask)
+        return self._layers(self._embeddings(ids), mask, 0, len(self.encoder.encoder.layer))
+
+    def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
+        """See EncoderCompute."""
+        if not self._is_mine(ids):
+            return self.reference.up_to(ids, mask, cut)
+        return self._layers(self._embeddings(ids), mask, 0, cut)
+
+    def from_cut(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
+        """See EncoderCompute."""
+        if not self._is_mine(ids):
+            return self.reference.from_cut(hidden, ids, mask, cut)
+        return self._layers(hidden, mask, cut, len(self.encoder.encoder.layer))
+
+    def supports_cut(self, cut: int) -> bool:
+        """See EncoderCompute."""
+        return next(self.encoder.parameters()).device.type == "cpu" or self.reference.supports_cut(cut)
+
+    def _is_mine(self, ids: Tensor) -> bool:
+        return ids.device.type == "cpu" and all(_is_plain(layer) for layer in self.encoder.encoder.layer)
+
+    def _embeddings(self, ids: Tensor) -> Tensor:
+        embeddings = self.encoder.embeddings
+        drop = embeddings.dropout
+        drops, drop.training = drop.training, False
+        try:
+            hidden: Tensor = embeddings(input_ids=ids)
+        finally:
+            drop.training = drops
+        return dropout(hidden, drop.p) if drops else hidden
+
+    def _layers(self, hidden: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+        if dtype not in (torch.bfloat16, torch.float32):
+            raise RuntimeError(f"layers are computed in float32 or bfloat16, not in {dtype}")
+        with torch.autocast("cpu", enabled=False):
+            hidden = hidden.to(dtype)
+            for layer in self.encoder.encoder.layer[start:stop]:
+                hidden = self._layer(layer, hidden, mask)
+        return hidden
+
+    def _layer(self, layer: Any, hidden: Tensor, mask: Tensor) -> Tensor:
+        parameters = _parameters(layer)
+        learns = torch.is_grad_enabled() and (hidden.requires_grad or any(one.requires_grad for one in parameters))
+        shape = _shape(layer, drops=layer.training)
+        weights = self._weights_of(layer, parameters, hidden.dtype, shape)
+        if not learns and not (shape.dropout or shape.attention_dropout):
+            return infer_layer(hidden, mask, weights, shape)
+        if self.checkpoint_layers and learns:
+            kept: Tensor = checkpoint(train_layer, hidden, mask, weights, shape, parameters, use_reentrant=False)
+            return kept
+        return train_layer(hidden, mask, weights, shape, parameters)
+
+    def _weights_of(
+        self, layer: Any, parameters: tuple[Tensor, ...], dtype: torch.dtype, shape: LayerShape
+    ) -> LayerWeights:
+        """The layer's weights as they are now, made anew when an optimizer has moved them."""
+        state = tuple((one.data_ptr(), one._version) for one in parameters)
+        key = (id(layer), dtype, shape)
+        known = self._weights.get(key)
+        if known is None or known[0] != state:
+            with torch.no_grad():
+                known = self._weights[key] = (state, _weights(parameters, dtype, shape))
+        return known[1]
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer is BERT's as transformers made it: nothing replaced, wrapped or hooked."""
+    for name in _LAYER_PARTS:
+        module: Any = layer
+        for part in name.split("."):
+            module = getattr(module, part, None)
+        expected = nn.LayerNorm if name.endswith("LayerNorm") else nn.Linear
+        if type(module) is not expected or module._forward_hooks or module._forward_pre_hooks or module.bias is None:
+            return False
+    return not (layer._forward_hooks or layer._forward_pre_hooks)
+
+
+def _parameters(layer: Any) -> tuple[Tensor, ...]:
+    attention, output = layer.attention.self, layer.attention.output
+    modules = (attention.query, attention.key, attention.value, output.dense, output.LayerNorm)
+    modules += (layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm)
+    return tuple(tensor for module in modules for tensor in (module.weight, module.bias))
+
+
+def _shape(layer: Any, *, drops: bool) -> LayerShape:
+    attention, output = layer.attention.self, layer.attention.output
+    return LayerShape(
+        heads=attention.num_attention_heads,
+        head_width=attention.attention_head_size,
+        eps=output.LayerNorm.eps,
+        last_eps=layer.output.LayerNorm.eps,
+        dropout=float(output.dropout.p) if drops else 0.0,
+        attention_dropout=float(attention.dropout.p) if drops else 0.0,
+    )
+
+
+def _weights(parameters: tuple[Tensor, ...], dtype: torch.dtype, shape: LayerShape) -> LayerWeights:
+    query, query_bias, key, key_bias, value, value_bias, out, out_bias, norm, norm_bias, *rest = parameters
+    up, up_bias, down, down_bias, last_norm, last_norm_bias = rest
+    to_queries, to_values = shape.query_scale, shape.attention_scale
+    return LayerWeights(
+        qkv=torch.cat((query * to_queries, key, value * to_values)).to(dtype),
+        qkv_bias=torch.cat((query_bias * to_queries, key_bias, value_bias * to_values)).to(dtype),
+        out=out.to(dtype),
+        out_bias=out_bias.to(dtype),
+        norm=norm,
+        norm_bias=norm_bias,
+        up=up.to(dtype),
+        up_bias=up_bias.to(dtype),
+        down=down.to(dtype),
+        down_bias=down_bias.to(dtype),
+        last_norm=last_norm,
+        last_norm_bias=last_norm_bias,
+        out_backward=(out * shape.dropout_scale).to(dtype),
+        down_backward=(down * shape.dropout_scale).to(dtype),
+    )

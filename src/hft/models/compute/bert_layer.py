@@ -1,0 +1,283 @@
+"""A layer of BERT on a CPU: attention, feed-forward, both with dropout, residual and layer norm.
+
+The forward and the backward pass are written out, for what autograd cannot know: which products can be one, what
+need not be kept, that a mask can be applied without a multiplication, and that sums over a softmax are known from its
+output (Dao et al., "FlashAttention", 2022, section 3.1: the row sums of dP * P equal those of dO * O). Under bf16 all
+activations are bf16; norms and softmax sum in float32 inside, gradients of weights are handed out in float32.
+
+Source of the layer itself: Devlin et al., "BERT", 2019; Vaswani et al., "Attention is all you need", 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hft.models.compute.dropout import MaskSource, apply_mask
+
+__all__ = ["LayerShape", "LayerWeights", "infer_layer", "train_layer"]
+
+_layer_norm = torch.ops.aten.native_layer_norm
+_layer_norm_backward = torch.ops.aten.native_layer_norm_backward
+_gelu_backward = torch.ops.aten.gelu_backward
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """The weights of one layer in the type to compute in; those of the norms in float32.
+
+    Constant factors stand in the weights, where they cost nothing: `query_scale` in those of the queries, and, of a
+    layer that drops, the factor of attention's dropout in those of the values.
+
+    Args:
+        qkv, qkv_bias: [3 * width, width] and [3 * width], of queries, keys and values.
+        out, out_bias: of the projection after attention.
+        up, up_bias, down, down_bias: of the feed-forward network.
+        norm, norm_bias: of the layer norm after attention; `last_norm`, `last_norm_bias`: of the one at the end.
+        out_backward, down_backward: `out` and `down` with the factor of the dropout after them.
+    """
+
+    qkv: Tensor
+    qkv_bias: Tensor
+    out: Tensor
+    out_bias: Tensor
+    norm: Tensor
+    norm_bias: Tensor
+    up: Tensor
+    up_bias: Tensor
+    down: Tensor
+    down_bias: Tensor
+    last_norm: Tensor
+    last_norm_bias: Tensor
+    out_backward: Tensor
+    down_backward: Tensor
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What a layer is beside its weights.
+
+    Args:
+        heads: of the attention.
+        head_width: of each.
+        eps, last_eps: of the two layer norms.
+        dropout: of what attention and feed-forward network give.
+        attention_dropout: of the attention's weights.
+    """
+
+    heads: int
+    head_width: int
+    eps: float
+    last_eps: float
+    dropout: float
+    attention_dropout: float
+
+    @property
+    def query_scale(self) -> float:
+        """What queries are multiplied by."""
+        return self.head_width**-0.5
+
+    @property
+    def dropout_scale(self) -> float:
+        """What dropout multiplies by what it keeps."""
+        return 1.0 / (1.0 - self.dropout)
+
+    @property
+    def attention_scale(self) -> float:
+        """The same, of the attention's weights."""
+        return 1.0 / (1.0 - self.attention_dropout)
+
+
+def infer_layer(hidden: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape) -> Tensor:
+    """The layer without dropout and without a gradient.
+
+    Args:
+        hidden: [texts, tokens, width].
+        mask: BoolTensor[texts, tokens].
+        weights, shape: of the layer.
+    """
+    texts, tokens, width = hidden.shape
+    flat = hidden.reshape(texts * tokens, width)
+    heads = functional.linear(flat, weights.qkv, weights.qkv_bias)
+    heads = _permuted(heads.view(texts, tokens, 3, shape.heads, shape.head_width), (2, 0, 3, 1, 4))
+    attended = functional.scaled_dot_product_attention(
+        heads[0], heads[1], heads[2], attn_mask=mask[:, None, None, :], scale=1.0
+    )
+    attended = attended.transpose(1, 2).reshape(texts * tokens, width)
+    first = functional.linear(attended, weights.out, weights.out_bias).add_(flat)
+    middle = functional.layer_norm(first, (width,), weights.norm, weights.norm_bias, shape.eps)
+    raised = functional.gelu(functional.linear(middle, weights.up, weights.up_bias))
+    second = functional.linear(raised, weights.down, weights.down_bias).add_(middle)
+    last = functional.layer_norm(second, (width,), weights.last_norm, weights.last_norm_bias, shape.last_eps)
+    return last.view(texts, tokens, width)
+
+
+def train_layer(
+    hidden: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape, parameters: tuple[Tensor, ...]
+) -> Tensor:
+    """The layer with dropout and with a gradient.
+
+    Args:
+        hidden, mask, weights, shape: as for `infer_layer`.
+        parameters: the float32 parameters that the weights were made from, in the order query, key, value (weight and
+            bias each), then as in LayerWeights from `out` on; they get the gradients.
+    """
+    result: Tensor = _TrainLayer.apply(hidden, mask, weights, shape, *parameters)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _TrainLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape, *_: Tensor) -> Tensor:
+        texts, tokens, width = hidden.shape
+        flat = hidden.reshape(texts * tokens, width)
+        drops = _Drops(shape)
+        attended, attention_saved = _attend(flat, mask, weights, shape, drops)
+        first, first_mask = _residual(flat, functional.linear(attended, weights.out, weights.out_bias), drops)
+        middle, mean, scale = _layer_norm(first, [width], weights.norm, weights.norm_bias, shape.eps)
+        up = functional.linear(middle, weights.up, weights.up_bias)
+        raised = functional.gelu(up)
+        second, second_mask = _residual(middle, functional.linear(raised, weights.down, weights.down_bias), drops)
+        last, last_mean, last_scale = _layer_norm(
+            second, [width], weights.last_norm, weights.last_norm_bias, shape.last_eps
+        )
+        saved = (flat, *attention_saved, attended, first_mask, first, mean, scale)
+        ctx.save_for_backward(*saved, middle, up, raised, second_mask, second, last_mean, last_scale)
+        ctx.weights, ctx.shape, ctx.size = weights, shape, (texts, tokens, width)
+        return last.view(texts, tokens, width)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        flat, heads, soft, dropped, attended, first_mask, first, mean, scale, *rest = ctx.saved_tensors
+        middle, up, raised, second_mask, second, last_mean, last_scale = rest
+        weights, shape, (texts, tokens, width) = ctx.weights, ctx.shape, ctx.size
+        moves = ctx.needs_input_grad
+        to_second, last_norm, last_norm_bias = _norm_backward(
+            gradient.reshape(texts * tokens, width),
+            second,
+            last_mean,
+            last_scale,
+            weights.last_norm,
+            weights.last_norm_bias,
+        )
+        to_down = _through_mask(to_second, second_mask)
+        down, down_bias = _weight_gradients(to_down, raised, shape.dropout_scale)
+        to_up = _gelu_backward(torch.mm(to_down, weights.down_backward), up)
+        up_weight, up_bias = _weight_gradients(to_up, middle)
+        to_middle = torch.addmm(to_second, to_up, weights.up)
+        to_first, norm, norm_bias = _norm_backward(to_middle, first, mean, scale, weights.norm, weights.norm_bias)
+        to_out = _through_mask(to_first, first_mask)
+        out, out_bias = _weight_gradients(to_out, attended, shape.dropout_scale)
+        to_heads = _attend_backward(torch.mm(to_out, weights.out_backward), heads, soft, dropped, attended, shape)
+        qkv, qkv_bias = _weight_gradients(to_heads, flat)
+        to_flat = torch.addmm(to_first, to_heads, weights.qkv).view(texts, tokens, width) if moves[0] else None
+        for gradients_of in (qkv, qkv_bias):
+            gradients_of[:width] *= shape.query_scale
+            gradients_of[2 * width :] *= shape.attention_scale
+        query, key, value = qkv.split(width)
+        query_bias, key_bias, value_bias = qkv_bias.split(width)
+        gradients = (query, query_bias, key, key_bias, value, value_bias, out, out_bias, norm, norm_bias)
+        gradients += (up_weight, up_bias, down, down_bias, last_norm, last_norm_bias)
+        return to_flat, None, None, None, *gradients
+
+
+class _Drops:
+    """The masks of one layer in one pass."""
+
+    def __init__(self, shape: LayerShape) -> None:
+        self.hidden = MaskSource(shape.dropout) if shape.dropout else None
+        self.attention = MaskSource(shape.attention_dropout) if shape.attention_dropout else None
+        self.scale = shape.dropout_scale
+
+
+def _attend(
+    flat: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape, drops: _Drops
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """Attention's result [texts * tokens, width], and (queries, keys and values; softmax; softmax after dropout)."""
+    (texts, tokens), width = mask.shape, flat.shape[1]
+    heads = functional.linear(flat, weights.qkv, weights.qkv_bias)
+    heads = _permuted(heads.view(texts, tokens, 3, shape.heads, shape.head_width), (2, 0, 3, 1, 4))
+    heads = heads.view(3, texts * shape.heads, tokens, shape.head_width)
+    scores = torch.bmm(heads[0], heads[1].transpose(1, 2))
+    padding = torch.zeros(mask.shape, dtype=flat.dtype).masked_fill_(~mask, torch.finfo(flat.dtype).min)
+    scores.view(texts, shape.heads, tokens, tokens).add_(padding[:, None, None, :])
+    soft = torch.softmax(scores, dim=-1)
+    dropped = soft
+    if drops.attention is not None:
+        dropped = apply_mask(soft, drops.attention.draw(tuple(soft.shape), soft.dtype))
+    attended = torch.bmm(dropped, heads[2]).view(texts, shape.heads, tokens, shape.head_width)
+    return _permuted(attended, (0, 2, 1, 3)).view(texts * tokens, width), (heads, soft, dropped)
+
+
+def _attend_backward(
+    gradient: Tensor, heads: Tensor, soft: Tensor, dropped: Tensor, attended: Tensor, shape: LayerShape
+) -> Tensor:
+    """The gradient [texts * tokens, 3 * width] of queries, keys and values, from that of attention's result."""
+    tokens, head_width = heads.shape[2:]
+    texts, count = heads.shape[1] // shape.heads, shape.heads
+    sums = (gradient * attended).view(texts, tokens, count, head_width).sum(dim=-1)
+    sums = sums.transpose(1, 2).reshape(texts * count, tokens, 1)
+    by_head = _permuted(gradient.view(texts, tokens, count, head_width), (0, 2, 1, 3)).view(heads.shape[1:])
+    result = torch.empty_like(heads)
+    torch.bmm(dropped.transpose(1, 2), by_head, out=result[2])
+    to_scores = torch.bmm(by_head, heads[2].transpose(1, 2)).mul_(dropped)
+    to_scores.addcmul_(soft, sums, value=-1.0)
+    torch.bmm(to_scores, heads[1], out=result[0])
+    torch.bmm(to_scores.transpose(1, 2), heads[0], out=result[1])
+    result = _permuted(result.view(3, texts, count, tokens, head_width), (1, 3, 0, 2, 4))
+    return result.view(texts * tokens, 3 * count * head_width)
+
+
+def _permuted(values: Tensor, order: tuple[int, ...]) -> Tensor:
+    """A contiguous copy with the dimensions in another order, the last one staying last.
+
+    Rows of the last dimension are moved eight bytes at a time, which is four times as fast as number by number in bf16.
+    """
+    eight_bytes = 8 // values.element_size()
+    if values.shape[-1] % eight_bytes:
+        return values.permute(order).contiguous()
+    return values.view(torch.int64).permute(order).contiguous().view(values.dtype)
+
+
+def _residual(residual: Tensor, branch: Tensor, drops: _Drops) -> tuple[Tensor, Tensor | None]:
+    """The residual and the branch after dropout, and the mask."""
+    if drops.hidden is None:
+        return branch.add_(residual), None
+    mask = drops.hidden.draw(tuple(branch.shape), branch.dtype)
+    return torch.add(residual, apply_mask(branch, mask), alpha=drops.scale), mask
+
+
+def _through_mask(gradient: Tensor, mask: Tensor | None) -> Tensor:
+    return gradient if mask is None else apply_mask(gradient, mask)
+
+
+def _weight_gradients(gradient: Tensor, inputs: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Of a linear layer's weight and bias, in float32."""
+    weight, bias = torch.mm(gradient.t(), inputs).float(), gradient.sum(dim=0).float()
+    return (weight, bias) if factor == 1.0 else (weight.mul_(factor), bias.mul_(factor))
+
+
+def _norm_backward(
+    gradient: Tensor, inputs: Tensor, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a layer norm's input, weight and bias.
+
+    torch adds up the gradients of weight and bias in the type of the input, which in bf16 is off by up to a sixth
+    over some thousand tokens; here they are matrix products, which sum in float32.
+    """
+    width = [inputs.shape[-1]]
+    if inputs.dtype == torch.float32:
+        whole: tuple[Tensor, Tensor, Tensor] = _layer_norm_backward(
+            gradient, inputs, width, mean, scale, weight, bias, [True, True, True]
+        )
+        return whole
+    to_inputs = _layer_norm_backward(gradient, inputs, width, mean, scale, weight, bias, [True, False, False])[0]
+    # With n = (x - mean) * scale the weight's is the sum of g * n: the scales times g * x, less mean * scale times g.
+    scales = scale.view(1, -1)
+    to_weight = torch.mm(scales.to(inputs.dtype), gradient * inputs).float()
+    to_weight -= torch.mm((mean.view(1, -1) * scales).to(inputs.dtype), gradient).float()
+    return to_inputs, to_weight.view(-1), gradient.sum(dim=0).float()
