@@ -32,6 +32,11 @@ class Chunk:
     length: int
     rows: np.ndarray
 
+    @property
+    def tokens(self) -> int:
+        """Padded tokens of the chunk."""
+        return self.length * len(self.rows)
+
 
 class LengthBuckets:
     """The padded lengths of one tower, and the way a batch is cut into chunks of one padded length.

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from hft.errors import ConfigError, ModelError
+from hft.models.budget import ComputeBudget
 from hft.models.fingerprint import weights_fingerprint
 from hft.models.layers import encoder_layers, fix_first_layers
 from hft.models.packed import PackedTexts
 from hft.models.sentence_saving import save_model
-from hft.models.towers import DEFAULT_MAX_TOKENS, TextTower
+from hft.models.towers import TextTower
 
 __all__ = ["Side", "TextEmbeddingModel"]
 
@@ -36,6 +37,7 @@ class TextEmbeddingModel(nn.Module):
 
     Attributes:
         fingerprint: SHA-256 of the weights as they were when the model was made.
+        budget: of tokens computed and kept at once, of all towers together.
 
     Raises:
         ModelError: the towers give vectors of different widths.
@@ -59,6 +61,9 @@ class TextEmbeddingModel(nn.Module):
                 f"The query tower gives vectors of {self.query_tower.dim} numbers, the items tower of "
                 f"{items_tower.dim}; they cannot be compared. Set model.dense_dim to one width for both."
             )
+        self.budget = ComputeBudget()
+        for tower in self.towers:
+            tower.budget = self.budget
         self.fingerprint = weights_fingerprint(self)
 
     @property
@@ -104,17 +109,27 @@ class TextEmbeddingModel(nn.Module):
         prompt = self.prompt(side)
         return self.tower(side).tokenize([prompt + text for text in texts] if prompt else texts)
 
-    def embed(self, tokens: PackedTexts, side: Side, max_tokens: int = DEFAULT_MAX_TOKENS) -> Tensor:
+    def embed(self, tokens: PackedTexts, side: Side, max_tokens: int | None = None) -> Tensor:
         """Differentiable float32 vectors [texts, dim] of tokenised texts, in their order.
 
-        A text's vector does not depend on its neighbours: each is padded to its own length bucket.
+        A text's vector does not depend on its neighbours: each is padded to its own length bucket. Without gradients a
+        GPU that is out of memory gets half the tokens at once; in a training step the step begins anew.
 
         Args:
             tokens: of the texts, as `PackedTexts.of(tokenize(...))` gives them.
             side: `query` or `items`.
-            max_tokens: padded tokens computed at once; changes memory and speed, not the vectors.
+            max_tokens: padded tokens computed at once; None: the budget's. Changes memory and speed, not the vectors.
         """
-        return self.tower(side).embed(tokens, max_tokens)
+        tower = self.tower(side)
+        if torch.is_grad_enabled():
+            return tower.embed(tokens, max_tokens)
+        return self.budget.within_memory(lambda: tower.embed(tokens, max_tokens))
+
+    def embed_step(self, queries: PackedTexts, items: PackedTexts) -> tuple[Tensor, Tensor]:
+        """Vectors of both sides of a training step, [queries, dim] and [items, dim], kept within one budget."""
+        allowance = self.budget.allowance()
+        embedded = self.query_tower.embed(queries, allowance=allowance)
+        return embedded, self.items_tower.embed(items, allowance=allowance)
 
     def forward(self, tokens: PackedTexts, side: Side) -> Tensor:
         """The same as `embed`, so that module wrappers work."""
@@ -144,7 +159,7 @@ class TextEmbeddingModel(nn.Module):
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
         packed = PackedTexts.of(tokens)
         with self._evaluating(), torch.inference_mode():
-            for chunk in self.tower(side).buckets.chunks(packed.lengths, DEFAULT_MAX_TOKENS):
+            for chunk in self.tower(side).buckets.chunks(packed.lengths, self.budget.token_budget):
                 embedded = self.embed(packed.take(chunk.rows), side)
                 vectors[chunk.rows] = embedded.cpu().numpy()
                 if progress is not None:

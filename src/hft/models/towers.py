@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from hft.models.buckets import Chunk, LengthBuckets
+from hft.models.budget import ComputeBudget, GraphAllowance
 from hft.models.compute import EncoderCompute, choose_compute
 from hft.models.packed import PackedTexts
 from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
 
-__all__ = ["DEFAULT_MAX_TOKENS", "TextTower"]
-
-# Padded tokens computed at once. On a two-core CPU the speed is flat from 1,024 to 16,384 (within 10%).
-DEFAULT_MAX_TOKENS = 8192
+__all__ = ["TextTower"]
 
 
 class TextTower(nn.Module):
@@ -33,6 +32,10 @@ class TextTower(nn.Module):
         normalize: whether vectors get length 1.
         max_length: tokens of a text, special tokens and prompt in; longer ones are truncated.
         capacity: tokens that the encoder can take, None where it has no limit.
+
+    Attributes:
+        compute: computes the encoder's layers.
+        budget: of tokens computed and kept at once; the towers of a model have one together.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class TextTower(nn.Module):
         self.capacity = capacity
         self.buckets = LengthBuckets(max_length, capacity)
         self.compute: EncoderCompute = choose_compute(encoder)
+        self.budget = ComputeBudget()
         self.pad_id = int(tokenizer.pad_token_id or 0)
 
     @property
@@ -105,26 +109,40 @@ class TextTower(nn.Module):
         )["input_ids"]
         return [np.asarray(text or [self.pad_id], dtype=np.int32) for text in ids]
 
-    def embed(self, tokens: PackedTexts, max_tokens: int = DEFAULT_MAX_TOKENS) -> Tensor:
+    def embed(
+        self, tokens: PackedTexts, max_tokens: int | None = None, allowance: GraphAllowance | None = None
+    ) -> Tensor:
         """Differentiable float32 vectors [texts, dim], in the order of `tokens`.
 
-        Each text is padded to its own length bucket; at most `max_tokens` padded tokens are computed at once.
+        Each text is padded to its own length bucket and computed in a chunk of the budget's size. Chunks past the
+        allowance are computed again in the backward pass; the gradients are the same.
+
+        Args:
+            tokens: of the texts.
+            max_tokens: padded tokens computed at once; None: the budget's.
+            allowance: of a step that embeds more than these texts; None: they have one of their own.
         """
         if not len(tokens):
             return torch.zeros(0, self.dim, device=self.device)
-        chunks = self.buckets.chunks(tokens.lengths, max_tokens)
-        pooled = [self._pool_chunk(tokens, chunk) for chunk in chunks]
+        chunks = self.buckets.chunks(tokens.lengths, max_tokens or self.budget.token_budget)
+        allowance = allowance or self.budget.allowance()
+        pooled = [self._pool_chunk(tokens, chunk, keeps_graph=allowance.keeps(chunk.tokens)) for chunk in chunks]
         places = np.empty(len(tokens), dtype=np.int64)
         places[np.concatenate([chunk.rows for chunk in chunks])] = np.arange(len(tokens))
-        return self._finish(torch.cat(pooled).index_select(0, torch.from_numpy(places).to(self.device)))
+        return self._finish(torch.cat(pooled).index_select(0, moved(places, self.device)))
 
-    def _pool_chunk(self, tokens: PackedTexts, chunk: Chunk) -> Tensor:
-        device = self.device
-        padded = tokens.padded(chunk.rows, chunk.length, self.pad_id)
-        ids, mask = (torch.from_numpy(array).to(device, non_blocking=True) for array in padded)
+    def _pool_chunk(self, tokens: PackedTexts, chunk: Chunk, *, keeps_graph: bool) -> Tensor:
+        ids, mask = (moved(array, self.device) for array in tokens.padded(chunk.rows, chunk.length, self.pad_id))
+        if keeps_graph or not torch.is_grad_enabled():
+            return self._pooled(ids, mask)
+        # The tensors are arguments, so that a GPU's random state is kept with them.
+        recomputed: Tensor = checkpoint(self._pooled, ids, mask, use_reentrant=False)
+        return recomputed
+
+    def _pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
         hidden = self.compute.hidden(ids, mask)
         pool = mean_pooling if self.pooling == "mean" else cls_pooling
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast(ids.device.type, enabled=False):
             return pool(hidden, mask)
 
     def _finish(self, vectors: Tensor) -> Tensor:
@@ -133,3 +151,9 @@ class TextTower(nn.Module):
             for layer in self.projections:
                 vectors = layer(vectors)
             return functional.normalize(vectors, dim=-1) if self.normalize else vectors
+
+
+def moved(array: np.ndarray, device: torch.device) -> Tensor:
+    """The array as a tensor on a device; to a GPU from pinned memory, without waiting for it."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
