@@ -17,6 +17,7 @@ from hft.models.budget import ComputeBudget, GraphAllowance
 from hft.models.compute import EncoderCompute, choose_compute
 from hft.models.packed import PackedTexts
 from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
+from hft.models.tokenizing import token_lists, tokenizer_key
 
 __all__ = ["TextTower"]
 
@@ -99,15 +100,13 @@ class TextTower(nn.Module):
         """int32[tokens] for each text: special tokens in, truncated to `max_length`."""
         if not texts:
             return []
-        ids = self.tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=self.max_length,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )["input_ids"]
+        ids = token_lists(self.tokenizer, texts, self.max_length)
         return [np.asarray(text or [self.pad_id], dtype=np.int32) for text in ids]
+
+    @property
+    def tokenizer_key(self) -> str | None:
+        """What, with a text, decides its tokens: the key of its tokens on disk. None: nobody can tell."""
+        return tokenizer_key(self.tokenizer, self.max_length, self.pad_id)
 
     def embed(
         self, tokens: PackedTexts, max_tokens: int | None = None, allowance: GraphAllowance | None = None

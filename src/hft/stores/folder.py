@@ -110,14 +110,15 @@ class StoreFolder:
         self.touch(entry)
 
     @contextmanager
-    def publish_file(self, kind: str, key: str, suffix: str) -> Iterator[Path]:
-        """Gives a path to write a file to; it joins the entry, under a name of its own, when the block has ended well.
+    def publish_file(self, kind: str, key: str, suffix: str, name: str | None = None) -> Iterator[Path]:
+        """Gives a path to write a file to; it joins the entry when the block has ended well.
 
         The entry is made where it is missing. The file may not change afterwards.
 
         Args:
             kind, key: of the entry.
             suffix: how the file's name ends: `.arrow`.
+            name: the file's name before the suffix; None: one that no other file has.
 
         Raises:
             StorageError: the system refused to write. Nothing half-written stays.
@@ -128,13 +129,13 @@ class StoreFolder:
             entry.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             _to_disk(temporary)
-            target = entry / f"{uuid.uuid4().hex}{suffix}"
+            target = entry / f"{name or uuid.uuid4().hex}{suffix}"
             try:
                 entry.mkdir(exist_ok=True)
-                os.rename(temporary, target)
+                os.replace(temporary, target)
             except FileNotFoundError:  # another process dropped the entry between the two
                 entry.mkdir(exist_ok=True)
-                os.rename(temporary, target)
+                os.replace(temporary, target)
         self.touch(entry)
 
     def files(self, kind: str, key: str, suffix: str) -> list[Path]:
