@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from hft.errors import ModelError
 
-__all__ = ["encoder_layers", "fix_first_layers"]
+__all__ = ["count_fixed_layers", "encoder_layers", "fix_first_layers", "parameters_by_place"]
 
 # What stands after the last layer. All else outside the layers feeds the first one (embeddings, their norms and
 # projections, relative positions) and is fixed with it.
@@ -47,3 +47,38 @@ def fix_first_layers(encoder: nn.Module, num_fixed_layers: int) -> None:
         stands_after = id(parameter) not in in_layers and not set(name.split(".")).isdisjoint(_AFTER_THE_LAYERS)
         if id(parameter) not in moving and not stands_after:
             parameter.requires_grad_(False)
+
+
+def parameters_by_place(encoder: nn.Module) -> tuple[dict[str, Tensor], list[dict[str, Tensor]], dict[str, Tensor]]:
+    """An encoder's parameters and buffers by name: what feeds the layers, each layer, and what stands after them.
+
+    An encoder's own pooler, which hft does not read, is in none of them.
+
+    Raises:
+        ModelError: the layers cannot be told apart.
+    """
+    layers = encoder_layers(encoder)
+    in_layers = [{**dict(layer.named_parameters()), **dict(layer.named_buffers())} for layer in layers]
+    known = {id(tensor) for layer in in_layers for tensor in layer.values()}
+    before: dict[str, Tensor] = {}
+    after: dict[str, Tensor] = {}
+    for name, tensor in (*encoder.named_parameters(), *encoder.named_buffers()):
+        parts = name.split(".")
+        if id(tensor) in known or parts[0] == "pooler":
+            continue
+        (before if _AFTER_THE_LAYERS.isdisjoint(parts) else after)[name] = tensor
+    return before, in_layers, after
+
+
+def count_fixed_layers(encoder: nn.Module) -> tuple[int, bool]:
+    """How many first layers are fixed together with all that feeds them, and whether all of the encoder is.
+
+    Raises:
+        ModelError: the layers cannot be told apart.
+    """
+    before, layers, after = parameters_by_place(encoder)
+    if any(tensor.requires_grad for tensor in before.values()):
+        return 0, False
+    moving = [any(tensor.requires_grad for tensor in layer.values()) for layer in layers]
+    count = moving.index(True) if True in moving else len(layers)
+    return count, count == len(layers) and not any(tensor.requires_grad for tensor in after.values())

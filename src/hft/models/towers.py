@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from hft.models.buckets import Chunk, LengthBuckets
 from hft.models.budget import ComputeBudget, GraphAllowance
 from hft.models.compute import EncoderCompute, choose_compute
+from hft.models.kept import KeptActivations
 from hft.models.packed import PackedTexts
 from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
 from hft.models.tokenizing import token_lists, tokenizer_key
@@ -37,6 +38,7 @@ class TextTower(nn.Module):
     Attributes:
         compute: computes the encoder's layers.
         budget: of tokens computed and kept at once; the towers of a model have one together.
+        activations: what fixed layers give, where it is kept; they may not change while this is set.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class TextTower(nn.Module):
         self.buckets = LengthBuckets(max_length, capacity)
         self.compute: EncoderCompute = choose_compute(encoder)
         self.budget = ComputeBudget()
+        self.activations: KeptActivations | None = None
         self.pad_id = int(tokenizer.pad_token_id or 0)
 
     @property
@@ -123,6 +126,9 @@ class TextTower(nn.Module):
         """
         if not len(tokens):
             return torch.zeros(0, self.dim, device=self.device)
+        kept = None if self.activations is None else self.activations.pooled(tokens, self.device)
+        if kept is not None:
+            return self._finish(kept)
         chunks = self.buckets.chunks(tokens.lengths, max_tokens or self.budget.token_budget)
         allowance = allowance or self.budget.allowance()
         pooled = [self._pool_chunk(tokens, chunk, keeps_graph=allowance.keeps(chunk.tokens)) for chunk in chunks]
@@ -133,16 +139,32 @@ class TextTower(nn.Module):
     def _pool_chunk(self, tokens: PackedTexts, chunk: Chunk, *, keeps_graph: bool) -> Tensor:
         ids, mask = (moved(array, self.device) for array in tokens.padded(chunk.rows, chunk.length, self.pad_id))
         if keeps_graph or not torch.is_grad_enabled():
-            return self._pooled(ids, mask)
+            return self._pooled(ids, mask, tokens, chunk)
         # The tensors are arguments, so that a GPU's random state is kept with them.
-        recomputed: Tensor = checkpoint(self._pooled, ids, mask, use_reentrant=False)
+        recomputed: Tensor = checkpoint(self._pooled, ids, mask, tokens, chunk, use_reentrant=False)
         return recomputed
 
-    def _pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
-        hidden = self.compute.hidden(ids, mask)
+    def _pooled(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk) -> Tensor:
+        return self.pool(self._hidden(ids, mask, tokens, chunk), mask)
+
+    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """float32 [texts, width] of what the last layer gives, [texts, tokens, width], in float32 also under autocast.
+
+        Args:
+            hidden: of the last layer.
+            mask: BoolTensor[texts, tokens].
+        """
         pool = mean_pooling if self.pooling == "mean" else cls_pooling
-        with torch.autocast(ids.device.type, enabled=False):
+        with torch.autocast(hidden.device.type, enabled=False):
             return pool(hidden, mask)
+
+    def _hidden(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk) -> Tensor:
+        """What the last layer gives; where it is kept what the first ones give, by the others alone."""
+        if self.activations is not None:
+            kept = self.activations.hidden(tokens.take(chunk.rows), chunk.length, ids.device)
+            if kept is not None:
+                return self.compute.from_cut(kept, ids, mask, self.activations.cut)
+        return self.compute.hidden(ids, mask)
 
     def _finish(self, vectors: Tensor) -> Tensor:
         """The dense layers and the normalisation, in float32 also under autocast."""

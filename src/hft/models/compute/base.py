@@ -37,6 +37,10 @@ class EncoderCompute(Protocol):
         """What `hidden` gives, from what `up_to` gives at the same cut: the layers after it alone."""
         ...
 
+    def between(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int, later: int) -> Tensor:
+        """What `up_to` gives at a later cut, from what it gives at an earlier one."""
+        ...
+
     def supports_cut(self, cut: int) -> bool:
         """Whether the two halves at a cut give what the whole gives, to the last bit."""
         ...

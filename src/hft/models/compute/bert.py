@@ -85,6 +85,12 @@ class BertCompute:
             return self.reference.from_cut(hidden, ids, mask, cut)
         return self._layers(hidden, mask, cut, len(self.encoder.encoder.layer))
 
+    def between(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int, later: int) -> Tensor:
+        """See EncoderCompute."""
+        if not self._is_mine(ids):
+            return self.reference.between(hidden, ids, mask, cut, later)
+        return self._layers(hidden, mask, cut, later)
+
     def supports_cut(self, cut: int) -> bool:
         """See EncoderCompute."""
         return next(self.encoder.parameters()).device.type == "cpu" or self.reference.supports_cut(cut)

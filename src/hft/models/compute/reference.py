@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -42,20 +42,8 @@ class ReferenceCompute:
 
     def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
-        layers = encoder_layers(self.encoder)
-        if cut >= len(layers):
-            # Nothing stands between the last layer and its reader but a norm, which is fixed with the layers.
-            return self.hidden(ids, mask)
-
-        def stop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            raise _ReachedError(args[0] if args else kwargs["hidden_states"])
-
-        with _hooked(layers[cut], stop):
-            try:
-                self.hidden(ids, mask)
-            except _ReachedError as reached:
-                return reached.hidden
-        raise RuntimeError(f"layer {cut} of {type(self.encoder).__name__} was never called")
+        # Nothing stands between the last layer and its reader but a norm, which is fixed with the layers.
+        return self._stopped_at(cut, lambda: self.hidden(ids, mask))
 
     def from_cut(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
@@ -74,11 +62,31 @@ class ReferenceCompute:
             stack.enter_context(_hooked(layers[cut], resume))
             return self.hidden(ids, mask)
 
+    def between(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int, later: int) -> Tensor:
+        """See EncoderCompute."""
+        return hidden if later <= cut else self._stopped_at(later, lambda: self.from_cut(hidden, ids, mask, cut))
+
     def supports_cut(self, cut: int) -> bool:
         """See EncoderCompute. Tried out once on two short texts."""
         if cut not in self._supported:
             self._supported[cut] = self._halves_give_the_whole(cut)
         return self._supported[cut]
+
+    def _stopped_at(self, cut: int, compute: Callable[[], Tensor]) -> Tensor:
+        """What reaches the layer after a cut; what is computed where there is none."""
+        layers = encoder_layers(self.encoder)
+        if cut >= len(layers):
+            return compute()
+
+        def stop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            raise _ReachedError(args[0] if args else kwargs["hidden_states"])
+
+        with _hooked(layers[cut], stop):
+            try:
+                compute()
+            except _ReachedError as reached:
+                return reached.hidden
+        raise RuntimeError(f"layer {cut} of {type(self.encoder).__name__} was never called")
 
     def _halves_give_the_whole(self, cut: int) -> bool:
         device = next(self.encoder.parameters()).device
