@@ -43,7 +43,7 @@ def _evaluated(config: DictConfig, tuned: str | Path | None, surroundings: Surro
     from hydra.utils import instantiate
 
     from hft.models import load_saved_model
-    from hft.running import data_options, on_device, settings_of, starting_model
+    from hft.running import data_options, on_device, settings_of, starting_model, store_folder
 
     method, settings = instantiate(config.method), settings_of(config)
     moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
@@ -58,7 +58,7 @@ def _evaluated(config: DictConfig, tuned: str | Path | None, surroundings: Surro
         if name == "tuned model" and model is None:
             continue
         loaded = starting_model(config)[0] if model is None else load_saved_model(model)
-        texts = method.tokenize(loaded, data)
+        texts = method.tokenize(loaded, data, store_folder(config, "tokens", surroundings.say))
         with on_device(loaded, surroundings.accelerator), surroundings.text_progress(f"{name} on test") as progress:
             start = measured[0] if measured else None
             precision = surroundings.precision

@@ -138,7 +138,7 @@ def _measured(
 
     from hft.experiments import MODEL_NAME
     from hft.models import load_saved_model
-    from hft.running import Surroundings, data_options, on_device, settings_of, starting_model
+    from hft.running import Surroundings, data_options, on_device, settings_of, starting_model, store_folder
 
     surroundings = Surroundings.of(config)
     with surroundings.applied():
@@ -154,7 +154,7 @@ def _measured(
             loaded = (
                 _initial_model(config, starting_model) if run is None else load_saved_model(run.folder / MODEL_NAME)
             )
-            texts = method.tokenize(loaded, data)
+            texts = method.tokenize(loaded, data, store_folder(config, "tokens", surroundings.say))
             label = f"{role} on {config.promotion.split}"
             with on_device(loaded, surroundings.accelerator), surroundings.text_progress(label) as progress:
                 measured[role] = method.measure(

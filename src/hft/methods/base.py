@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from hft.data import RankingData, SessionSource, Splitter
 from hft.metrics import Report
 from hft.settings import FineTuningParams, FineTuningSettings
+from hft.stores import StoreFolder
 
 Direction = Literal["maximize", "minimize"]
 
@@ -49,8 +50,8 @@ class FineTuningMethod(ABC):
         """Reads a source and splits it."""
 
     @abstractmethod
-    def tokenize(self, model: Any, data: RankingData) -> Any:
-        """The texts of the data as the model's tokens."""
+    def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> Any:
+        """The texts of the data as the model's tokens, kept in the folder for later runs; None keeps nothing."""
 
     @abstractmethod
     def build(

@@ -16,6 +16,7 @@ from hft.methods.proof import Measured, build_report, distinct_queries, validati
 from hft.methods.tokenized import TokenizedData
 from hft.metrics import Report
 from hft.settings import FineTuningParams, FineTuningSettings
+from hft.stores import StoreFolder
 from hft.training import (
     EmbeddingsFineTuner,
     Evaluator,
@@ -35,9 +36,9 @@ class EmbeddingsMethod(FineTuningMethod):
         """Reads a source and splits it; options as in hft.data.prepare_ranking_data."""
         return prepare_ranking_data(source, splitter, **options)
 
-    def tokenize(self, model: Any, data: RankingData) -> TokenizedData:
-        """Every distinct text of the data as the model's tokens, once."""
-        return TokenizedData.of(data, model)
+    def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> TokenizedData:
+        """Every distinct text of the data as the model's tokens, once; with a folder once for all runs."""
+        return TokenizedData.of(data, model, folder)
 
     def build(
         self, model: Any, data: TokenizedData, settings: FineTuningSettings, params: FineTuningParams, **parts: Any

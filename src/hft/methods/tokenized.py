@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from hft.data import FineTuningInputs, RankingData, near_duplicate_clusters, query_keys
+from hft.models import Side, TextEmbeddingModel
+from hft.stores import StoreFolder
 from hft.training import EvaluationArrays, SessionArrays, TokenStore
 from hft.training.sessions import FloatArray, IntArray
+from hft.training.token_store import Tokens
 
 # Items among which near-duplicates are looked for; of more, only those of the same text count as one. 9,750 texts of
 # 75 words take 0.7 s on a CPU core; 20,000 that all hold one same phrase, the worst case, 10 s.
@@ -42,15 +45,20 @@ class TokenizedData:
     query_key: IntArray
 
     @classmethod
-    def of(cls, data: RankingData, model: Any) -> TokenizedData:
-        """Tokenise the data with a model's tokenizer and prompts."""
+    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None) -> TokenizedData:
+        """Tokenise the data with a model's tokenizer and prompts.
+
+        Args:
+            data: the prepared data.
+            model: whose towers tokenise.
+            folder: where tokens are kept for later runs; None: nowhere.
+        """
         texts = sorted({query for inputs in data.splits.values() for query in inputs.queries})
         query_row = {text: row for row, text in enumerate(texts)}
-        item_texts = data.items.texts
         return cls(
             data=data,
-            queries=TokenStore.build(texts, lambda batch: model.tokenize(batch, "query")),
-            items=TokenStore.build(item_texts, lambda batch: model.tokenize(batch, "items")),
+            queries=_tokens(texts, model, "query", folder),
+            items=_tokens(data.items.texts, model, "items", folder),
             query_row=query_row,
             query_key=_group(query_keys(texts, data.noise_words)),
         )
@@ -107,6 +115,17 @@ class TokenizedData:
             label_gains=labels.grades,
             pool=None if pool is None else pool.astype(np.int64),
         )
+
+
+def _tokens(texts: Sequence[str], model: Any, side: Side, folder: StoreFolder | None) -> TokenStore:
+    def tokenize(batch: Sequence[str]) -> list[Tokens]:
+        tokens: list[Tokens] = model.tokenize(batch, side)
+        return tokens
+
+    if not isinstance(model, TextEmbeddingModel):  # another one can't say what decides its tokens
+        return TokenStore.build(texts, tokenize)
+    key, prompt = model.tower(side).tokenizer_key, model.prompt(side)
+    return TokenStore.build(texts, tokenize, folder=folder, tokenizer_key=key, prompt=prompt)
 
 
 def _group(names: list[str]) -> IntArray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hft.running.assembly import data_options, params_of, parts_of, settings_of, settled, starting_model
 from hft.running.fitting import drop_checkpoints, fit, on_device
+from hft.running.kept import store_folder
 from hft.running.run import Run
 from hft.running.surroundings import Surroundings
 from hft.running.trial import Trial, TrialResult, trial_values
@@ -29,6 +30,7 @@ __all__ = [
     "settings_of",
     "settled",
     "starting_model",
+    "store_folder",
     "train_trial",
     "trial_values",
 ]

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from hft.running.fitting import on_device
+from hft.running.kept import store_folder
 from hft.running.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def initial_values(
     if config.iteration.start_from is None:
         return {}
     model = instantiate(config.model)
-    texts = method.tokenize(model, data)
+    texts = method.tokenize(model, data, store_folder(config, "tokens", surroundings.say))
     with on_device(model, surroundings.accelerator), surroundings.text_progress("initial model on test") as progress:
         options = {"precision": surroundings.precision, "seed": config.seed, "progress": progress}
         measured = method.measure(model, texts, settings, **options)

@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from hft.running.assembly import data_options, load_start, parent_of
+from hft.running.kept import store_folder
 from hft.running.shared import copy_of_model, is_copy, key_of, shared_parts, spare_what_stays
 from hft.running.surroundings import Surroundings
 
@@ -72,7 +73,8 @@ class Start:
 
     def tokens(self, method: FineTuningMethod, model: Any, data: RankingData) -> Any:
         """The texts of the data as the model's tokens."""
-        return self._part("tokens", self._data_key + self._model_key, lambda: method.tokenize(model, data))
+        folder = store_folder(self.config, "tokens", self.surroundings.say)
+        return self._part("tokens", self._data_key + self._model_key, lambda: method.tokenize(model, data, folder))
 
     def validation_vectors(
         self, validator: Validator, model: Any, *computed_with: str
