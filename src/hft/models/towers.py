@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from hft.models.buckets import Chunk, LengthBuckets
 from hft.models.budget import ComputeBudget, GraphAllowance
 from hft.models.compute import EncoderCompute, choose_compute
+from hft.models.compute.words import WordTable
 from hft.models.kept import KeptActivations
 from hft.models.packed import PackedTexts
 from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
@@ -131,21 +132,22 @@ class TextTower(nn.Module):
             return self._finish(kept)
         chunks = self.buckets.chunks(tokens.lengths, max_tokens or self.budget.token_budget)
         allowance = allowance or self.budget.allowance()
-        pooled = [self._pool_chunk(tokens, chunk, keeps_graph=allowance.keeps(chunk.tokens)) for chunk in chunks]
+        words = self.compute.words(tokens.flat, self.pad_id)
+        pooled = [self._pool_chunk(tokens, chunk, words, keeps_graph=allowance.keeps(chunk.tokens)) for chunk in chunks]
         places = np.empty(len(tokens), dtype=np.int64)
         places[np.concatenate([chunk.rows for chunk in chunks])] = np.arange(len(tokens))
         return self._finish(torch.cat(pooled).index_select(0, moved(places, self.device)))
 
-    def _pool_chunk(self, tokens: PackedTexts, chunk: Chunk, *, keeps_graph: bool) -> Tensor:
+    def _pool_chunk(self, tokens: PackedTexts, chunk: Chunk, words: WordTable | None, *, keeps_graph: bool) -> Tensor:
         ids, mask = (moved(array, self.device) for array in tokens.padded(chunk.rows, chunk.length, self.pad_id))
         if keeps_graph or not torch.is_grad_enabled():
-            return self._pooled(ids, mask, tokens, chunk)
+            return self._pooled(ids, mask, tokens, chunk, words)
         # The tensors are arguments, so that a GPU's random state is kept with them.
-        recomputed: Tensor = checkpoint(self._pooled, ids, mask, tokens, chunk, use_reentrant=False)
+        recomputed: Tensor = checkpoint(self._pooled, ids, mask, tokens, chunk, words, use_reentrant=False)
         return recomputed
 
-    def _pooled(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk) -> Tensor:
-        return self.pool(self._hidden(ids, mask, tokens, chunk), mask)
+    def _pooled(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk, words: WordTable | None) -> Tensor:
+        return self.pool(self._hidden(ids, mask, tokens, chunk, words), mask)
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """float32 [texts, width] of what the last layer gives, [texts, tokens, width], in float32 also under autocast.
@@ -158,13 +160,13 @@ class TextTower(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             return pool(hidden, mask)
 
-    def _hidden(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk) -> Tensor:
+    def _hidden(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk, words: WordTable | None) -> Tensor:
         """What the last layer gives; where it is kept what the first ones give, by the others alone."""
         if self.activations is not None:
             kept = self.activations.hidden(tokens.take(chunk.rows), chunk.length, ids.device)
             if kept is not None:
                 return self.compute.from_cut(kept, ids, mask, self.activations.cut)
-        return self.compute.hidden(ids, mask)
+        return self.compute.hidden(ids, mask, words)
 
     def _finish(self, vectors: Tensor) -> Tensor:
         """The dense layers and the normalisation, in float32 also under autocast."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
+
+from hft.models.compute.words import WordTable
 
 __all__ = ["EncoderCompute"]
 
@@ -20,12 +24,22 @@ class EncoderCompute(Protocol):
 
     name: str
 
-    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def words(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
+        """What the chunks of one step share; None where there is nothing to share.
+
+        Args:
+            tokens: of all texts of the step.
+            pad_id: the token that texts are padded with.
+        """
+        ...
+
+    def hidden(self, ids: Tensor, mask: Tensor, words: WordTable | None = None) -> Tensor:
         """Float tensor [texts, tokens, width] of the last layer.
 
         Args:
             ids: LongTensor[texts, tokens], padded on the right.
             mask: BoolTensor[texts, tokens], true for a token.
+            words: as `words` gave it for a step that these texts are of.
         """
         ...
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -11,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from hft.models.compute.bert_layer import LayerShape, LayerWeights, infer_layer, train_layer
 from hft.models.compute.dropout import dropout
 from hft.models.compute.reference import ReferenceCompute
+from hft.models.compute.words import WordTable
 
 __all__ = ["BertCompute"]
 
@@ -67,11 +70,19 @@ class BertCompute:
             and all(_is_plain(layer) for layer in encoder.encoder.layer)  # type: ignore[union-attr]
         )
 
-    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def words(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
+        """See EncoderCompute."""
+        embedding = self.encoder.embeddings.word_embeddings
+        learns = torch.is_grad_enabled() and embedding.weight.requires_grad and type(embedding) is nn.Embedding
+        if not learns or embedding.weight.device.type != "cpu":
+            return None
+        return WordTable.of(embedding, tokens, pad_id)
+
+    def hidden(self, ids: Tensor, mask: Tensor, words: WordTable | None = None) -> Tensor:
         """See EncoderCompute."""
         if not self._is_mine(ids):
             return self.reference.hidden(ids, mask)
-        return self._layers(self._embeddings(ids), mask, 0, len(self.encoder.encoder.layer))
+        return self._layers(self._embeddings(ids, words), mask, 0, len(self.encoder.encoder.layer))
 
     def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
@@ -98,12 +109,12 @@ class BertCompute:
     def _is_mine(self, ids: Tensor) -> bool:
         return ids.device.type == "cpu" and all(_is_plain(layer) for layer in self.encoder.encoder.layer)
 
-    def _embeddings(self, ids: Tensor) -> Tensor:
+    def _embeddings(self, ids: Tensor, words: WordTable | None = None) -> Tensor:
         embeddings = self.encoder.embeddings
         drop = embeddings.dropout
         drops, drop.training = drop.training, False
         try:
-            hidden: Tensor = embeddings(input_ids=ids)
+            hidden: Tensor = embeddings(input_ids=ids) if words is None else embeddings(inputs_embeds=words(ids))
         finally:
             drop.training = drops
         return dropout(hidden, drop.p) if drops else hidden

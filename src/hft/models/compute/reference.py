@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hft.models.compute.words import WordTable
 from hft.models.layers import encoder_layers
 
 __all__ = ["ReferenceCompute"]
@@ -35,7 +38,11 @@ class ReferenceCompute:
         self.encoder = encoder
         self._supported: dict[int, bool] = {}
 
-    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def words(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
+        """See EncoderCompute. Nothing: transformers looks words up itself."""
+        return None
+
+    def hidden(self, ids: Tensor, mask: Tensor, words: WordTable | None = None) -> Tensor:
         """See EncoderCompute."""
         hidden: Tensor = self.encoder(input_ids=ids, attention_mask=mask.to(torch.int64)).last_hidden_state
         return hidden
