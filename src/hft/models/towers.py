@@ -132,7 +132,7 @@ class TextTower(nn.Module):
             return self._finish(kept)
         chunks = self.buckets.chunks(tokens.lengths, max_tokens or self.budget.token_budget)
         allowance = allowance or self.budget.allowance()
-        words = self.compute.words(tokens.flat, self.pad_id)
+        words = self.compute.begin(tokens.flat, self.pad_id)
         pooled = [self._pool_chunk(tokens, chunk, words, keeps_graph=allowance.keeps(chunk.tokens)) for chunk in chunks]
         places = np.empty(len(tokens), dtype=np.int64)
         places[np.concatenate([chunk.rows for chunk in chunks])] = np.arange(len(tokens))

@@ -24,12 +24,15 @@ class EncoderCompute(Protocol):
 
     name: str
 
-    def words(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
-        """What the chunks of one step share; None where there is nothing to share.
+    def begin(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
+        """Call it before the chunks of a batch of texts: weights may have moved since the last one.
 
         Args:
-            tokens: of all texts of the step.
+            tokens: of all texts of the batch.
             pad_id: the token that texts are padded with.
+
+        Returns:
+            what the chunks share; None where there is nothing to share.
         """
         ...
 
@@ -39,7 +42,7 @@ class EncoderCompute(Protocol):
         Args:
             ids: LongTensor[texts, tokens], padded on the right.
             mask: BoolTensor[texts, tokens], true for a token.
-            words: as `words` gave it for a step that these texts are of.
+            words: as `begin` gave it for the batch that these texts are of.
         """
         ...
 

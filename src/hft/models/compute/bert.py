@@ -70,8 +70,10 @@ class BertCompute:
             and all(_is_plain(layer) for layer in encoder.encoder.layer)  # type: ignore[union-attr]
         )
 
-    def words(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
+    def begin(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
         """See EncoderCompute."""
+        # A fused optimizer moves weights without counting up their version: nothing else tells.
+        self._weights.clear()
         embedding = self.encoder.embeddings.word_embeddings
         learns = torch.is_grad_enabled() and embedding.weight.requires_grad and type(embedding) is nn.Embedding
         if not learns or embedding.weight.device.type != "cpu":
@@ -144,7 +146,7 @@ class BertCompute:
     def _weights_of(
         self, layer: Any, parameters: tuple[Tensor, ...], dtype: torch.dtype, shape: LayerShape
     ) -> LayerWeights:
-        """The layer's weights as they are now, made anew when an optimizer has moved them."""
+        """The layer's weights in the type to compute in, made anew at each `begin` and when their version changed."""
         state = tuple((one.data_ptr(), one._version) for one in parameters)
         key = (id(layer), dtype, shape)
         known = self._weights.get(key)
@@ -168,8 +170,8 @@ def _is_plain(layer: Any) -> bool:
 
 def _parameters(layer: Any) -> tuple[Tensor, ...]:
     attention, output = layer.attention.self, layer.attention.output
-    modules = (attention.query, attention.key, attention.value, output.dense, output.LayerNorm)
-    modules += (layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm)
+    of_attention = (attention.query, attention.key, attention.value, output.dense, output.LayerNorm)
+    modules = (*of_attention, layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm)
     return tuple(tensor for module in modules for tensor in (module.weight, module.bias))
 
 

@@ -180,9 +180,9 @@ class _TrainLayer(torch.autograd.Function):
             gradients_of[2 * width :] *= shape.attention_scale
         query, key, value = qkv.split(width)
         query_bias, key_bias, value_bias = qkv_bias.split(width)
-        gradients = (query, query_bias, key, key_bias, value, value_bias, out, out_bias, norm, norm_bias)
-        gradients += (up_weight, up_bias, down, down_bias, last_norm, last_norm_bias)
-        return to_flat, None, None, None, *gradients
+        of_attention = (query, query_bias, key, key_bias, value, value_bias, out, out_bias, norm, norm_bias)
+        of_feed_forward = (up_weight, up_bias, down, down_bias, last_norm, last_norm_bias)
+        return to_flat, None, None, None, *of_attention, *of_feed_forward
 
 
 class _Drops:

@@ -38,7 +38,7 @@ class ReferenceCompute:
         self.encoder = encoder
         self._supported: dict[int, bool] = {}
 
-    def words(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
+    def begin(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
         """See EncoderCompute. Nothing: transformers looks words up itself."""
         return None
 
