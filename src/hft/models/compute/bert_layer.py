@@ -148,7 +148,8 @@ class _TrainLayer(torch.autograd.Function):
         saved = (flat, *attention_saved, attended, first_mask, first, mean, scale)
         ctx.save_for_backward(*saved, middle, up, raised, second_mask, second, last_mean, last_scale)
         ctx.weights, ctx.shape, ctx.size = weights, shape, (texts, tokens, width)
-        return last.view(texts, tokens, width)
+        result: Tensor = last.view(texts, tokens, width)
+        return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -178,8 +179,8 @@ class _TrainLayer(torch.autograd.Function):
         for gradients_of in (qkv, qkv_bias):
             gradients_of[:width] *= shape.query_scale
             gradients_of[2 * width :] *= shape.attention_scale
-        query, key, value = qkv.split(width)
-        query_bias, key_bias, value_bias = qkv_bias.split(width)
+        query, key, value = torch.tensor_split(qkv, 3)
+        query_bias, key_bias, value_bias = torch.tensor_split(qkv_bias, 3)
         of_attention = (query, query_bias, key, key_bias, value, value_bias, out, out_bias, norm, norm_bias)
         of_feed_forward = (up_weight, up_bias, down, down_bias, last_norm, last_norm_bias)
         return to_flat, None, None, None, *of_attention, *of_feed_forward
