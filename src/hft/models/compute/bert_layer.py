@@ -79,7 +79,7 @@ class LayerShape:
     @property
     def query_scale(self) -> float:
         """What queries are multiplied by."""
-        return self.head_width**-0.5
+        return float(self.head_width**-0.5)
 
     @property
     def dropout_scale(self) -> float:
