@@ -9,7 +9,6 @@ warms it up and is not counted.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import statistics
 import sys
 import time
@@ -19,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from apart import end_of, enter
 
 SECONDS_TO_END = 20.0  # for a side to end by itself
 
@@ -132,19 +133,12 @@ class Side:
             turn: Turn = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._process.join()
-            told = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:]
-            raise SystemExit("\n".join([f"{self.name} ended before its turn did:", *told])) from None
+            raise SystemExit(end_of(self.log, f"{self.name} ended before its turn did:")) from None
         return turn
 
 
 def _run(work: Callable[..., None], connection: Any, log: str, threads: int | None, options: Mapping[str, Any]) -> None:
-    with open(log, "ab", buffering=0) as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+    enter(log, threads)
     work(Baton(connection), **options)
 
 
