@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,8 @@ def test_near_duplicate_items_share_a_key_where_they_are_trained_on(
     assert keys[other] != keys[another]
     assert items.texts == texts
     assert len(set(keys.tolist())) >= len(items) - 1 - (len(items) - len(set(texts)))
-    monkeypatch.setattr("hft.methods.tokenized.NEAR_DUPLICATE_ITEMS", 3)
-    keys = TokenizedData.of(data, small_model(tiny_bert)).item_key
+    monkeypatch.setattr("hft.data.ranking_data.NEAR_DUPLICATE_ITEMS", 3)
+    keys = TokenizedData.of(replace(data), small_model(tiny_bert)).item_key
     assert keys[first] != keys[second]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 from pydantic import DirectoryPath, Field
 
 from hft.data.beir_files import find_file, judgement_files, read_corpus, read_judgements, read_queries
+from hft.data.identity import SourceIdentity
 from hft.data.inputs import FineTuningInputs, Labels
 from hft.data.ragged import RaggedPairs
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
@@ -69,6 +71,19 @@ class BeirFolder:
         self.sessions_per_query = sessions_per_query
         self.ranker_noise = ranker_noise
         self.clicks = PositionBasedClicks(eta, click_probability, false_click_probability)
+
+    def identity(self) -> SourceIdentity:
+        """Its files, and how they are read.
+
+        Raises:
+            DataError: one is missing.
+        """
+        files = {name: find_file(self.folder, name) for name in ("corpus.jsonl", "queries.jsonl")}
+        files |= {f"qrels/{split}": path for split, path in judgement_files(self.folder).items()}
+        options = {name: value for name, value in vars(self).items() if name not in ("folder", "clicks")}
+        return SourceIdentity(
+            files, {**options, "clicks": asdict(self.clicks), "names": [path.name for path in files.values()]}
+        )
 
     def read(self, quarantine: Quarantine) -> SourceData:
         """Read the three kinds of files.

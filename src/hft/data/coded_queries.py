@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ class QueryTexts:
     def __init__(self, column: pa.Array) -> None:
         self.column = column
         self._keys: dict[tuple[str, ...], list[str]] = {}
+        self._known: dict[tuple[str, ...], Callable[[], list[str]]] = {}
 
     def __len__(self) -> int:
         return len(self.column)
@@ -40,12 +41,16 @@ class QueryTexts:
         """The near-duplicate key of each text, as hft.data.near_duplicates.query_key gives it."""
         noise = tuple(noise_words)
         if noise not in self._keys:
-            self._keys[noise] = query_keys(self.texts, noise)
+            self._keys[noise] = self._known[noise]() if noise in self._known else query_keys(self.texts, noise)
         return self._keys[noise]
 
-    def know_keys(self, noise_words: Sequence[str], keys: list[str]) -> None:
-        """Take keys that were worked out before."""
-        self._keys[tuple(noise_words)] = keys
+    def key_numbers(self, noise_words: Sequence[str] = ()) -> NDArray[np.int64]:
+        """`int64[texts]`: equal numbers for near-duplicates."""
+        return numbered(self.keys(noise_words))
+
+    def know_keys(self, noise_words: Sequence[str], keys: Callable[[], list[str]]) -> None:
+        """Take keys that were worked out before, once somebody asks for them."""
+        self._known[tuple(noise_words)] = keys
 
 
 class CodedQueries:
@@ -89,7 +94,7 @@ class CodedQueries:
 
     def key_numbers(self, noise_words: Sequence[str] = ()) -> NDArray[np.int64]:
         """`int64[sessions]`: equal numbers for near-duplicates."""
-        return numbered(self.distinct.keys(noise_words))[self.codes]
+        return self.distinct.key_numbers(noise_words)[self.codes]
 
 
 def numbered(names: Sequence[str]) -> NDArray[np.int64]:

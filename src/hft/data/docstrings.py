@@ -35,7 +35,7 @@ class Docstring:
 
 def docstrings(root: Path) -> Iterator[Docstring]:
     """All docstrings below a folder, by module and line. Files that cannot be parsed are passed over."""
-    for path in sorted(_source_files(root), key=lambda file: file.relative_to(root).as_posix()):
+    for path in sorted(source_files(root), key=lambda file: file.relative_to(root).as_posix()):
         try:
             source = path.read_bytes()
             if b'"""' not in source and b"'''" not in source:
@@ -50,11 +50,12 @@ def docstrings(root: Path) -> Iterator[Docstring]:
         yield from _documented(tree, module, "")
 
 
-def _source_files(root: Path) -> Iterator[Path]:
+def source_files(root: Path) -> Iterator[Path]:
+    """The Python files below a folder whose docstrings are read."""
     for path in root.iterdir():
         if path.is_dir():
             if path.name not in _SKIPPED_FOLDERS and path.name.isidentifier():
-                yield from _source_files(path)
+                yield from source_files(path)
         elif path.suffix == ".py" and path.stem.isidentifier():
             yield path
 

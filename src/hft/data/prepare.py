@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +15,7 @@ from pydantic import Field
 
 from hft.data.batches import select_batch, with_batches
 from hft.data.held_out import leaks, relevant_items, showable_items
+from hft.data.kept import kept_or_prepared
 from hft.data.parts_of_train import LEFT_OUT, fold_assigned, shared_train
 from hft.data.pools import evaluation_pools
 from hft.data.quarantine import Quarantine
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from hft.data.inputs import FineTuningInputs
     from hft.data.source import SessionSource, SourceData, Splitter
+    from hft.stores import StoreFolder
 
 
 def prepare_ranking_data(
@@ -46,6 +50,7 @@ def prepare_ranking_data(
     seed: Annotated[int, Field(ge=0)] = 0,
     required_splits: Sequence[str] = SPLITS,
     keep_seen_queries: bool = False,
+    store: StoreFolder | None = None,
 ) -> RankingData:
     """Read a source and make it ready for training and evaluation.
 
@@ -73,41 +78,100 @@ def prepare_ranking_data(
         seed: of the draws above.
         required_splits: splits that must not end up empty.
         keep_seen_queries: keep sessions whose query is held out from their split, to measure what that gives away.
+        store: where what is prepared is kept for the next time; None keeps nothing. The data is the same either way.
 
     Raises:
         DataError: nothing usable, too many malformed lines, an unknown batch, or a required split is empty.
         StorageError: the quarantine file cannot be written.
     """
+    options = _Options(
+        candidates=candidates,
+        batch_id=None if batch_id is None else str(batch_id),
+        num_batches=num_batches,
+        max_quarantined_share=max_quarantined_share,
+        no_event_is_irrelevant=no_event_is_irrelevant,
+        limit_sessions=limit_sessions,
+        limit_items=limit_items,
+        validation_pool=validation_pool,
+        train_share=train_share,
+        fold=None if fold is None else tuple(fold),
+        seed=seed,
+        keep_seen_queries=keep_seen_queries,
+    )
+    where = None if quarantine_path is None else Path(quarantine_path)
+    prepare = partial(_prepared, source, splitter, options, where, tuple(required_splits))
+    if store is None:
+        return prepare()
+    return kept_or_prepared(
+        prepare,
+        source,
+        splitter,
+        store,
+        options=asdict(options),
+        quarantine_path=where,
+        required_splits=tuple(required_splits),
+    )
+
+
+@dataclass(frozen=True)
+class _Options:
+    """As prepare_ranking_data takes them: all that decides what is prepared beside source and splitter."""
+
+    candidates: Literal["shown", "corpus"]
+    batch_id: str | None
+    num_batches: int | None
+    max_quarantined_share: float
+    no_event_is_irrelevant: bool
+    limit_sessions: int | None
+    limit_items: int | None
+    validation_pool: int
+    train_share: float
+    fold: tuple[int, ...] | None
+    seed: int
+    keep_seen_queries: bool
+
+
+def _prepared(
+    source: SessionSource,
+    splitter: Splitter,
+    options: _Options,
+    quarantine_path: Path | None,
+    required_splits: tuple[str, ...],
+) -> RankingData:
     started = time.perf_counter()
-    with Quarantine(quarantine_path, max_quarantined_share) as quarantine:
+    with Quarantine(quarantine_path, options.max_quarantined_share) as quarantine:
         data = source.read(quarantine)
     noise_words = tuple(getattr(splitter, "noise_words", ()))
-    inputs = data.inputs if num_batches is None else with_batches(data.inputs, num_batches, noise_words)
-    inputs = _chosen(inputs, data, batch_id, no_event_is_irrelevant)
+    inputs = data.inputs if options.num_batches is None else with_batches(data.inputs, options.num_batches, noise_words)
+    inputs = _chosen(inputs, data, options.batch_id, options.no_event_is_irrelevant)
     assigned = splitter.assign(inputs, data.items)
-    leaking = leaks(inputs, assigned, noise_words) & (not keep_seen_queries)
+    leaking = leaks(inputs, assigned, noise_words) & (not options.keep_seen_queries)
     dropped = Counter(data.dropped)
     dropped["sessions whose query is held out from their split"] += int(leaking.sum())
     needed = needed_of_test = relevant_items(inputs, np.where(leaking, LEFT_OUT, assigned))
-    if fold is not None:
+    if options.fold is not None:
         assigned = np.where(leaking, LEFT_OUT, assigned).astype(np.int8)
-        assigned = fold_assigned(inputs, assigned, splitter, fold)
-        leaking = (assigned == LEFT_OUT) | (leaks(inputs, assigned, noise_words) & (not keep_seen_queries))
+        assigned = fold_assigned(inputs, assigned, splitter, options.fold)
+        leaking = (assigned == LEFT_OUT) | (leaks(inputs, assigned, noise_words) & (not options.keep_seen_queries))
         needed = relevant_items(inputs, np.where(leaking, LEFT_OUT, assigned))
     splits = {}
     for number, name in enumerate(SPLITS):
         part = inputs.select((assigned == number) & ~leaking)
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([options.seed, number])
         seen = needed_of_test if number == TEST else needed
-        part = _complete(part, number, data, seen, no_event_is_irrelevant, limit_sessions, rng, dropped)
-        splits[name] = shared_train(part, splitter, train_share) if number == TRAIN and len(part) else part
+        part = _complete(part, number, data, seen, options.no_event_is_irrelevant, options.limit_sessions, rng, dropped)
+        splits[name] = shared_train(part, splitter, options.train_share) if number == TRAIN and len(part) else part
         if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, assigned, inputs, splitter))
     pools: dict[str, NDArray[np.int32]] = {}
-    if candidates == "corpus":
-        pools = evaluation_pools(splits["validation"], splits["test"], needed, validation_pool, limit_items, seed)
+    if options.candidates == "corpus":
+        pools = evaluation_pools(
+            splits["validation"], splits["test"], needed, options.validation_pool, options.limit_items, options.seed
+        )
     report = _report(data, quarantine, dropped, splits, pools, time.perf_counter() - started)
-    return RankingData(data.items, **splits, candidates=candidates, pools=pools, report=report, noise_words=noise_words)
+    return RankingData(
+        data.items, **splits, candidates=options.candidates, pools=pools, report=report, noise_words=noise_words
+    )
 
 
 def _report(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sysconfig
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import DirectoryPath, Field
 
-from hft.data.docstrings import docstrings, query_and_item
+from hft.data.docstrings import docstrings, query_and_item, source_files
+from hft.data.identity import SourceIdentity
 from hft.data.inputs import FineTuningInputs, Labels
 from hft.data.items import ItemsSet
 from hft.data.near_duplicates import query_key
@@ -66,6 +68,12 @@ class PythonDocs:
         self.min_query_words = min_query_words
         self.min_item_words = min_item_words
         self.folder = Path(sysconfig.get_path("stdlib")) if folder is None else Path(folder)
+
+    def identity(self) -> SourceIdentity:
+        """The Python source below the folder, and how it is read."""
+        files = {path.relative_to(self.folder).as_posix(): path for path in source_files(self.folder)}
+        options = {name: value for name, value in vars(self).items() if name not in ("folder", "clicks")}
+        return SourceIdentity(files, {**options, "clicks": asdict(self.clicks)})
 
     def read(self, quarantine: Quarantine) -> SourceData:
         """The pairs, one input a query, without shown lists; `impressions` makes those after the split.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +11,7 @@ from pydantic import Field, FilePath, NonNegativeFloat
 
 from hft.data.events import EVENT_WEIGHTS
 from hft.data.field_names import field_names
+from hft.data.identity import SourceIdentity
 from hft.data.item_lines import ItemLines
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import MissingFieldsError
@@ -64,6 +66,18 @@ class SessionFiles:
         self.event_weights = dict(EVENT_WEIGHTS if event_weights is None else event_weights)
         self.events_as = events_as
         self.cells = CellFormat(list_separator, csv_delimiter)
+
+    def identity(self) -> SourceIdentity:
+        """Its two files, and how they are read."""
+        options = {
+            "names": [self.sessions.name, self.items.name],
+            "fields": self.names.model_dump(),
+            "renamed": sorted(self.names.renamed()),
+            "event_weights": self.event_weights,
+            "events_as": self.events_as,
+            "cells": asdict(self.cells),
+        }
+        return SourceIdentity({"sessions": self.sessions, "items": self.items}, options)
 
     def read(self, quarantine: Quarantine) -> SourceData:
         """Read the items, then the sessions.

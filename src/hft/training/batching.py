@@ -73,7 +73,8 @@ class EpochSampler(Sampler[tuple[int, int, IntArray]]):
     """
 
     def __init__(self, rows: IntArray, batch_size: int, seed: int) -> None:
-        self.sessions = rows
+        # Half the memory, the same draws: a permutation goes by places.
+        self.sessions = rows.astype(np.int32) if len(rows) and rows.max() < 2**31 else rows
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
@@ -90,7 +91,8 @@ class EpochSampler(Sampler[tuple[int, int, IntArray]]):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.sessions)
         first, self.start_batch = self.start_batch, 0
         for number in range(first, len(self)):
-            yield self.epoch, number, order[number * self.batch_size : (number + 1) * self.batch_size]
+            batch = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield self.epoch, number, batch.astype(np.int64)
 
 
 class SessionCollator:

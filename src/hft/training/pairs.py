@@ -115,9 +115,9 @@ class PairPlanner:
 
     def usable_sessions(self) -> IntArray:
         """Sessions that give pairs: not irrelevant ones with an event, and irrelevant ones where they are used."""
-        owners = np.repeat(np.arange(len(self.sessions)), np.diff(self.sessions.offsets))
-        totals = np.bincount(owners, weights=self.sessions.events, minlength=len(self.sessions))
-        picked = (totals > 0) & ~self.sessions.is_irrelevant
+        picked = np.zeros(len(self.sessions), dtype=np.bool_)
+        picked[self.sessions.events_of_sessions()[1]] = True
+        picked &= ~self.sessions.is_irrelevant
         usable = picked if self.not_irrelevant_only else picked | self.sessions.is_irrelevant
         return np.flatnonzero(usable)
 
@@ -143,13 +143,16 @@ class PairPlanner:
         sessions = self.sessions
         flat, owners = flat_rows(rows, sessions.offsets)
         entries = _Entry(
-            owners, sessions.query_rows[rows][owners], sessions.item_rows[flat], sessions.confidences[flat]
+            owners,
+            sessions.query_rows[rows].astype(np.int64)[owners],
+            sessions.item_rows[flat].astype(np.int64),
+            sessions.confidences_of(rows, flat),
         )
         irrelevant = sessions.is_irrelevant[rows][owners]
         picked = (sessions.events[flat] > 0) & ~irrelevant
         # An item that some session of this query has picked is no negative here, nor is its double.
         codes = sessions.pair_code(sessions.query_keys[rows][owners], sessions.item_rows[flat])
-        negative = irrelevant | ~np.isin(codes, self._known_positives)
+        negative = irrelevant | ~_is_among(codes, self._known_positives)
         kept = _downsample(owners, negative & ~picked, self.negative_downsampling, rng)
         nothing = np.zeros(len(owners), dtype=bool)
         use_irrelevant = nothing if self.not_irrelevant_only else irrelevant & kept
@@ -167,7 +170,7 @@ class PairPlanner:
         )
         keys = sessions.query_keys[rows][positives.session]
         codes = sessions.pair_code(keys[:, None], np.broadcast_to(candidates, (len(positives), len(candidates))))
-        allowed = ~np.isin(codes, self._known_positives)
+        allowed = ~_is_among(codes, self._known_positives)
         if self.negatives == "both":
             place = np.minimum(np.searchsorted(candidates, own.item), len(candidates) - 1)
             here = candidates[place] == own.item if len(candidates) else np.zeros(len(own), dtype=bool)
@@ -187,6 +190,17 @@ class _Pairs:
     negative: _Entry
     positive_index: IntArray
     is_irrelevant: BoolArray
+
+
+def _is_among(codes: IntArray, known: IntArray) -> BoolArray:
+    """bool, of the shape of the codes: whether each is among the sorted known ones.
+
+    It looks at few of these: a step takes no longer where there are many.
+    """
+    if len(known) == 0:
+        return np.zeros(codes.shape, dtype=np.bool_)
+    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    return np.asarray(known[place] == codes, dtype=np.bool_)
 
 
 def _downsample(owners: IntArray, eligible: BoolArray, share: float, rng: np.random.Generator) -> BoolArray:

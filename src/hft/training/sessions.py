@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
+# (events float32[results], offsets int64[sessions + 1]) -> float32[results] in (0, 1].
+Confidence = Callable[[FloatArray, IntArray], FloatArray]
 
 
 def flat_rows(rows: IntArray, offsets: IntArray) -> tuple[IntArray, IntArray]:
@@ -33,23 +36,23 @@ class SessionArrays:
     """The sessions of one split.
 
     Args:
-        query_rows: int64[sessions], row of the session's query among the query texts.
-        query_keys: int64[sessions], equal for queries that are near-duplicates of each other.
+        query_rows: int64[sessions] or int32, row of the session's query among the query texts.
+        query_keys: int64[sessions] or int32, equal for queries that are near-duplicates of each other.
         offsets: int64[sessions + 1], where each session's results start.
-        item_rows: int64[results], row of each shown item among the item texts, in shown order.
+        item_rows: int64[results] or int32, row of each shown item among the item texts, in shown order.
         item_keys: int64[all items], equal for items that are near-duplicates of each other.
         events: float32[results], weight of the events on each result; 0 is none.
-        confidences: float32[results], in (0, 1].
+        confidences: float32[results], in (0, 1], or what gives them to sessions, each looked at alone.
         is_irrelevant: bool[sessions].
     """
 
-    query_rows: IntArray
-    query_keys: IntArray
+    query_rows: npt.NDArray[np.integer]
+    query_keys: npt.NDArray[np.integer]
     offsets: IntArray
-    item_rows: IntArray
+    item_rows: npt.NDArray[np.integer]
     item_keys: IntArray
     events: FloatArray
-    confidences: FloatArray
+    confidences: FloatArray | Confidence
     is_irrelevant: BoolArray
 
     def __len__(self) -> int:
@@ -60,10 +63,28 @@ class SessionArrays:
 
         An item picked for a query in one session is no negative for it in another one.
         """
-        owners = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        picked = (self.events > 0) & ~self.is_irrelevant[owners]
-        return np.unique(self.pair_code(self.query_keys[owners[picked]], self.item_rows[picked]))
+        picked, owners = self.events_of_sessions()
+        counts = ~self.is_irrelevant[owners]
+        return np.unique(self.pair_code(self.query_keys[owners[counts]], self.item_rows[picked[counts]]))
 
-    def pair_code(self, query_keys: IntArray, item_rows: IntArray) -> IntArray:
+    def events_of_sessions(self) -> tuple[IntArray, IntArray]:
+        """(int64[events] positions in the flat arrays of the results with an event, int64[events] their sessions)."""
+        picked = np.flatnonzero(self.events > 0)
+        return picked, np.searchsorted(self.offsets, picked, side="right") - 1
+
+    def confidences_of(self, rows: IntArray, flat: IntArray) -> FloatArray:
+        """float32[entries]: confidences of the results of some sessions.
+
+        Args:
+            rows: int64[rows], the sessions.
+            flat: int64[entries], positions of their results, as `flat_rows` gives them.
+        """
+        if not callable(self.confidences):
+            return self.confidences[flat]
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        return self.confidences(self.events[flat], np.concatenate(([0], np.cumsum(lengths))))
+
+    def pair_code(self, query_keys: npt.NDArray[np.integer], item_rows: npt.NDArray[np.integer]) -> IntArray:
         """One number for each (query key, item), the same for items of one key. Broadcasts."""
-        return query_keys * np.int64(len(self.item_keys)) + self.item_keys[item_rows]
+        codes: IntArray = query_keys.astype(np.int64) * len(self.item_keys) + self.item_keys[item_rows]
+        return codes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -48,19 +48,25 @@ class Validator:
         params: FineTuningParams,
         precision: str,
     ) -> None:
-        rows = planner.usable_sessions()
-        rng = np.random.default_rng([seed, 0])
-        self.plans: list[PairPlan] = [
-            planner.plan(rows[at : at + batch_size], rng) for at in range(0, len(rows), batch_size)
-        ]
-        extra = np.unique(np.concatenate([np.zeros(0, np.int64), *(plan.item_rows for plan in self.plans)]))
-        self.evaluator = make_evaluator(extra)
+        self._planner, self._batch_size, self._seed = planner, batch_size, seed
+        is_needed = np.zeros(len(planner.sessions.item_keys), dtype=np.bool_)
+        for plan in self.plans:
+            is_needed[plan.item_rows] = True
+        self.evaluator = make_evaluator(np.flatnonzero(is_needed))
         self.loss = loss
         self.params = params
         self.precision = precision
         self.start: Evaluation | None = None
         self.latest: Evaluation | None = None
         self.best: Evaluation | None = None
+
+    @property
+    def plans(self) -> Iterator[PairPlan]:
+        """The pairs of the split's batches, the same each time: made anew, as those of many sessions fill memory."""
+        rows = self._planner.usable_sessions()
+        rng = np.random.default_rng([self._seed, 0])
+        for at in range(0, len(rows), self._batch_size):
+            yield self._planner.plan(rows[at : at + self._batch_size], rng)
 
     def vectors(self, model: Any, progress: Progress | None = None) -> tuple[Vectors, Vectors]:
         """A model's vectors of the split's queries and of all items that a validation looks at."""

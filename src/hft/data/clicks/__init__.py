@@ -15,7 +15,11 @@ __all__ = ["ConfidenceCalculator", "ConstantConfidence", "WindowConfidence"]
 
 
 class ConfidenceCalculator(Protocol):
-    """Gives each result of each session a confidence."""
+    """Gives each result of each session a confidence.
+
+    One whose class says `each_session_alone = True` gives a session the same whatever other sessions there are: it is
+    asked a batch at a time, so that no confidences of a million sessions are held.
+    """
 
     def __call__(self, events: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         """`float32[results]` in (0, 1] from events `float32[results]` and offsets `int64[sessions+1]`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -17,6 +17,8 @@ class ConstantConfidence:
     Args:
         value: the confidence, above 0 and at most 1.
     """
+
+    each_session_alone: ClassVar[bool] = True
 
     def __init__(self, value: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0) -> None:
         self.value = value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +25,8 @@ class WindowConfidence:
         window_size: results on each side that count.
         floor: lowest confidence.
     """
+
+    each_session_alone: ClassVar[bool] = True
 
     def __init__(
         self,

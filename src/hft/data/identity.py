@@ -1,0 +1,156 @@
+"""What decides the data that a preparation gives: the content of files, the options, the code. Not where files lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b, file_digest
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hft.errors import StorageError
+from hft.stores import StoreFolder, digest
+
+if TYPE_CHECKING:
+    from hft.data.source import SessionSource, Splitter
+
+# The contents of large files are remembered by size, times and inode; smaller ones are read faster than remembered.
+_REMEMBERED_BYTES = 8 << 20
+# A file that was changed so lately may be changed again within one tick of its time: it is not remembered yet.
+_UNSETTLED_SECONDS = 2.0
+_FILES, _CONTENT_NAME = "files", "content"
+# Whose versions may change what is prepared.
+_PACKAGES = ("numpy", "pyarrow", "scipy", "bm25s", "pydantic")
+_CODE = Path(__file__).parent
+
+Stats = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class SourceIdentity:
+    """What a source reads, and how. Two of the same contents and options give the same data.
+
+    Args:
+        files: each file by the part that it plays; where a name matters (ids made of it), the name is an option.
+        options: plain values that JSON has: all else that decides what is read.
+    """
+
+    files: Mapping[str, Path]
+    options: Mapping[str, Any]
+
+    def stats(self) -> Stats:
+        """Size, times and inode of each file: as long as they stay, the content does.
+
+        Raises:
+            OSError: a file is gone.
+        """
+        return tuple(_stat(path) for _, path in sorted(self.files.items()))
+
+
+def identity_of(source: SessionSource, splitter: Splitter) -> SourceIdentity | None:
+    """The identity of a source of hft's own, where it has one and the splitter is hft's too; None otherwise.
+
+    Nothing is known of what the code of others reads.
+    """
+    if not (_is_ours(source) and _is_ours(splitter) and hasattr(source, "identity")):
+        return None
+    try:
+        found: SourceIdentity = source.identity()
+        found.stats()
+    except Exception:  # a file that is not there, not whole, not allowed: reading it says so in its words
+        return None
+    return found
+
+
+def preparation_key(
+    identity: SourceIdentity, source: SessionSource, splitter: Splitter, options: Mapping[str, Any], store: StoreFolder
+) -> str | None:
+    """The key of what a preparation gives; None where an option is no plain value.
+
+    Args:
+        identity: of the source.
+        source, splitter: of hft's own.
+        options: all others that decide.
+        store: remembers the contents of large files.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    told = {
+        "source": [type(source).__qualname__, identity.options],
+        "splitter": [type(splitter).__qualname__, vars(splitter)],
+        "options": options,
+    }
+    try:
+        plain = json.dumps(told, sort_keys=True)
+    except (TypeError, ValueError):
+        return None
+    contents = [part for role, path in sorted(identity.files.items()) for part in (role, content_of(path, store))]
+    return digest(code_version(), plain, *contents)
+
+
+def content_of(path: Path, store: StoreFolder) -> str:
+    """BLAKE2b-128 of a file's bytes, hexadecimal; of a large one that has not changed since, as remembered.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    before = _stat(path)
+    is_large = before[0] >= _REMEMBERED_BYTES
+    key = digest(str(path.absolute()), *map(str, before))
+    if is_large and (known := _remembered(store, key)) is not None:
+        return known
+    with open(path, "rb") as file:
+        found = file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
+    settled = time.time() - max(before[1], before[2]) / 1e9 > _UNSETTLED_SECONDS
+    if is_large and settled and _stat(path) == before:
+        try:
+            with store.publish(_FILES, key) as folder:
+                (folder / _CONTENT_NAME).write_text(found, encoding="ascii")
+        except StorageError as error:
+            store.say(str(error))
+    return found
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """A key of the code that prepares data, and of the packages that it works with."""
+    sources: Sequence[bytes] = [path.read_bytes() for path in sorted(_CODE.rglob("*.py"))]
+    versions = [f"{name} {_version(name)}" for name in _PACKAGES]
+    return digest(sys.version, unicodedata.unidata_version, *versions, *sources)
+
+
+def _remembered(store: StoreFolder, key: str) -> str | None:
+    entry = store.entry(_FILES, key)
+    try:
+        known = (entry / _CONTENT_NAME).read_text(encoding="ascii")
+        if len(known) != 32:
+            store.drop(entry, f"holds {len(known)} letters where a key has 32")
+            return None
+    except (OSError, ValueError):
+        return None
+    store.touch(entry)
+    return known
+
+
+def _stat(path: Path) -> tuple[int, ...]:
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+
+
+def _is_ours(part: object) -> bool:
+    return type(part).__module__.startswith("hft.data.")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
