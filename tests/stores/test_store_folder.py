@@ -38,7 +38,7 @@ def put(store: StoreFolder, kind: str, key: str, size: int = KILOBYTE, last_use:
 
 
 def all_names(root: Path) -> list[str]:
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.name != "CACHEDIR.TAG")
 
 
 def in_another_process(code: str, *arguments: object) -> subprocess.Popen[str]:
@@ -222,6 +222,21 @@ def test_a_kind_is_cleared_alone(tmp_path: Path) -> None:
     assert [(entry.kind, entry.size) for entry in store.entries()] == [("data", 300)]
     assert store.clear() == 300
     assert store.used() == 0
+
+
+def test_what_hft_did_not_make_is_never_counted_removed_or_mixed_with_its_own(tmp_path: Path) -> None:
+    mine = tmp_path / "data" / "project" / "work.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("years of work")
+    store = StoreFolder(tmp_path, 10)
+    assert (store.entries(), store.used()) == ([], 0)
+    assert not store.make_room(100)
+    assert store.clear() == 0
+    with pytest.raises(StorageError, match="holds files that are not hft's"):
+        put(store, "data", "a")
+    put(store, "tokens", "a", size=5)
+    assert store.clear() == 5
+    assert mine.read_text() == "years of work"
 
 
 @pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "a b"])

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hft.errors import StorageError
+from hft.stores.kinds import children, is_kind, own_kind
 from hft.stores.temporaries import bytes_under, is_temporary, remove, sweep, temporary_path
 
 __all__ = ["StoreEntry", "StoreFolder"]
@@ -97,7 +98,8 @@ class StoreFolder:
         entry = self.entry(kind, key)
         temporary = temporary_path(entry.parent, key)
         with self._writing(entry, temporary):
-            temporary.mkdir(parents=True)
+            own_kind(entry.parent)
+            temporary.mkdir()
             yield temporary
             for file in sorted(temporary.rglob("*")):
                 _to_disk(file)
@@ -126,7 +128,7 @@ class StoreFolder:
         entry = self.entry(kind, key)
         temporary = temporary_path(entry.parent, key)
         with self._writing(entry, temporary):
-            entry.parent.mkdir(parents=True, exist_ok=True)
+            own_kind(entry.parent)
             yield temporary
             _to_disk(temporary)
             target = entry / f"{name or uuid.uuid4().hex}{suffix}"
@@ -141,7 +143,7 @@ class StoreFolder:
     def files(self, kind: str, key: str, suffix: str) -> list[Path]:
         """The files of an entry with a suffix, the oldest first; none where there is no entry."""
         found = []
-        for path in _children(self.entry(kind, key)):
+        for path in children(self.entry(kind, key)):
             if path.name.endswith(suffix):
                 try:
                     found.append((path.stat().st_mtime_ns, path))
@@ -170,8 +172,8 @@ class StoreFolder:
     def entries(self) -> list[StoreEntry]:
         """All entries, the least lately used first."""
         found = []
-        for kind in _children(self.root):
-            for path in _children(kind):
+        for kind in self._kinds():
+            for path in children(kind):
                 try:
                     if is_temporary(path) or not path.is_dir():
                         continue
@@ -182,7 +184,7 @@ class StoreFolder:
 
     def used(self) -> int:
         """Bytes that all kinds take, with what is being written."""
-        return bytes_under(self.root)
+        return sum(bytes_under(path) for kind in self._kinds() for path in children(kind))
 
     def make_room(self, wanted: int) -> bool:
         """Drops what was used least lately, never what this process has touched, until more bytes fit.
@@ -193,7 +195,7 @@ class StoreFolder:
         Returns:
             Whether they fit into the budget and on the disk. Where they can't, nothing is dropped.
         """
-        for kind in _children(self.root):
+        for kind in self._kinds():
             sweep(kind)
         missing = max(self._over_budget(wanted), self._over_disk(wanted))
         if missing <= 0:
@@ -213,7 +215,7 @@ class StoreFolder:
         Returns:
             How many bytes were freed. What another process writes at this moment stays.
         """
-        for folder in _children(self.root):
+        for folder in self._kinds():
             sweep(folder)
         before = self.used()
         for entry in self.entries():
@@ -233,6 +235,9 @@ class StoreFolder:
                     "there, choose another place with stores.folder=FOLDER, or keep nothing with stores=none."
                 ) from error
             raise
+
+    def _kinds(self) -> list[Path]:
+        return [folder for folder in children(self.root) if is_kind(folder)]
 
     def _over_budget(self, wanted: int) -> int:
         return 0 if self.disk_budget is None else self.used() + wanted - self.disk_budget
@@ -262,13 +267,6 @@ class StoreFolder:
 
 def _identity(entry: Path) -> str:
     return os.path.realpath(entry)
-
-
-def _children(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
 
 
 def _to_disk(path: Path) -> None:

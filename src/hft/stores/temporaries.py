@@ -10,6 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
+from hft.stores.kinds import children
+
 __all__ = ["bytes_under", "is_temporary", "remove", "sweep", "temporary_path"]
 
 # A process of another machine can't be asked whether it lives: what it has not touched for a day is left over.
@@ -34,7 +36,7 @@ def sweep(folder: Path) -> int:
         How many bytes that frees.
     """
     freed = 0
-    for path in _children(folder):
+    for path in children(folder):
         if is_temporary(path) and not _owner_lives(path):
             freed += bytes_under(path)
             remove(path)
@@ -59,14 +61,7 @@ def bytes_under(path: Path) -> int:
             return path.lstat().st_size
     except OSError:
         return 0
-    return sum(bytes_under(child) for child in _children(path))
-
-
-def _children(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
+    return sum(bytes_under(child) for child in children(path))
 
 
 def _owner_lives(path: Path) -> bool:
