@@ -10,6 +10,8 @@ from workloads import RESULTS, Workload
 
 TEMPERATURE = 0.05  # of conf/loss/infonce.yaml; sentence-transformers calls 1/temperature its scale
 
+EPOCH_REPEATS = 16  # of the sessions for sentence-transformers: an epoch costs it time of its own
+
 
 def hft_side(baton: Baton, workload: Workload, overrides: tuple[str, ...] = ()) -> None:
     """`hft train` on the workload. Lightning tells a callback when a step has ended."""
@@ -27,9 +29,9 @@ def _handing_over(baton: Baton) -> list[str]:
 
 
 def sentence_transformers_side(
-    baton: Baton, workload: Workload, batch_size: int, bf16: bool, device: str = "cpu"
+    baton: Baton, workload: Workload, batch_size: int, bf16: bool, device: str = "cpu", workers: int = 0
 ) -> None:
-    """SentenceTransformerTrainer with its defaults but for batch size and precision.
+    """SentenceTransformerTrainer with its defaults but for batch size, precision and workers that tokenise.
 
     Each row is one query, one positive and nine negatives; tokens, padding, shuffling, optimizer (AdamW, fused where it
     can be), clipping and dropout are the trainer's own.
@@ -50,12 +52,14 @@ def sentence_transformers_side(
     model = SentenceTransformer(str(workload.model), device=device, local_files_only=True)
     model.max_seq_length = workload.max_length
     columns = ["query", "positive", *(f"negative_{number}" for number in range(1, RESULTS))]
-    rows = workload.texts()
+    rows = workload.texts() * EPOCH_REPEATS
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(workload.folder / f"sentence_transformers_{batch_size}_{bf16}"),
         per_device_train_batch_size=batch_size,
         bf16=bf16,
         use_cpu=device == "cpu",
+        dataloader_num_workers=workers,
+        dataloader_persistent_workers=workers > 0,
         num_train_epochs=1000,
         save_strategy="no",
         report_to="none",

@@ -13,7 +13,7 @@ import argparse
 from contextlib import ExitStack
 
 from sides import hft_side, sentence_transformers_side
-from turns import Side, median_ratio, print_rates, take_turns
+from turns import Side, fastest, median_ratio, print_rates, take_turns
 from workloads import STEP_SESSIONS, Workload, parser_of, run_on_workload, tokens_a_session
 
 
@@ -22,32 +22,18 @@ def measure(arguments: argparse.Namespace, workload: Workload) -> float:
     tokens = tokens_a_session(workload)
     batches = arguments.batches[:1] if arguments.quick else arguments.batches
     with ExitStack() as stack:
-        best, sessions = _fastest(arguments, workload, batches, tokens, stack)
-        ours = stack.enter_context(Side("hft", hft_side, workload.folder, arguments.threads, workload=workload))
-        sizes = [(ours, (1 if arguments.quick else 2) * STEP_SESSIONS), (best, sessions)]
+        where = workload.folder, arguments.threads
+        sides = []
+        for batch in batches:
+            options = {"workload": workload, "batch_size": batch, "bf16": True}
+            name = f"sentence-transformers bf16, batch {batch}"
+            sides.append(stack.enter_context(Side(name, sentence_transformers_side, *where, **options)))
+        best = fastest(sides, max(batches), tokens, warm_up=batches)
+        ours = stack.enter_context(Side("hft", hft_side, *where, workload=workload))
+        sizes = [(ours, (1 if arguments.quick else 2) * STEP_SESSIONS), (best, max(batches))]
         turns = take_turns(sizes, arguments.pairs, warm_up=(STEP_SESSIONS, 0))
     print_rates([ours.name, best.name], turns, tokens)
     return median_ratio(*turns)
-
-
-def _fastest(
-    arguments: argparse.Namespace, workload: Workload, batches: list[int], tokens: float, stack: ExitStack
-) -> tuple[Side, int]:
-    """The side with the fastest batch size and the sessions of its turns. The others are ended."""
-    sides = []
-    for batch in batches:
-        options = {"workload": workload, "batch_size": batch, "bf16": True}
-        name = f"sentence-transformers bf16, batch {batch}"
-        side = Side(name, sentence_transformers_side, workload.folder, arguments.threads, **options)
-        sides.append(stack.enter_context(side))
-    sessions = max(batches)
-    turns = take_turns([(side, sessions) for side in sides], 1, warm_up=batches)
-    print_rates([side.name for side in sides], turns, tokens)
-    best = max(range(len(sides)), key=lambda number: turns[number][0].rate)
-    for number, side in enumerate(sides):
-        if number != best:
-            side.end()
-    return sides[best], sessions
 
 
 if __name__ == "__main__":

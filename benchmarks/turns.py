@@ -32,11 +32,13 @@ class Turn:
         seconds: wall time.
         sessions: trained on (or another unit of the side's work).
         steps: values of each step, as the side tells them.
+        peak_memory: of the GPU since the process began, bytes; 0 without one.
     """
 
     seconds: float
     sessions: int
     steps: list[dict[str, float]] = field(default_factory=list)
+    peak_memory: int = 0
 
     @property
     def rate(self) -> float:
@@ -65,16 +67,19 @@ class Baton:
         self._sessions += sessions
         self._steps.append(values)
         if self._sessions >= self._wanted:
-            _wait_for_gpu()
+            peak_memory = _wait_for_gpu()
             seconds = time.perf_counter() - self._started
-            self._connection.send(Turn(seconds, self._sessions, self._steps))
+            self._connection.send(Turn(seconds, self._sessions, self._steps, peak_memory))
             self._take()
 
 
-def _wait_for_gpu() -> None:
+def _wait_for_gpu() -> int:
+    """Waits for what the GPU was told to do, where one is used; its peak memory, bytes."""
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    torch.cuda.synchronize()
+    return int(torch.cuda.max_memory_allocated())
 
 
 class Side:
@@ -163,6 +168,24 @@ def take_turns(
         for number, (side, sessions) in order if pair % 2 == 0 else order[::-1]:
             turns[number].append(side.take(sessions))
     return turns
+
+
+def fastest(sides: Sequence[Side], sessions: int, tokens: float, *, warm_up: Sequence[int]) -> Side:
+    """Prints a turn of each side and gives back the fastest, warmed up. The others are ended.
+
+    Args:
+        sides: to choose from.
+        sessions: of the turn.
+        tokens: of a session, for the table.
+        warm_up: sessions of each side's first turn, which is not counted.
+    """
+    turns = take_turns([(side, sessions) for side in sides], 1, warm_up=warm_up)
+    print_rates([side.name for side in sides], turns, tokens)
+    best = max(range(len(sides)), key=lambda number: turns[number][0].rate)
+    for number, side in enumerate(sides):
+        if number != best:
+            side.end()
+    return sides[best]
 
 
 def median_ratio(ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -98,8 +98,15 @@ class Workload:
         ]
 
 
-def build(folder: Path, arguments: argparse.Namespace) -> Workload:
+def build(
+    folder: Path, arguments: argparse.Namespace, docs: tuple[Sequence[str], Sequence[str]] | None = None
+) -> Workload:
     """Writes W1 into a folder as the command line asks for it.
+
+    Args:
+        folder: made where it is missing.
+        arguments: of a parser of `parser_of`.
+        docs: other (queries, texts) than those of python_docs.
 
     Raises:
         SystemExit: the model's package is missing, or this Python has too few docstrings.
@@ -111,7 +118,7 @@ def build(folder: Path, arguments: argparse.Namespace) -> Workload:
         model = find_model(str(arguments.model))
     except HftError as error:
         raise SystemExit(str(error)) from error
-    queries, texts = read_docs()
+    queries, texts = read_docs() if docs is None else docs
     sessions = STEP_SESSIONS * ((len(texts) // RESULTS - len(HELD_OUT)) // STEP_SESSIONS)
     sessions = min(sessions, arguments.sessions or sessions)
     if sessions < STEP_SESSIONS:
@@ -163,7 +170,9 @@ def _duplicates(dealt: np.ndarray, rng: np.random.Generator) -> float:
     return float(np.mean(shares))
 
 
-def _write(folder: Path, queries: list[str], texts: list[str], dealt: np.ndarray, rng: np.random.Generator) -> None:
+def _write(
+    folder: Path, queries: Sequence[str], texts: Sequence[str], dealt: np.ndarray, rng: np.random.Generator
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     splits = ["train"] * (len(dealt) - len(HELD_OUT)) + list(HELD_OUT)
     with (folder / "sessions.jsonl").open("w", encoding="utf-8") as file:
