@@ -47,7 +47,8 @@ def _evaluated(config: DictConfig, tuned: str | Path | None, surroundings: Surro
 
     method, settings = instantiate(config.method), settings_of(config)
     moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    options = data_options(config, Path(config.outputs) / "quarantine" / f"{moment}.jsonl")
+    quarantine = Path(config.outputs) / "quarantine" / f"{moment}.jsonl"
+    options = data_options(config, quarantine, surroundings.say)
     source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
     data = method.prepare(source, splitter, **options, required_splits=("test",))
     for line in data.report.lines():

@@ -143,7 +143,7 @@ def _measured(
     surroundings = Surroundings.of(config)
     with surroundings.applied():
         method, settings = instantiate(config.method), settings_of(config)
-        options = data_options(config, None)
+        options = data_options(config, None, surroundings.say)
         source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
         data = method.prepare(source, splitter, **options, required_splits=(config.promotion.split,))
         if line := _left_out(data.report):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from hft.errors import ConfigError
+from hft.running.kept import store_folder
 from hft.settings import FineTuningParams, FineTuningSettings
 
 if TYPE_CHECKING:
     from hft.experiments import RunRecord
+
+
+log = logging.getLogger(__name__)
 
 
 def settled(config: DictConfig) -> DictConfig:
@@ -70,11 +75,21 @@ def parts_of(config: DictConfig, precision: str) -> dict[str, Any]:
     }
 
 
-def data_options(config: DictConfig, quarantine: Path | None) -> dict[str, Any]:
-    """The scalars of the `data` node as arguments of FineTuningMethod.prepare."""
+def data_options(
+    config: DictConfig, quarantine: Path | None, say: Callable[[str], object] | None = None
+) -> dict[str, Any]:
+    """The scalars of the `data` node, and the store where it is wanted, as arguments of FineTuningMethod.prepare.
+
+    Args:
+        config: the run's.
+        quarantine: where malformed lines go; None: nowhere.
+        say: is told what goes wrong with the store; None: the log is.
+    """
     options: Any = OmegaConf.to_container(config.data, resolve=True)
     scalars = {name: value for name, value in options.items() if name not in ("source", "splitter")}
-    return {**scalars, "quarantine_path": quarantine, "seed": config.seed}
+    store = store_folder(config, "data", say or log.warning)
+    kept = {} if store is None else {"store": store}
+    return {**scalars, "quarantine_path": quarantine, "seed": config.seed, **kept}
 
 
 def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:

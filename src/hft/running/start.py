@@ -51,7 +51,7 @@ class Start:
 
         def make() -> RankingData:
             source, splitter = instantiate(self.config.data.source), instantiate(self.config.data.splitter)
-            return method.prepare(source, splitter, **data_options(self.config, quarantine))
+            return method.prepare(source, splitter, **data_options(self.config, quarantine, self.surroundings.say))
 
         found: RankingData = self._part("data", self._data_key, make)
         return found
