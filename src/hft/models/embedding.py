@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from hft.errors import ConfigError, ModelError
+from hft.models.automatic_budget import budget_of
 from hft.models.budget import ComputeBudget
+from hft.models.compute import choose_compute, compile_layers, kernels_of
 from hft.models.fingerprint import weights_fingerprint
 from hft.models.layers import encoder_layers, fix_first_layers
 from hft.models.packed import PackedTexts
 from hft.models.sentence_saving import save_model
 from hft.models.towers import TextTower
+from hft.settings import ComputeSettings
 
 __all__ = ["Side", "TextEmbeddingModel"]
 
@@ -165,6 +168,29 @@ class TextEmbeddingModel(nn.Module):
                 if progress is not None:
                     progress(len(chunk.rows))
         return vectors
+
+    def compute_with(
+        self, settings: ComputeSettings, *, precision: str = "32-true", say: Callable[[str], object] | None = None
+    ) -> None:
+        """How the layers are computed from now on, and in how much memory. Nothing else of the model changes.
+
+        Call it when the model is on its device and it is decided which weights move: `auto` looks at both.
+
+        Args:
+            settings: the `compute` node of a config.
+            precision: Lightning's word for the run's precision.
+            say: takes a line for the person who waits.
+
+        Raises:
+            ConfigError: what is asked for cannot be had with this model on this machine.
+        """
+        for tower in self.towers:
+            tower.compute = choose_compute(tower.encoder, kernels_of(settings))
+            tower.compute.checkpoint_layers = settings.gradient_checkpointing
+            if settings.compile:
+                compile_layers(tower.encoder)
+        self.budget.say = say
+        self.budget.token_budget, self.budget.graph_tokens = budget_of(self.towers, settings, precision)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the model as a sentence-transformers folder: `SentenceTransformer(folder)` loads it.

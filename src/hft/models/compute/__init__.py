@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hft.models.compute.base import EncoderCompute
-from hft.models.compute.choice import choose_compute
+from hft.models.compute.choice import choose_compute, kernels_of
+from hft.models.compute.compiling import compile_layers
 from hft.models.compute.reference import ReferenceCompute
 
-__all__ = ["EncoderCompute", "ReferenceCompute", "choose_compute"]
+__all__ = ["EncoderCompute", "ReferenceCompute", "choose_compute", "compile_layers", "kernels_of"]

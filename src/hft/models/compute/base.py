@@ -20,9 +20,11 @@ class EncoderCompute(Protocol):
 
     Attributes:
         name: of the way of computing; part of the key of what is kept of its results.
+        checkpoint_layers: whether a layer keeps its input alone for the backward pass, and is computed again there.
     """
 
     name: str
+    checkpoint_layers: bool
 
     def begin(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
         """Call it before the chunks of a batch of texts: weights may have moved since the last one.

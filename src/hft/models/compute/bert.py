@@ -47,7 +47,7 @@ class BertCompute:
     def __init__(self, encoder: nn.Module) -> None:
         self.encoder: Any = encoder
         self.reference = ReferenceCompute(encoder)
-        self.checkpoint_layers = False
+        self._checkpoint_layers = False
         self._weights: dict[tuple[int, torch.dtype, LayerShape], tuple[Any, LayerWeights]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BertCompute:
@@ -56,6 +56,15 @@ class BertCompute:
         other = BertCompute(copy.deepcopy(self.encoder, memo))
         other.checkpoint_layers = self.checkpoint_layers
         return other
+
+    @property
+    def checkpoint_layers(self) -> bool:
+        """See EncoderCompute."""
+        return self._checkpoint_layers
+
+    @checkpoint_layers.setter
+    def checkpoint_layers(self, wanted: bool) -> None:
+        self._checkpoint_layers = self.reference.checkpoint_layers = wanted
 
     @staticmethod
     def knows(encoder: nn.Module) -> bool:

@@ -10,8 +10,9 @@ from hft.errors import ConfigError
 from hft.models.compute.base import EncoderCompute
 from hft.models.compute.bert import BertCompute
 from hft.models.compute.reference import ReferenceCompute
+from hft.settings import ComputeSettings
 
-__all__ = ["Kernels", "choose_compute"]
+__all__ = ["Kernels", "choose_compute", "kernels_of"]
 
 Kernels = Literal["auto", "fast", "reference"]
 
@@ -34,3 +35,19 @@ def choose_compute(encoder: nn.Module, kernels: Kernels = "auto") -> EncoderComp
             "layers of BERT (BERT, RoBERTa, XLM-RoBERTa, MiniLM). Set compute.kernels=auto."
         )
     return ReferenceCompute(encoder)
+
+
+def kernels_of(settings: ComputeSettings) -> Kernels:
+    """The kernels that the settings ask for: what torch.compile gets are the layers as transformers has them.
+
+    Raises:
+        ConfigError: they ask for hft's own kernels and for torch.compile.
+    """
+    if not settings.compile:
+        return settings.kernels
+    if settings.kernels == "fast":
+        raise ConfigError(
+            "compute.compile=true compiles the layers as transformers has them, and compute.kernels=fast does not use "
+            "those. Set one of the two only."
+        )
+    return "reference"

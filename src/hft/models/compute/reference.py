@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from hft.errors import ConfigError
 from hft.models.compute.words import WordTable
 from hft.models.layers import encoder_layers
 
@@ -37,6 +38,30 @@ class ReferenceCompute:
     def __init__(self, encoder: nn.Module) -> None:
         self.encoder = encoder
         self._supported: dict[int, bool] = {}
+
+    @property
+    def checkpoint_layers(self) -> bool:
+        """Whether a layer keeps its input alone for the backward pass, by transformers' gradient checkpointing.
+
+        Raises:
+            ConfigError: the architecture has none.
+        """
+        return bool(getattr(self.encoder, "is_gradient_checkpointing", False))
+
+    @checkpoint_layers.setter
+    def checkpoint_layers(self, wanted: bool) -> None:
+        encoder: Any = self.encoder
+        if wanted == self.checkpoint_layers:
+            return
+        if not wanted:
+            encoder.gradient_checkpointing_disable()
+        elif not getattr(encoder, "supports_gradient_checkpointing", False):
+            raise ConfigError(
+                f"compute.gradient_checkpointing=true: {type(encoder).__name__} does not support it. Set it to false; "
+                "compute.graph_tokens bounds the memory as well."
+            )
+        else:
+            encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
     def begin(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
         """See EncoderCompute. Nothing: transformers looks words up itself."""
@@ -66,6 +91,8 @@ class ReferenceCompute:
         with ExitStack() as stack:
             for layer in layers[:cut]:
                 stack.enter_context(_passing_through(layer))
+            # A layer that is computed again in the backward pass would then be without the hook.
+            stack.enter_context(_without_checkpoint(layers[cut]))
             stack.enter_context(_hooked(layers[cut], resume))
             return self.hidden(ids, mask)
 
@@ -135,3 +162,14 @@ def _passing_through(layer: Any) -> Iterator[None]:
         yield
     finally:
         del layer.forward
+
+
+@contextmanager
+def _without_checkpoint(layer: Any) -> Iterator[None]:
+    """The layer keeps its activations."""
+    checkpointed = getattr(layer, "gradient_checkpointing", False)
+    layer.gradient_checkpointing = False
+    try:
+        yield
+    finally:
+        layer.gradient_checkpointing = checkpointed
