@@ -15,6 +15,7 @@ COMMANDS = {
     "rollback": "make the champion's predecessor champion again: hft rollback [METHOD]",
     "embed": "write the vectors of a file of texts: hft embed RUN FILE",
     "export": "write a run's model in the sentence-transformers layout: hft export RUN DIR",
+    "stores": "show what is kept on disk between runs, and remove it: hft stores [--clear [KIND]]",
     "init": "start a project of your own: hft init DIR",
     "completion": "print shell completion: hft completion bash|zsh|fish",
 }

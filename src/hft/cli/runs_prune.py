@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from hft.cli.sizes import size_text
+
 if TYPE_CHECKING:
     from hft.experiments.pruning_models import Removal
-
-_UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def prune(outputs: str, asked: str, *, dry_run: bool, as_json: bool) -> int:
@@ -41,7 +41,7 @@ def prune(outputs: str, asked: str, *, dry_run: bool, as_json: bool) -> int:
         return 0
     if goes:
         would = "Would free" if dry_run else "Freed"
-        size = _size(sum(removal.size for removal in goes))
+        size = size_text(sum(removal.size for removal in goes))
         print(f"{would} {size}: models of {_runs(len(goes))}. Records stay.")
     else:
         print(f"Nothing to remove: no iteration before the last {keep} has models that may go.")
@@ -60,7 +60,7 @@ def _line(removal: Removal) -> str:
     if removal.stored is not None and not removal.stored.stays:
         names.append("the store's copy")
     where = f"{record.method}/{record.iteration}"
-    return f"{record.run_id[:8]}  {where}  {record.folder}  {', '.join(names)}  {_size(removal.size)}"
+    return f"{record.run_id[:8]}  {where}  {record.folder}  {', '.join(names)}  {size_text(removal.size)}"
 
 
 def _as_dict(removal: Removal, *, removed: bool) -> dict[str, object]:
@@ -78,11 +78,3 @@ def _as_dict(removal: Removal, *, removed: bool) -> dict[str, object]:
 
 def _runs(number: int) -> str:
     return f"{number} run{'s' * (number != 1)}"
-
-
-def _size(size: float) -> str:
-    """`12.3 MB`."""
-    number = 0
-    while size >= 1000 and number < len(_UNITS) - 1:
-        size, number = size / 1000, number + 1
-    return f"{size:.1f} {_UNITS[number]}" if number else f"{size:.0f} B"
