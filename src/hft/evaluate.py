@@ -60,7 +60,7 @@ def _evaluated(config: DictConfig, tuned: str | Path | None, surroundings: Surro
             continue
         loaded = starting_model(config)[0] if model is None else load_saved_model(model)
         texts = method.tokenize(loaded, data, store_folder(config, "tokens", surroundings.say))
-        with on_device(loaded, surroundings.accelerator), surroundings.text_progress(f"{name} on test") as progress:
+        with on_device(loaded, surroundings), surroundings.text_progress(f"{name} on test") as progress:
             start = measured[0] if measured else None
             precision = surroundings.precision
             measured.append(

@@ -156,7 +156,7 @@ def _measured(
             )
             texts = method.tokenize(loaded, data, store_folder(config, "tokens", surroundings.say))
             label = f"{role} on {config.promotion.split}"
-            with on_device(loaded, surroundings.accelerator), surroundings.text_progress(label) as progress:
+            with on_device(loaded, surroundings), surroundings.text_progress(label) as progress:
                 measured[role] = method.measure(
                     loaded, texts, settings, precision=surroundings.precision, seed=config.seed, progress=progress
                 )

@@ -68,7 +68,7 @@ def train(
             texts = run.tokenize(method, model, data)
         run.begin(data, model)
 
-        with on_device(model, run.accelerator):
+        with on_device(model, run.surroundings):
             start = run.measure(method, model, texts, settings)
             with run.phase("training"):
                 module = method.build(model, texts, settings, params, **parts_of(config, run.precision))

@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from hft.errors import ConfigError, TrainingError
 from hft.running.assembly import accumulators_of, trainer_of, validation_interval
+from hft.running.surroundings import Surroundings
 from hft.training import BestWeights, EmbeddingsFineTuner, ResumePoint, StepLog, ValidationReport
 from hft.training.batching import EpochSampler
 
@@ -172,13 +173,23 @@ def _train(trainer: pl.Trainer, module: EmbeddingsFineTuner, checkpoint: Path | 
 
 
 @contextmanager
-def on_device(model: torch.nn.Module, accelerator: str) -> Iterator[None]:
-    """The model on the device inside the block; back on the CPU and the device's memory free after it."""
-    model.to(accelerator)
+def on_device(model: Any, surroundings: Surroundings) -> Iterator[None]:
+    """The model on the device inside the block, where it computes as the run's settings say; back on the CPU and the
+    device's memory free after it.
+
+    Args:
+        model: of hft; it is decided which of its weights move.
+        surroundings: of the run.
+
+    Raises:
+        ConfigError: the model cannot compute as the settings say.
+    """
+    model.to(surroundings.accelerator)
     try:
+        model.compute_with(surroundings.compute, precision=surroundings.precision, say=surroundings.say)
         yield
     finally:
         model.to("cpu")
         gc.collect()
-        if accelerator == "cuda":
+        if surroundings.accelerator == "cuda":
             torch.cuda.empty_cache()

@@ -34,7 +34,7 @@ def initial_values(
         return {}
     model = instantiate(config.model)
     texts = method.tokenize(model, data, store_folder(config, "tokens", surroundings.say))
-    with on_device(model, surroundings.accelerator), surroundings.text_progress("initial model on test") as progress:
+    with on_device(model, surroundings), surroundings.text_progress("initial model on test") as progress:
         options = {"precision": surroundings.precision, "seed": config.seed, "progress": progress}
         measured = method.measure(model, texts, settings, **options)
     values = method.values(measured, measured, texts)

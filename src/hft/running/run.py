@@ -207,7 +207,8 @@ class Run:
 
     def first_validation(self, validator: Validator, model: Any) -> dict[str, float]:
         """The starting model's validation; trials of one start share its vectors."""
-        device = (self.accelerator, self.precision)
+        compute = self.surroundings.compute
+        device = (self.accelerator, self.precision, compute.kernels, str(compute.compile))
         return validator(model, vectors=self._start.validation_vectors(validator, model, *device))
 
     def progress_callbacks(self) -> list[pl.Callback]:

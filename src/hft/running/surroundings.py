@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from hft.running.progress import text_progress
 from hft.running.quiet import quiet_lightning
+from hft.settings import ComputeSettings
 from hft.training import resolve_accelerator, resolve_precision
 
 
@@ -26,6 +27,7 @@ class Surroundings:
         threads: CPU threads of torch; where the config names none, as many as the process has set.
         seed: of all random generators.
         console: by default on stderr, so that stdout holds results only.
+        compute: how models compute.
     """
 
     accelerator: str
@@ -33,6 +35,7 @@ class Surroundings:
     threads: int
     seed: int
     console: Console = field(default_factory=lambda: Console(stderr=True))
+    compute: ComputeSettings = field(default_factory=ComputeSettings)
 
     @classmethod
     def of(cls, config: DictConfig, console: Console | None = None) -> Surroundings:
@@ -48,7 +51,11 @@ class Surroundings:
         accelerator = resolve_accelerator(config.trainer.get("accelerator", "auto"))
         precision = resolve_precision(config.trainer.get("precision", "auto"), accelerator)
         threads = config.threads or torch.get_num_threads()
-        return cls(accelerator, precision, threads, config.seed, console or Console(stderr=True))
+        # A record of an earlier version has no such node.
+        compute = ComputeSettings.model_validate(
+            OmegaConf.to_container(config.get("compute") or OmegaConf.create(), resolve=True)
+        )
+        return cls(accelerator, precision, threads, config.seed, console or Console(stderr=True), compute)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -99,7 +99,7 @@ def _measured(record: RunRecord, config: DictConfig) -> Report:
         module: Any = method.build(model, texts, settings, params, **parts_of(config, surroundings.precision))
         measured: list[Any] = []
         for name, towers in (("starting", model), ("tuned", load_tuned(config, record.folder / MODEL_NAME))):
-            with on_device(towers, surroundings.accelerator):
+            with on_device(towers, surroundings):
                 module.validator(towers)
                 with surroundings.text_progress(f"{name} model on test") as progress:
                     options = {"precision": surroundings.precision, "seed": config.seed, "progress": progress}
