@@ -46,7 +46,7 @@ class ReferenceCompute:
         Raises:
             ConfigError: the architecture has none.
         """
-        return bool(getattr(self.encoder, "is_gradient_checkpointing", False))
+        return any(getattr(module, "gradient_checkpointing", False) for module in self.encoder.modules())
 
     @checkpoint_layers.setter
     def checkpoint_layers(self, wanted: bool) -> None:
