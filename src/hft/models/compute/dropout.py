@@ -63,6 +63,6 @@ class _Dropout(torch.autograd.Function):
         return apply_mask(values, mask).mul_(ctx.scale)  # type: ignore[attr-defined]
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         (mask,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return apply_mask(gradient.contiguous(), mask).mul_(ctx.scale), None  # type: ignore[attr-defined]
