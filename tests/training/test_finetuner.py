@@ -145,8 +145,9 @@ class Without(EmbeddingsFineTuner):
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         if batch_idx in self.empty:  # type: ignore[operator]
-            nothing = {name: getattr(batch.pairs, name)[:0] for name in batch.pairs.__dataclass_fields__}
-            batch = dataclasses.replace(batch, pairs=PairTensors(**nothing))
+            tensors = {name: value for name, value in vars(batch.pairs).items() if isinstance(value, torch.Tensor)}
+            nothing = {name: value[:0] for name, value in tensors.items()}
+            batch = dataclasses.replace(batch, pairs=PairTensors(**nothing, num_positives=0))
         return super().training_step(batch, batch_idx)
 
 

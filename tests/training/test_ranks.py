@@ -49,6 +49,7 @@ def test_a_rank_is_the_rankers_score_of_query_and_item(ranker: Any) -> None:
         negative_confidence=torch.tensor([1.0, 0.25]),
         positive_index=torch.tensor([1, 0]),
         is_irrelevant=torch.tensor([False, True]),
+        num_positives=2,
     )
     features = pair_features(ranker, queries, items, pairs, sign=-1.0, margin=0.3)
     torch.testing.assert_close(features.positive_ranks, ranker(queries, items[[2, 0]]))

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import torch
 
+from hft.errors import TrainingError
+
 __all__ = ["DEFAULT_TOKEN_BUDGET", "ComputeBudget", "GraphAllowance"]
 
 # Padded tokens computed at once where nobody says.
@@ -49,42 +51,53 @@ class ComputeBudget:
         self._latest = GraphAllowance(self.graph_tokens)
         return self._latest
 
-    def halve(self, *, keeps_graph: bool = True) -> bool:
+    def halve(self, *, keeps_graph: bool = True) -> None:
         """After the device ran out of memory: half of what was computed, and kept, in the latest step; says so.
 
         Args:
             keeps_graph: whether activations were kept at all.
 
-        Returns:
-            whether it is worth another try; False where the budget is at its least.
+        Raises:
+            TrainingError: the budget is at its least.
         """
         latest = self._latest
         tokens = min(self.token_budget, latest.largest or self.token_budget)
         if tokens <= LEAST_TOKEN_BUDGET:
-            return False
+            raise TrainingError(
+                f"The GPU is out of memory even where it computes no more than {tokens} tokens at once. Lower "
+                "settings.batch_size or model.max_length, raise params.num_fixed_layers, or choose a smaller model."
+            )
         self.token_budget = max(LEAST_TOKEN_BUDGET, tokens // 2)
         if keeps_graph:
             kept = latest.tokens if self.graph_tokens is None else min(latest.tokens, self.graph_tokens)
             self.graph_tokens = kept // 2
         if self.say is not None:
             self.say(f"The GPU is out of memory: the token budget is now {self.token_budget}.")
-        return True
 
-    def within_memory(self, compute: Callable[[], Result]) -> Result:
+    def within_memory(self, compute: Callable[[], Result], begin_anew: Callable[[], object] | None = None) -> Result:
         """What `compute` gives, tried again with half the budget while the device is out of memory.
 
+        Args:
+            compute: embeds within this budget.
+            begin_anew: called before each try but the first.
+
         Raises:
-            torch.OutOfMemoryError: also with the least budget.
+            TrainingError: it is out of memory with the least budget as well.
         """
         while True:
             try:
                 return compute()
-            except torch.OutOfMemoryError:
-                if not self.halve(keeps_graph=torch.is_grad_enabled()):
-                    raise
-            # Outside the handler, where the error no longer holds the tensors of the failed try.
+            except torch.OutOfMemoryError as error:
+                failed = error.with_traceback(None)
+            # Out here the error no longer holds the frames, and so the tensors, of the failed try.
+            try:
+                self.halve(keeps_graph=torch.is_grad_enabled())
+            except TrainingError as refusal:
+                raise refusal from failed
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+            if begin_anew is not None:
+                begin_anew()
 
 
 class GraphAllowance:

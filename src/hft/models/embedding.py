@@ -134,6 +134,12 @@ class TextEmbeddingModel(nn.Module):
         embedded = self.query_tower.embed(queries, allowance=allowance)
         return embedded, self.items_tower.embed(items, allowance=allowance)
 
+    def padding(self, queries: PackedTexts, items: PackedTexts) -> float:
+        """Share of padding, 0..1, among all tokens that a step with these texts computes."""
+        sides = (self.query_tower, queries), (self.items_tower, items)
+        padded = sum(int(tower.buckets.padded(texts.lengths).sum()) for tower, texts in sides)
+        return 1.0 - (len(queries.flat) + len(items.flat)) / max(padded, 1)
+
     def forward(self, tokens: PackedTexts, side: Side) -> Tensor:
         """The same as `embed`, so that module wrappers work."""
         return self.embed(tokens, side)

@@ -48,6 +48,7 @@ class StepProgress(pl.Callback):
         self.monitor = monitor
         self._progress: Progress | None = None
         self._task: Any = None
+        self._label = "training"
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Opens the bar."""
@@ -59,9 +60,10 @@ class StepProgress(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Moves the bar."""
         if self._progress is not None:
-            loss = pl_module.step_values.get("train_loss")
-            label = "training, no pair" if loss is None else f"training, loss {loss:.4f}"
-            self._progress.update(self._task, completed=trainer.global_step, description=label)
+            if pl_module.step_values.has_arrived:  # else the last label stands: a bar is not worth a wait
+                loss = pl_module.step_values.get("train_loss")
+                self._label = "training, no pair" if loss is None else f"training, loss {loss:.4f}"
+            self._progress.update(self._task, completed=trainer.global_step, description=self._label)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A line with the value that decides."""

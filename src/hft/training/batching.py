@@ -38,7 +38,10 @@ class SessionBatch:
 
 @dataclass(frozen=True)
 class PairTensors:
-    """A PairPlan's pairs as tensors: LongTensor[pairs], FloatTensor[pairs], BoolTensor[pairs]."""
+    """A PairPlan's pairs as tensors: LongTensor[pairs], FloatTensor[pairs], BoolTensor[pairs].
+
+    `num_positives` is an upper bound of `positive_index`, exclusive.
+    """
 
     positive_query: Tensor
     positive_item: Tensor
@@ -48,16 +51,27 @@ class PairTensors:
     negative_confidence: Tensor
     positive_index: Tensor
     is_irrelevant: Tensor
+    num_positives: int
 
     @classmethod
     def of(cls, plan: PairPlan) -> PairTensors:
         """Tensors of a plan, on the CPU."""
-        return cls(**{name: torch.from_numpy(getattr(plan, name)) for name in cls.__dataclass_fields__})
+        tensors = {name: torch.from_numpy(getattr(plan, name)) for name in cls.__dataclass_fields__ if _is_tensor(name)}
+        return cls(**tensors, num_positives=int(plan.positive_index.max(initial=-1)) + 1)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PairTensors:
-        """The same tensors on a device."""
-        names = self.__dataclass_fields__
-        return PairTensors(**{name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names})
+        """The same tensors on a device; to a GPU from pinned memory."""
+        device = torch.device(device)
+        moved = {name: getattr(self, name) for name in self.__dataclass_fields__ if _is_tensor(name)}
+        for name, tensor in moved.items():
+            if device.type == "cuda" and not tensor.is_cuda:
+                tensor = tensor.pin_memory()
+            moved[name] = tensor.to(device, non_blocking=non_blocking)
+        return PairTensors(**moved, num_positives=self.num_positives)
+
+
+def _is_tensor(name: str) -> bool:
+    return name != "num_positives"
 
 
 class EpochSampler(Sampler[tuple[int, int, IntArray]]):

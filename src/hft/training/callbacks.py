@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hft.errors import TrainingError
 from hft.metrics import MetricsAccumulator
+from hft.training.step_values import StepValues
 
 Direction = Literal["maximize", "minimize"]
 
@@ -144,6 +145,7 @@ class StepLog(pl.Callback):
         self.accumulators = dict(accumulators or {})
         self.inputs = 0
         self._rates: dict[str, float] = {}
+        self._waiting: list[tuple[dict[str, float], StepValues]] = []
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -153,24 +155,52 @@ class StepLog(pl.Callback):
         self._rates = {f"{group['name']}_lr": float(group["lr"]) for group in groups}
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Writes the step's values and the rates it was made with."""
+        """Writes the step's values and the rates it was made with; a GPU's values when they have arrived."""
         self.inputs += batch.num_sessions
-        self._write(trainer, {**pl_module.step_values, **self._rates})
+        self._waiting.append(({**self._place(trainer), **self._rates}, pl_module.step_values))
+        self._write_steps(only_arrived=True)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """The steps before a validation stand before it."""
+        self._write_checked(pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the validation's values."""
         metrics = trainer.callback_metrics
-        self._write(trainer, {name: float(v) for name, v in metrics.items() if name.startswith("validation_")})
+        values = {name: float(value) for name, value in metrics.items() if name.startswith("validation_")}
+        self._write(self._place(trainer), values)
 
-    def _write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """All steps of the epoch are written down."""
+        self._write_checked(pl_module)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """What has come to its end is written down."""
+        self._write_steps(only_arrived=False)
+
+    def _write_checked(self, pl_module: Any) -> None:
+        pl_module.check_losses()
+        self._write_steps(only_arrived=False)
+
+    def _write_steps(self, *, only_arrived: bool) -> None:
+        while self._waiting and (self._waiting[0][1].has_arrived or not only_arrived):
+            place, values = self._waiting.pop(0)
+            if math.isfinite(values.get("train_loss", 0.0)):  # else the training ends with an error
+                self._write(place, dict(values))
+
+    def _place(self, trainer: pl.Trainer) -> dict[str, float]:
+        return {"step": trainer.global_step, "epoch": trainer.current_epoch, "inputs": self.inputs}
+
+    def _write(self, place: dict[str, float], values: dict[str, float]) -> None:
         for name in list(values):
             if name in self.accumulators:
                 summaries = self.accumulators[name].update(values[name])
                 values.update({f"{name}_{kind}": value for kind, value in summaries.items()})
-        self.write({"step": trainer.global_step, "epoch": trainer.current_epoch, "inputs": self.inputs, **values})
+        self.write({**place, **values})
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """For the checkpoint; all steps before it are written down first."""
+        self._write_steps(only_arrived=False)
         return {
             "inputs": self.inputs,
             "accumulators": {name: value.state_dict() for name, value in self.accumulators.items()},

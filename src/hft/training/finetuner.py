@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from hft.errors import ConfigError, TrainingError
-from hft.losses import pair_health
+from hft.losses import dead_shares
 from hft.settings import FineTuningParams, FineTuningSettings
 from hft.training.batching import SessionBatch
 from hft.training.pairs import stage_of_epoch
 from hft.training.ranks import pair_features, select_pairs
+from hft.training.step_memory import MemoryBoundStep
+from hft.training.step_values import StepValues
 from hft.training.validation import Validator
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
@@ -27,7 +30,8 @@ class EmbeddingsFineTuner(pl.LightningModule):
     """Fine-tunes an embedding model on session batches.
 
     A step: embed the batch's distinct queries and items, rank every pair, leave out what the thresholds and the
-    curriculum leave out, take the loss. Logs `train_loss`, the shares of dead pairs and the number of pairs.
+    curriculum leave out, take the loss. What a step is written down with stands in `step_values`; Lightning's own log
+    gets the validations alone, since it costs as much a step as a small model.
 
     A batch of which no pair is left has no loss, and Lightning leaves its step out: no weight moves or decays. An
     epoch of such batches ends the training.
@@ -44,9 +48,9 @@ class EmbeddingsFineTuner(pl.LightningModule):
         validator: validates the model; None for a run without validation.
 
     Attributes:
-        step_values: what the last batch is logged with, by name: `train_pairs`, and where there are any, `train_loss`
-            (the batch's, also where Lightning divides it by the number of accumulated batches) and the shares of
-            dead pairs.
+        step_values: what the last batch is written down with, by name: `train_pairs`, `train_padding` (share of padding
+            among the tokens computed, 0..1), and where there are pairs, `train_loss` (the batch's, also where Lightning
+            divides it by the number of accumulated batches) and the shares of dead pairs.
     """
 
     def __init__(
@@ -68,8 +72,11 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self.make_scheduler = scheduler
         self.loader = loader
         self.validator = validator
-        self.step_values: dict[str, float] = {}
+        self.step_values = StepValues()
         self._epoch_pairs = 0
+        self._step_pairs = 0
+        self._step: MemoryBoundStep | None = None
+        self._unchecked: tuple[int, StepValues] | None = None
 
     def train_dataloader(self) -> DataLoader[SessionBatch]:
         """Batches of training sessions."""
@@ -86,11 +93,12 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self._epoch_pairs = 0
 
     def on_train_epoch_end(self) -> None:
-        """An epoch must have had a pair.
+        """An epoch must have had a pair, and a loss in every step.
 
         Raises:
-            TrainingError: it had none.
+            TrainingError: it had none, or the last loss is not a number.
         """
+        self.check_losses()
         if not self._epoch_pairs:
             stage = stage_of_epoch(self.params.examples_order, self.current_epoch, self.settings.num_epochs)
             raise TrainingError(
@@ -101,8 +109,13 @@ class EmbeddingsFineTuner(pl.LightningModule):
                 "negatives need two sessions a batch (settings.batch_size)."
             )
 
+    def on_validation_start(self) -> None:
+        """Weights that a step has spoilt are not validated."""
+        self.check_losses()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """For a resume in the middle of an epoch."""
+        self.check_losses()
         checkpoint["epoch_pairs"] = self._epoch_pairs
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -110,13 +123,42 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self._epoch_pairs = checkpoint["epoch_pairs"]
 
     def training_step(self, batch: SessionBatch, batch_idx: int) -> Tensor | None:
-        """FloatTensor[], the loss of the batch; None where it has no pair. See `step_values` for what is logged.
+        """FloatTensor[], the loss of the batch; None where it has no pair. See `step_values` for what is written down.
+
+        Where a GPU runs out of memory, here or in the backward pass, the batch is computed again with half the token
+        budget.
 
         Raises:
-            TrainingError: the loss is not a finite number.
+            TrainingError: the loss is not a finite number. A GPU is not waited for: there the error comes with the
+                next step, or before what follows the steps (a validation, a checkpoint, the end of the epoch).
         """
-        queries = self.model.embed(batch.queries, "query")
-        items = self.model.embed(batch.items, "items")
+        self._step = MemoryBoundStep(self.model.budget, lambda: self._loss(batch), self.model.device)
+        self._epoch_pairs += self._step_pairs
+        earlier, self._unchecked = self._unchecked, (self.global_step, self.step_values)
+        if earlier is not None:
+            _require_finite(*earlier)
+        if self.step_values.has_arrived:
+            self.check_losses()
+        return self._step.loss
+
+    def check_losses(self) -> None:
+        """Waits for the loss of the last step.
+
+        Raises:
+            TrainingError: it is not a finite number.
+        """
+        if self._unchecked is not None:
+            unchecked, self._unchecked = self._unchecked, None
+            _require_finite(*unchecked)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Adds the gradients of the batch; see MemoryBoundStep."""
+        step, self._step = self._step, None
+        assert step is not None
+        step.backward(loss, [weight for group in self.trainer.optimizers[0].param_groups for weight in group["params"]])
+
+    def _loss(self, batch: SessionBatch) -> Tensor | None:
+        queries, items = self.model.embed_step(batch.queries, batch.items)
         features = pair_features(
             self.settings.ranker,
             queries,
@@ -127,19 +169,14 @@ class EmbeddingsFineTuner(pl.LightningModule):
         )
         stage = stage_of_epoch(self.params.examples_order, self.current_epoch, self.settings.num_epochs)
         kept = select_pairs(features, self.params, stage)
-        self._epoch_pairs += len(kept)
-        self.step_values = {"train_pairs": float(len(kept))}
+        self._step_pairs = len(kept)
+        known = {"train_pairs": float(len(kept)), "train_padding": self.model.padding(batch.queries, batch.items)}
         if not len(kept):
+            self.step_values = StepValues(known)
             return None
         loss: Tensor = self.settings.loss_func(kept)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"The loss became {loss.item()} at step {self.global_step}. Lower params.items_lr and params.query_lr, "
-                "or set trainer.gradient_clip_val."
-            )
-        health = {f"train_{name}": value for name, value in pair_health(self.settings.loss_func, kept).items()}
-        self.step_values = {"train_loss": float(loss.detach()), "train_pairs": float(len(kept)), **health}
-        self.log_dict(self.step_values, batch_size=batch.num_sessions)
+        health = {f"train_{name}": share for name, share in dead_shares(self.settings.loss_func, kept).items()}
+        self.step_values = StepValues(known, {"train_loss": loss.detach(), **health})
         return loss
 
     def val_dataloader(self) -> DataLoader[int]:
@@ -160,6 +197,15 @@ class EmbeddingsFineTuner(pl.LightningModule):
             return optimizer
         scheduler = schedule(self.make_scheduler, optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _require_finite(step: int, values: StepValues) -> None:
+    loss = values.get("train_loss", 0.0)
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"The loss became {loss} at step {step}. Lower params.items_lr and params.query_lr, or set "
+            "trainer.gradient_clip_val."
+        )
 
 
 def schedule(

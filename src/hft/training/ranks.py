@@ -57,7 +57,7 @@ def pair_features(
         negative_confidences=pairs.negative_confidence,
         target=torch.full_like(positive, sign),
         positive_index=pairs.positive_index,
-        num_positives=int(pairs.positive_index.max()) + 1 if len(pairs.positive_index) else 0,
+        num_positives=pairs.num_positives,
         margin=margin,
         is_irrelevant=pairs.is_irrelevant,
     )
@@ -68,12 +68,15 @@ def select_pairs(features: FineTuningFeatures, params: FineTuningParams, stage: 
 
     Thresholds and difficulty look at the ranks of this step, without a gradient.
     """
+    bounds = params.min_abs_difference_threshold, params.max_abs_difference_threshold
+    if stage is ExamplesType.ALL_EXAMPLES and bounds[0] <= 0 and bounds[1] is None:
+        return features  # nothing to ask a GPU for
     keep = _of_stage(features, stage)
     gap = (features.positive_ranks - features.negative_ranks).detach().abs()
-    if params.min_abs_difference_threshold > 0:
-        keep = keep & (gap >= params.min_abs_difference_threshold)
-    if params.max_abs_difference_threshold is not None:
-        keep = keep & (gap <= params.max_abs_difference_threshold)
+    if bounds[0] > 0:
+        keep = keep & (gap >= bounds[0])
+    if bounds[1] is not None:
+        keep = keep & (gap <= bounds[1])
     return features if bool(keep.all()) else features.select(keep)
 
 
