@@ -21,6 +21,7 @@ from hft.models.compute.dropout import MaskSource, apply_mask
 
 __all__ = ["LayerShape", "LayerWeights", "infer_layer", "train_layer"]
 
+_SUMMED_AT_ONCE = 64
 _layer_norm = torch.ops.aten.native_layer_norm
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 _gelu_backward = torch.ops.aten.gelu_backward
@@ -258,8 +259,21 @@ def _through_mask(gradient: Tensor, mask: Tensor | None) -> Tensor:
 
 def _weight_gradients(gradient: Tensor, inputs: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor]:
     """Of a linear layer's weight and bias, in float32."""
-    weight, bias = torch.mm(gradient.t(), inputs).float(), gradient.sum(dim=0).float()
+    # The product is faster with the wider matrix in front.
+    if gradient.shape[1] >= inputs.shape[1]:
+        weight = torch.mm(gradient.t(), inputs).float()
+    else:
+        weight = torch.mm(inputs.t(), gradient).t().contiguous().float()
+    bias = _sum_over_tokens(gradient)
     return (weight, bias) if factor == 1.0 else (weight.mul_(factor), bias.mul_(factor))
+
+
+def _sum_over_tokens(values: Tensor) -> Tensor:
+    """float32[width] of [tokens, width]. In two stages, which torch sums faster than in one."""
+    tokens, width = values.shape
+    if tokens % _SUMMED_AT_ONCE:
+        return values.sum(dim=0).float()
+    return values.view(-1, _SUMMED_AT_ONCE, width).sum(dim=1).float().sum(dim=0)
 
 
 def _norm_backward(
@@ -281,4 +295,4 @@ def _norm_backward(
     scales = scale.view(1, -1)
     to_weight = torch.mm(scales.to(inputs.dtype), gradient * inputs).float()
     to_weight -= torch.mm((mean.view(1, -1) * scales).to(inputs.dtype), gradient).float()
-    return to_inputs, to_weight.view(-1), gradient.sum(dim=0).float()
+    return to_inputs, to_weight.view(-1), _sum_over_tokens(gradient)
