@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from apart import run_apart
-from budgets import Trained, ndcg, train_hft, train_sentence_transformers
 from machine import print_machine
 
 MOVIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "movie_search"
@@ -45,6 +44,8 @@ MANY_STEPS = 100_000
 
 def measure(collection: str, arguments: argparse.Namespace, folder: Path) -> list[float]:
     """Prints a line a budget; the differences."""
+    from budgets import Trained, ndcg, train_hft, train_sentence_transformers
+
     from hft.models.sources import find_model
     from hft.training.hardware import cpu_has_bf16
 
