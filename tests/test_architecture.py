@@ -21,6 +21,7 @@ FOUNDATION = {
     "files": {"errors"},
     "threads": set(),
     "stores": {"errors", "files"},
+    "compositions": set(),
 }
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.

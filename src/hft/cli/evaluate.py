@@ -83,9 +83,10 @@ def _of_run(args: argparse.Namespace, record: RunRecord) -> tuple[DictConfig, Pa
 
 def _model_options() -> list[str]:
     from hft.config.composer import config_loader
+    from hft.config.groups import group_options
 
     with config_loader() as loader:
-        return list(loader.get_group_options("model"))
+        return group_options(loader, "model")
 
 
 def _model_override(subject: str, options: Sequence[str], overrides: Sequence[str]) -> list[str] | None:

@@ -33,14 +33,9 @@ def _lines_of_groups(loader: ConfigLoader) -> Iterator[str]:
         yield from textwrap.wrap(f"{group}: {', '.join(options)}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
-def _groups(loader: ConfigLoader, parent: str = "") -> Iterator[tuple[str, list[str]]]:
-    from hydra.core.object_type import ObjectType
+def _groups(loader: ConfigLoader) -> Iterator[tuple[str, list[str]]]:
+    from hft.config.groups import all_groups, group_options
 
-    for name in loader.list_groups(parent):
-        group = f"{parent}/{name}" if parent else name
-        if group == "hydra":
-            continue
-        options = loader.get_group_options(group, ObjectType.CONFIG)
-        if options:
+    for group in all_groups(loader):
+        if group.split("/")[0] != "hydra" and (options := group_options(loader, group)):
             yield group, options
-        yield from _groups(loader, group)

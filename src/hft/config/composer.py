@@ -64,6 +64,8 @@ def config_loader(config_dir: str | Path | None = None) -> Iterator[ConfigLoader
     from hydra.core.utils import JobRuntime
     from hydra.version import VersionBase
 
+    from hft.compositions import ReusedCompositions
+
     outer_hydra = GlobalHydra.instance().hydra
     outer_base = VersionBase.instance().version_base
     outer_name = JobRuntime.instance().get("name")
@@ -71,7 +73,10 @@ def config_loader(config_dir: str | Path | None = None) -> Iterator[ConfigLoader
     try:
         folder: AbstractContextManager[None] = nullcontext() if config_dir is None else config_dir_first(config_dir)
         with folder, initialize_config_module(CONFIG_MODULE, "train", VERSION_BASE):
-            yield GlobalHydra.instance().config_loader()
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            hydra.config_loader = ReusedCompositions(hydra.config_loader)
+            yield hydra.config_loader
     finally:
         GlobalHydra.instance().hydra = outer_hydra
         VersionBase.instance().version_base = outer_base

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from hft.config.composition_failures import explain_failure
+from hft.config.groups import group_options
 from hft.config.overrides import Request, first_choice, unknown_group
 from hft.config.report import CheckReport, Finding, listed, nearest
 from hft.config.static import NotFoundError, NotVerifiableError
@@ -120,7 +122,7 @@ def _unknown_key(
         )
     names = [str(sibling) for sibling in siblings if not str(sibling).startswith("_")]
     if not prefix:
-        names += [group for group in loader.list_groups("") if group not in names]
+        names += [group for group in group_options(loader, "", ObjectType.GROUP) if group not in names]
         names = [group for group in names if group != "hydra"]
     return Finding(
         key,

@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException, OverrideParseException
 
+from hft.config.groups import all_groups, group_options
 from hft.config.report import CheckReport, Finding, listed, nearest
 from hft.config.tree import all_keys
 
@@ -105,7 +106,7 @@ def sort_out(parsed: list[Override], loader: ConfigLoader, report: CheckReport) 
         if override.key_or_group == _SEARCH_PATH:
             request.groups.append(override)
             continue
-        options = loader.get_group_options(override.key_or_group, ObjectType.CONFIG, overrides=searchpath)
+        options = group_options(loader, override.key_or_group, searchpath=searchpath)
         if not _is_group(override, options, loader):
             if "/" in override.key_or_group:
                 report.errors.append(unknown_group(override, loader))
@@ -155,7 +156,7 @@ def first_choice(override: Override) -> Override | None:
 def _is_group(override: Override, options: list[str], loader: ConfigLoader) -> bool:
     if isinstance(override.value(), dict):
         return False
-    return bool(options or loader.get_group_options(override.key_or_group, ObjectType.GROUP))
+    return bool(options or group_options(loader, override.key_or_group, ObjectType.GROUP))
 
 
 def _choices_of_group(override: Override) -> list[str]:
@@ -172,22 +173,15 @@ def names_a_group(key: str, loader: ConfigLoader, request: Request) -> bool:
     """Whether a key, as it may stand in a search space, is a group and no value."""
     group, path = key.lstrip("+~").partition("@")[0], request.searchpath
     kinds = (ObjectType.CONFIG, ObjectType.GROUP)
-    return any(loader.get_group_options(group, kind, overrides=path) for kind in kinds)
+    return any(group_options(loader, group, kind, searchpath=path) for kind in kinds)
 
 
 def unknown_group(override: Override, loader: ConfigLoader) -> Finding:
     """What to say of an override of a group that does not exist."""
-    groups = sorted(_all_groups(loader))
+    groups = sorted(all_groups(loader))
     own = [group for group in groups if not group.startswith("hydra")]
     close = nearest(override.key_or_group, groups)
     return Finding(str(override.input_line), f"there is no group {override.key_or_group}", listed(own), close)
-
-
-def _all_groups(loader: ConfigLoader, parent: str = "") -> Iterator[str]:
-    for name in loader.list_groups(parent):
-        group = f"{parent}/{name}" if parent else name
-        yield group
-        yield from _all_groups(loader, group)
 
 
 def _cause(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -251,7 +252,11 @@ def _is_unknown(values: Any, key: str) -> bool:
 def _shipped_defaults() -> dict[str, Any]:
     """Values of the packaged train.yaml, as they stand there."""
     path = packaged_folder() / "train.yaml"
-    if not path.is_file():
-        return {}
+    return _values_of(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@lru_cache(maxsize=1)
+def _values_of(path: Path, mtime: int) -> dict[str, Any]:
+    """The values of a file. Nobody may change them: they are read once a process, as long as the file stays."""
     values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     return {str(k): v for k, v in values.items()} if isinstance(values, dict) else {}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.object_type import ObjectType
-
+from hft.config.groups import group_options
 from hft.config.overrides import Request
 from hft.config.report import CheckReport, Finding, listed, nearest
 from hft.search import Choice, SearchSpace
@@ -50,7 +49,7 @@ def space_to_check(
 def _with_options(key: str, spec: Choice, request: Request, loader: ConfigLoader, told: list[Finding]) -> Choice | None:
     """A group's choice with options that there are; None where none is left. Other choices stay as they are."""
     group = key.lstrip("+").partition("@")[0]
-    options = loader.get_group_options(group, ObjectType.CONFIG, overrides=request.searchpath)
+    options = group_options(loader, group, searchpath=request.searchpath)
     if not options:
         return spec
     kept: list[Any] = []

@@ -13,6 +13,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from hft.config.groups import group_options
 from hft.errors import ConfigError
 from hft.running.trial import validation_name
 from hft.search import SearchSettings, SearchSpace, parameter_of
@@ -142,7 +143,7 @@ def _keys(space: SearchSpace) -> list[str]:
 
 def _is_group(key: str, loader: ConfigLoader) -> bool:
     name = key.lstrip("+~").partition("@")[0]
-    return bool(loader.get_group_options(name, ObjectType.CONFIG) or loader.get_group_options(name, ObjectType.GROUP))
+    return any(group_options(loader, name, kind) for kind in (ObjectType.CONFIG, ObjectType.GROUP))
 
 
 def _is_budget(override: Override) -> bool:

@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,11 @@ class HydraSweep:
         self, *, engine: EngineName, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Instantiate the launcher, so that one that is misnamed is told at once."""
+        from hft.compositions import ReusedCompositions
+
         self.engine = engine
-        self.hydra_context = hydra_context
+        loader = ReusedCompositions(hydra_context.config_loader)
+        self.hydra_context = replace(hydra_context, config_loader=loader)
         self.task_function = task_function
         self.config = config
         self.launcher = self._hydra_launcher(config)
