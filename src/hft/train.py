@@ -68,7 +68,8 @@ def train(
             texts = run.tokenize(method, model, data)
         run.begin(data, model)
 
-        with on_device(model, run.surroundings):
+        layers = run.fixed_layers_kept(method, model, texts, settings, params)
+        with on_device(model, run.surroundings), layers:
             start = run.measure(method, model, texts, settings)
             with run.phase("training"):
                 module = method.build(model, texts, settings, params, **parts_of(config, run.precision))

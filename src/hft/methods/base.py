@@ -12,6 +12,7 @@ from hft.data import RankingData, SessionSource, Splitter
 from hft.metrics import Report
 from hft.settings import FineTuningParams, FineTuningSettings
 from hft.stores import StoreFolder
+from hft.training.activations import TextUse
 
 Direction = Literal["maximize", "minimize"]
 
@@ -52,6 +53,10 @@ class FineTuningMethod(ABC):
     @abstractmethod
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> Any:
         """The texts of the data as the model's tokens, kept in the folder for later runs; None keeps nothing."""
+
+    def text_uses(self, data: Any, settings: FineTuningSettings, params: FineTuningParams) -> list[TextUse]:
+        """The texts that a run embeds, so that what fixed layers give for them can be computed once; none: unknown."""
+        return []
 
     @abstractmethod
     def build(

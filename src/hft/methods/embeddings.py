@@ -25,6 +25,7 @@ from hft.training import (
     inference,
     session_loader,
 )
+from hft.training.activations import TextUse
 
 Progress = Callable[[int], None]
 
@@ -39,6 +40,23 @@ class EmbeddingsMethod(FineTuningMethod):
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> TokenizedData:
         """Every distinct text of the data as the model's tokens, once; with a folder once for all runs."""
         return TokenizedData.of(data, model, folder)
+
+    def text_uses(self, data: TokenizedData, settings: FineTuningSettings, params: FineTuningParams) -> list[TextUse]:
+        """See FineTuningMethod. Sessions that give no pair are counted in."""
+        train = data.data.train
+        items = train.flat_results.astype(np.int64)
+        if settings.negatives == "in_batch":
+            embedded = train.flat_events > 0
+            if not params.not_irrelevant_only:  # their results are negatives
+                embedded |= np.repeat(train.is_irrelevant, np.diff(train.offsets))
+            items = items[embedded]
+        looks = [data.evaluation("validation"), data.evaluation("test")]
+        queries = [np.unique(look.query_rows) for look in looks]
+        ranked = [look.shown_rows if look.pool is None else np.union1d(look.shown_rows, look.pool) for look in looks]
+        return [
+            TextUse("query", data.queries, data.query_rows(train), *queries),
+            TextUse("items", data.items, items, *map(np.unique, ranked)),
+        ]
 
     def build(
         self, model: Any, data: TokenizedData, settings: FineTuningSettings, params: FineTuningParams, **parts: Any

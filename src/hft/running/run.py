@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,9 @@ from hft.experiments import (
 )
 from hft.files import atomic_write, storage_errors
 from hft.reporting import print_report, save_pictures, write_report
+from hft.running.frozen import FrozenLayers, schedule_of
 from hft.running.initial import initial_values
+from hft.running.kept import store_folder
 from hft.running.progress import StepProgress
 from hft.running.start import Start
 from hft.running.surroundings import Surroundings
@@ -183,6 +186,22 @@ class Run:
         add_to_curves(self.curves, row)
         if any(name.startswith("validation_") for name in row):
             self._tracked.flush()
+
+    @contextmanager
+    def fixed_layers_kept(
+        self, method: FineTuningMethod, model: Any, texts: Any, settings: Any, params: Any
+    ) -> Iterator[None]:
+        """Inside the block what fixed layers give is read where it is kept; what pays is computed and kept first."""
+        folder = store_folder(self.config, "activations", self.say)
+        with ExitStack() as kept:
+            if folder is not None:
+                with self.phase("training"):
+                    mode, precision = self.config.stores.activations, self.precision
+                    hashes = partial(self._start.layer_hashes, model)
+                    layers = FrozenLayers(folder, mode, precision, self.say, hashes)
+                    uses = method.text_uses(texts, settings, params)
+                    kept.enter_context(layers.kept(model, uses, schedule_of(self.config, texts, self.trial)))
+            yield
 
     def measure(self, method: FineTuningMethod, model: Any, texts: Any, settings: Any, start: Any = None) -> Any:
         """A model's results on the test split, with a count while its texts are embedded; None in a search trial."""

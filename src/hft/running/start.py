@@ -18,7 +18,9 @@ from hft.running.surroundings import Surroundings
 if TYPE_CHECKING:
     from hft.data import RankingData
     from hft.methods import FineTuningMethod
+    from hft.models import TextTower
     from hft.training import Validator
+    from hft.training.activations import LayerHashes
     from hft.training.evaluation import Vectors
 
 
@@ -91,6 +93,21 @@ class Start:
         rows = hashlib.sha256(validator.evaluator.item_rows.tobytes()).hexdigest()
         key = "".join((self._data_key, self._model_key, rows, *computed_with))
         found: tuple[Vectors, Vectors] = self._part("vectors", key, lambda: validator.vectors(model))
+        return found
+
+    def layer_hashes(self, model: Any, tower: TextTower) -> LayerHashes:
+        """Hashes of a tower's weights; those that a technique left as they were loaded are hashed once a process.
+
+        Args:
+            model: that the tower is of, before its training.
+            tower: one of its towers.
+        """
+        from hft.training.activations import layer_hashes
+
+        if self._pristine is None or not is_copy(model, self._pristine):
+            return layer_hashes(tower)
+        key = f"{self._model_key}{model.towers.index(tower)}"
+        found: LayerHashes = self._part("hashes", key, lambda: layer_hashes(tower))
         return found
 
     @property
