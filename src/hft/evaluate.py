@@ -48,18 +48,19 @@ def _evaluated(config: DictConfig, tuned: str | Path | None, surroundings: Surro
     method, settings = instantiate(config.method), settings_of(config)
     moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     quarantine = Path(config.outputs) / "quarantine" / f"{moment}.jsonl"
-    options = data_options(config, quarantine, surroundings.say)
+    options = data_options(config, quarantine, surroundings.say, makes_store=False)
     source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
     data = method.prepare(source, splitter, **options, required_splits=("test",))
     for line in data.report.lines():
         surroundings.say(line)
+    kept = store_folder(config, "tokens", surroundings.say, makes=False)
     measured: list[Any] = []
     texts = None
     for name, model in (("model", None), ("tuned model", tuned)):
         if name == "tuned model" and model is None:
             continue
         loaded = starting_model(config)[0] if model is None else load_saved_model(model)
-        texts = method.tokenize(loaded, data, store_folder(config, "tokens", surroundings.say))
+        texts = method.tokenize(loaded, data, kept)
         with on_device(loaded, surroundings), surroundings.text_progress(f"{name} on test") as progress:
             start = measured[0] if measured else None
             precision = surroundings.precision

@@ -143,18 +143,19 @@ def _measured(
     surroundings = Surroundings.of(config)
     with surroundings.applied():
         method, settings = instantiate(config.method), settings_of(config)
-        options = data_options(config, None, surroundings.say)
+        options = data_options(config, None, surroundings.say, makes_store=False)
         source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
         data = method.prepare(source, splitter, **options, required_splits=(config.promotion.split,))
         if line := _left_out(data.report):
             surroundings.say(line)
+        kept = store_folder(config, "tokens", surroundings.say, makes=False)
         measured: dict[str, Any] = {}
         texts = None
         for role, run in {"candidate": record, **rivals}.items():
             loaded = (
                 _initial_model(config, starting_model) if run is None else load_saved_model(run.folder / MODEL_NAME)
             )
-            texts = method.tokenize(loaded, data, store_folder(config, "tokens", surroundings.say))
+            texts = method.tokenize(loaded, data, kept)
             label = f"{role} on {config.promotion.split}"
             with on_device(loaded, surroundings), surroundings.text_progress(label) as progress:
                 measured[role] = method.measure(

@@ -77,3 +77,10 @@ def test_the_config_says_which_kinds_are_kept(compose: Compose) -> None:
     assert store_folder(config, "data", print) is None
     assert store_folder(compose("stores=none"), "tokens", print) is None
     assert store_folder(OmegaConf.create({}), "tokens", print) is None
+
+
+def test_what_only_looks_at_models_makes_no_store(compose: Compose) -> None:
+    config = compose()
+    assert store_folder(config, "tokens", print, makes=False) is None
+    (Path(config.outputs) / "stores").mkdir(parents=True)
+    assert store_folder(config, "tokens", print, makes=False) is not None

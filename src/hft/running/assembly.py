@@ -76,7 +76,11 @@ def parts_of(config: DictConfig, precision: str) -> dict[str, Any]:
 
 
 def data_options(
-    config: DictConfig, quarantine: Path | None, say: Callable[[str], object] | None = None
+    config: DictConfig,
+    quarantine: Path | None,
+    say: Callable[[str], object] | None = None,
+    *,
+    makes_store: bool = True,
 ) -> dict[str, Any]:
     """The scalars of the `data` node, and the store where it is wanted, as arguments of FineTuningMethod.prepare.
 
@@ -84,10 +88,11 @@ def data_options(
         config: the run's.
         quarantine: where malformed lines go; None: nowhere.
         say: is told what goes wrong with the store; None: the log is.
+        makes_store: whether a store may be made where there is none yet.
     """
     options: Any = OmegaConf.to_container(config.data, resolve=True)
     scalars = {name: value for name, value in options.items() if name not in ("source", "splitter")}
-    store = store_folder(config, "data", say or log.warning)
+    store = store_folder(config, "data", say or log.warning, makes=makes_store)
     kept = {} if store is None else {"store": store}
     return {**scalars, "quarantine_path": quarantine, "seed": config.seed, **kept}
 
