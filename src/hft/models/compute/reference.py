@@ -54,14 +54,16 @@ class ReferenceCompute:
         if wanted == self.checkpoint_layers:
             return
         if not wanted:
-            encoder.gradient_checkpointing_disable()
+            encoder.activation_checkpointing_disable()
         elif not getattr(encoder, "supports_gradient_checkpointing", False):
             raise ConfigError(
                 f"compute.gradient_checkpointing=true: {type(encoder).__name__} does not support it. Set it to false; "
                 "compute.graph_tokens bounds the memory as well."
             )
         else:
-            encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            encoder.activation_checkpointing_enable({"use_reentrant": False})
+            # It also has the embeddings' output require a gradient, which would then be computed through fixed layers.
+            encoder.disable_input_require_grads()
 
     def begin(self, tokens: npt.NDArray[np.int32], pad_id: int) -> WordTable | None:
         """See EncoderCompute. Nothing: transformers looks words up itself."""
@@ -91,8 +93,6 @@ class ReferenceCompute:
         with ExitStack() as stack:
             for layer in layers[:cut]:
                 stack.enter_context(_passing_through(layer))
-            # A layer that is computed again in the backward pass would then be without the hook.
-            stack.enter_context(_without_checkpoint(layers[cut]))
             stack.enter_context(_hooked(layers[cut], resume))
             return self.hidden(ids, mask)
 
@@ -162,14 +162,3 @@ def _passing_through(layer: Any) -> Iterator[None]:
         yield
     finally:
         del layer.forward
-
-
-@contextmanager
-def _without_checkpoint(layer: Any) -> Iterator[None]:
-    """The layer keeps its activations."""
-    checkpointed = getattr(layer, "gradient_checkpointing", False)
-    layer.gradient_checkpointing = False
-    try:
-        yield
-    finally:
-        layer.gradient_checkpointing = checkpointed
