@@ -6,7 +6,7 @@ queries.arrow                       the distinct queries, sorted, with their nea
 train.query_rows.npy  ...           int32[sessions]: rows of queries.arrow
 train.offsets.npy  ...              int64[sessions+1]
 item_key.npy  validation.pool.npy   as RankingData has them
-quarantine.jsonl                    lines set aside, where there were any
+set_aside.jsonl                     malformed lines, where there were any
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from hft.files import atomic_write, storage_errors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 # Of a session, beside its columns: the row of its query, and where its results start.
 _BYTES_BESIDE = 12
 _MANIFEST = "manifest.json"
-_QUARANTINE = "quarantine.jsonl"
+_QUARANTINE = "set_aside.jsonl"
 
 
 class NotWholeError(Exception):
