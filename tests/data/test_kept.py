@@ -380,7 +380,7 @@ def test_collections_with_simulated_clicks_are_kept_too(write: Callable[[str, An
     for split, part in rows.items():
         lines = [f"q{words.index(word)}\td{words.index(word)}\t1" for word in part]
         folder = write(f"beir/qrels/{split}.tsv", ["query-id\tcorpus-id\tscore", *lines]).parents[1]
-    module = 'def {0}():\n    """How to {0} a thing.\n\n    It does {0} as {0}s and {0}ing with {0}er until {0}ed.\n    """\n'
+    module = 'def {0}():\n    """Do {0} it.\n\n    It does {0} as {0}s and {0}ing with {0}er until {0}ed.\n    """\n'
     source = write("docs/part0.py", [module.format("work0")]).parent
     for number in range(1, 12):
         (source / f"part{number}.py").write_text(module.format(f"work{number}"))
