@@ -11,6 +11,7 @@ those with. About 5 minutes on two cores. Run it on an idle machine.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from trials import linear_adapter, median_saving, print_trials, trial_side
 from turns import Side, take_turns
@@ -22,7 +23,7 @@ EPOCHS = 8
 def measure(arguments: argparse.Namespace, workload: Workload) -> float:
     """Prints the table; the ratio."""
     request = [*linear_adapter(workload), f"settings.num_epochs={2 if arguments.quick else EPOCHS}"]
-    options = {"workload": workload, "requests": [request], "cold_every": 1}
+    options: dict[str, Any] = {"workload": workload, "requests": [request], "cold_every": 1}
     options["warm_up"] = [*request, "settings.num_epochs=1", "+trainer.limit_train_batches=1"]
     where = workload.folder, arguments.threads
     with (

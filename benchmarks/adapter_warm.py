@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from typing import Any
 
 from trials import linear_adapter, print_trials, seconds_of, trial_side
 from turns import Side, take_turns
@@ -25,7 +26,7 @@ def measure(arguments: argparse.Namespace, workload: Workload) -> float:
     """Prints the table; the ratio."""
     request = [*linear_adapter(workload), "settings.num_epochs=1"]
     requests = [[*request, f"params.items_lr={1 + trial}e-4"] for trial in range(1 + LATER)]
-    options = {"workload": workload, "requests": requests, "cold_every": 1 + LATER, "stores": True}
+    options: dict[str, Any] = {"workload": workload, "requests": requests, "cold_every": 1 + LATER, "stores": True}
     options["warm_up"] = [*request, "+trainer.limit_train_batches=1"]
     with Side("trials", trial_side, workload.folder, arguments.threads, place="stores", **options) as side:
         (turns,) = take_turns([(side, 1)], arguments.pairs * (1 + LATER))

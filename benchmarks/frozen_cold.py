@@ -12,6 +12,7 @@ over those with. About 5 minutes on two cores. Run it on an idle machine.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from trials import layers_of, median_saving, print_trials, trial_side
 from turns import Side, take_turns
@@ -26,7 +27,7 @@ def measure(arguments: argparse.Namespace, workload: Workload) -> float:
         f"params.num_fixed_layers={layers_of(workload) - 1}",
         f"settings.num_epochs={2 if arguments.quick else EPOCHS}",
     ]
-    options = {"workload": workload, "requests": [request], "cold_every": 1}
+    options: dict[str, Any] = {"workload": workload, "requests": [request], "cold_every": 1}
     options["warm_up"] = [*request, "settings.num_epochs=1", "+trainer.limit_train_batches=1"]
     where = workload.folder, arguments.threads
     with (

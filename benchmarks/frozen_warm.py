@@ -12,6 +12,7 @@ cores. Run it on an idle machine.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from trials import layers_of, median_saving, print_trials, trial_side
 from turns import Side, take_turns
@@ -24,7 +25,10 @@ def measure(arguments: argparse.Namespace, workload: Workload) -> float:
     requests = [
         [f"params.num_fixed_layers={cuts[trial % len(cuts)]}", f"params.items_lr={1 + trial}e-5"] for trial in range(12)
     ]
-    options = {"workload": workload, "requests": [[*request, "settings.num_epochs=1"] for request in requests]}
+    options: dict[str, Any] = {
+        "workload": workload,
+        "requests": [[*request, "settings.num_epochs=1"] for request in requests],
+    }
     where = workload.folder, arguments.threads
     with (
         Side("with stores, warm", trial_side, *where, place="stores", stores=True, **options) as ours,

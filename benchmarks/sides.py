@@ -95,7 +95,7 @@ def reference_side(baton: Baton, workload: Workload, padded_to: int) -> None:
         vectors = functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
         scores = vectors[:1] @ vectors[1:].T / TEMPERATURE
         loss = functional.cross_entropy(scores, torch.zeros(1, dtype=torch.long))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
         baton.step_done(1)

@@ -13,6 +13,7 @@ machine.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from sides import hft_side, sentence_transformers_side
 from turns import Side, median_ratio, print_rates, take_turns
@@ -24,7 +25,7 @@ BATCH = 8
 def measure(arguments: argparse.Namespace, workload: Workload) -> float:
     """Prints the table; the ratio."""
     where = workload.folder, arguments.threads
-    options = {"workload": workload, "batch_size": BATCH, "bf16": False}
+    options: dict[str, Any] = {"workload": workload, "batch_size": BATCH, "bf16": False}
     with (
         Side("hft", hft_side, *where, workload=workload) as ours,
         Side("sentence-transformers fp32, batch 8", sentence_transformers_side, *where, **options) as theirs,

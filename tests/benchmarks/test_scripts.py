@@ -66,21 +66,9 @@ def test_without_a_gpu_the_gpu_script_says_so():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("train_vs_st", []),
-        ("train_vs_st_bf16", ["--batches", "8"]),
-        ("train_vs_reference", []),
-        ("matrix_rate", []),
-        ("frozen_cold", []),
-        ("frozen_warm", []),
-        ("adapter_cold", []),
-        ("adapter_warm", []),
-    ],
-)
-def test_a_script_ends_with_its_ratio_alone(name, options, tiny_bert):
-    small = ["--quick", "--threads", "1", "--model", str(tiny_bert), "--sessions", "32", *options]
+@pytest.mark.parametrize("name", ["train_vs_st", "matrix_rate", "frozen_warm"])
+def test_a_script_ends_with_its_ratio_alone(name, tiny_bert):
+    small = ["--quick", "--threads", "1", "--model", str(tiny_bert), "--sessions", "32"]
     done = _run(f"benchmarks/{name}.py", *small)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.splitlines()[-1]) >= 0.0

@@ -10,6 +10,7 @@ import torch
 import turns
 import workloads
 from listed_negatives import ListedNegativesLoss
+from sides import reference_side
 
 import hft
 from hft.losses import FineTuningFeatures, InfoNCELoss
@@ -87,10 +88,10 @@ def test_both_sides_take_the_same_loss():
 
 
 class _Connection:
-    """A pipe whose other end asks for turns of 4, of 6, and then for the end."""
+    """A pipe whose other end asks for turns, and then for the end."""
 
-    def __init__(self):
-        self.asked = [4, 6, None]
+    def __init__(self, *asked):
+        self.asked = [*asked, None]
         self.sent = []
 
     def recv(self):
@@ -101,7 +102,7 @@ class _Connection:
 
 
 def test_a_turn_ends_with_the_step_that_reaches_its_sessions():
-    connection = _Connection()
+    connection = _Connection(4, 6)
     baton = turns.Baton(connection)
     for loss in range(3):
         baton.step_done(3, loss=float(loss))
@@ -109,6 +110,13 @@ def test_a_turn_ends_with_the_step_that_reaches_its_sessions():
         baton.step_done(3, loss=3.0)
     assert [turn.sessions for turn in connection.sent] == [6, 6]
     assert [[step["loss"] for step in turn.steps] for turn in connection.sent] == [[0.0, 1.0], [2.0, 3.0]]
+
+
+def test_the_reference_trains_a_session_a_step(tmp_path, tiny_bert):
+    connection = _Connection(2)
+    with pytest.raises(SystemExit):
+        reference_side(turns.Baton(connection), _workload(tmp_path, tiny_bert), padded_to=64)
+    assert [(turn.sessions, len(turn.steps)) for turn in connection.sent] == [(2, 2)]
 
 
 def test_the_ratio_is_the_median_over_pairs():
