@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from hft.models.buckets import Chunk, LengthBuckets
+from hft.models.buckets import Chunk, LengthBuckets, grouped
 from hft.models.budget import ComputeBudget, GraphAllowance
-from hft.models.compute import EncoderCompute, choose_compute
+from hft.models.compute import EncoderCompute, Piece, choose_compute
 from hft.models.compute.words import WordTable
 from hft.models.kept import KeptActivations
 from hft.models.packed import PackedTexts
@@ -130,24 +130,47 @@ class TextTower(nn.Module):
         kept = None if self.activations is None else self.activations.pooled(tokens, self.device)
         if kept is not None:
             return self._finish(kept)
-        chunks = self.buckets.chunks(tokens.lengths, max_tokens or self.budget.token_budget)
+        max_tokens = max_tokens or self.budget.token_budget
+        chunks = self.buckets.chunks(tokens.lengths, max_tokens)
         allowance = allowance or self.budget.allowance()
         words = self.compute.begin(tokens.flat, self.pad_id)
-        pooled = [self._pool_chunk(tokens, chunk, words, keeps_graph=allowance.keeps(chunk.tokens)) for chunk in chunks]
+        pooled = [
+            self._pool_group(tokens, group, words, keeps_graph=allowance.keeps(sum(chunk.tokens for chunk in group)))
+            for group in grouped(chunks, max_tokens)
+        ]
         places = np.empty(len(tokens), dtype=np.int64)
         places[np.concatenate([chunk.rows for chunk in chunks])] = np.arange(len(tokens))
         return self._finish(torch.cat(pooled).index_select(0, moved(places, self.device)))
 
-    def _pool_chunk(self, tokens: PackedTexts, chunk: Chunk, words: WordTable | None, *, keeps_graph: bool) -> Tensor:
-        ids, mask = (moved(array, self.device) for array in tokens.padded(chunk.rows, chunk.length, self.pad_id))
+    def _pool_group(
+        self, tokens: PackedTexts, group: Sequence[Chunk], words: WordTable | None, *, keeps_graph: bool
+    ) -> Tensor:
+        """float32 [texts of the group, width], pooled, in the order of its chunks."""
+        pieces = self._pieces(tokens, group)
         if keeps_graph or not torch.is_grad_enabled():
-            return self._pooled(ids, mask, tokens, chunk, words)
-        # The tensors are arguments, so that a GPU's random state is kept with them.
-        recomputed: Tensor = checkpoint(self._pooled, ids, mask, tokens, chunk, words, use_reentrant=False)
-        return recomputed
+            return self._pooled(pieces, words)
+        # A tensor among the arguments, so that a GPU's random state is kept with it.
+        again: Tensor = checkpoint(lambda _: self._pooled(pieces, words), pieces[0].ids, use_reentrant=False)
+        return again
 
-    def _pooled(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk, words: WordTable | None) -> Tensor:
-        return self.pool(self._hidden(ids, mask, tokens, chunk, words), mask)
+    def _pieces(self, tokens: PackedTexts, group: Sequence[Chunk]) -> list[Piece]:
+        """The texts of each chunk, with what is kept of all of them, or of none."""
+        pieces = []
+        for chunk in group:
+            padded = tokens.padded(chunk.rows, chunk.length, self.pad_id)
+            ids, mask = (moved(array, self.device) for array in padded)
+            kept = None
+            if self.activations is not None:
+                kept = self.activations.hidden(tokens.take(chunk.rows), chunk.length, self.device)
+            pieces.append(Piece(ids, mask, kept))
+        if any(piece.kept is None for piece in pieces):
+            return [Piece(piece.ids, piece.mask) for piece in pieces]
+        return pieces
+
+    def _pooled(self, pieces: Sequence[Piece], words: WordTable | None) -> Tensor:
+        cut = 0 if self.activations is None else self.activations.cut
+        hidden = self.compute.hidden_of(pieces, words, cut)
+        return torch.cat([self.pool(one, piece.mask) for one, piece in zip(hidden, pieces, strict=True)])
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """float32 [texts, width] of what the last layer gives, [texts, tokens, width], in float32 also under autocast.
@@ -159,14 +182,6 @@ class TextTower(nn.Module):
         pool = mean_pooling if self.pooling == "mean" else cls_pooling
         with torch.autocast(hidden.device.type, enabled=False):
             return pool(hidden, mask)
-
-    def _hidden(self, ids: Tensor, mask: Tensor, tokens: PackedTexts, chunk: Chunk, words: WordTable | None) -> Tensor:
-        """What the last layer gives; where it is kept what the first ones give, by the others alone."""
-        if self.activations is not None:
-            kept = self.activations.hidden(tokens.take(chunk.rows), chunk.length, ids.device)
-            if kept is not None:
-                return self.compute.from_cut(kept, ids, mask, self.activations.cut)
-        return self.compute.hidden(ids, mask, words)
 
     def _finish(self, vectors: Tensor) -> Tensor:
         """The dense layers and the normalisation, in float32 also under autocast."""

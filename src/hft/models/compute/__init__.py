@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hft.models.compute.base import EncoderCompute
+from hft.models.compute.base import EncoderCompute, Piece
 from hft.models.compute.choice import choose_compute, kernels_of
 from hft.models.compute.compiling import compile_layers
 from hft.models.compute.reference import ReferenceCompute
 
-__all__ = ["EncoderCompute", "ReferenceCompute", "choose_compute", "compile_layers", "kernels_of"]
+__all__ = ["EncoderCompute", "Piece", "ReferenceCompute", "choose_compute", "compile_layers", "kernels_of"]

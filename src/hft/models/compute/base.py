@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +12,22 @@ from torch import Tensor
 
 from hft.models.compute.words import WordTable
 
-__all__ = ["EncoderCompute"]
+__all__ = ["EncoderCompute", "Piece"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Texts of one padded length.
+
+    Args:
+        ids: LongTensor[texts, tokens], padded on the right.
+        mask: BoolTensor[texts, tokens], true for a token.
+        kept: [texts, tokens, width], what is kept of the first layers; None: nothing.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    kept: Tensor | None = None
 
 
 class EncoderCompute(Protocol):
@@ -45,6 +62,16 @@ class EncoderCompute(Protocol):
             ids: LongTensor[texts, tokens], padded on the right.
             mask: BoolTensor[texts, tokens], true for a token.
             words: as `begin` gave it for the batch that these texts are of.
+        """
+        ...
+
+    def hidden_of(self, pieces: Sequence[Piece], words: WordTable | None = None, cut: int = 0) -> list[Tensor]:
+        """What `hidden` gives for each of some pieces, which are computed together where that is faster.
+
+        Args:
+            pieces: either all or none with what is kept of them.
+            words: as for `hidden`.
+            cut: where what is kept was taken.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from hft.models.compute.base import Piece
 from hft.models.compute.bert_layer import LayerShape, LayerWeights, infer_layer, train_layer
 from hft.models.compute.dropout import dropout
 from hft.models.compute.reference import ReferenceCompute
@@ -91,27 +93,31 @@ class BertCompute:
 
     def hidden(self, ids: Tensor, mask: Tensor, words: WordTable | None = None) -> Tensor:
         """See EncoderCompute."""
-        if not self._is_mine(ids):
-            return self.reference.hidden(ids, mask)
-        return self._layers(self._embeddings(ids, words), mask, 0, len(self.encoder.encoder.layer))
+        return self.hidden_of([Piece(ids, mask)], words)[0]
+
+    def hidden_of(self, pieces: Sequence[Piece], words: WordTable | None = None, cut: int = 0) -> list[Tensor]:
+        """See EncoderCompute. All but attention goes over the tokens of all pieces at once."""
+        if not self._is_mine(pieces[0].ids):
+            return self.reference.hidden_of(pieces, words, cut)
+        starts = [self._embeddings(one.ids, words) if one.kept is None else one.kept for one in pieces]
+        start = 0 if pieces[0].kept is None else cut
+        return self._layers(starts, [one.mask for one in pieces], start, len(self.encoder.encoder.layer))
 
     def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
         if not self._is_mine(ids):
             return self.reference.up_to(ids, mask, cut)
-        return self._layers(self._embeddings(ids), mask, 0, cut)
+        return self._layers([self._embeddings(ids)], [mask], 0, cut)[0]
 
     def from_cut(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
-        if not self._is_mine(ids):
-            return self.reference.from_cut(hidden, ids, mask, cut)
-        return self._layers(hidden, mask, cut, len(self.encoder.encoder.layer))
+        return self.hidden_of([Piece(ids, mask, hidden)], cut=cut)[0]
 
     def between(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int, later: int) -> Tensor:
         """See EncoderCompute."""
         if not self._is_mine(ids):
             return self.reference.between(hidden, ids, mask, cut, later)
-        return self._layers(hidden, mask, cut, later)
+        return self._layers([hidden], [mask], cut, later)[0]
 
     def supports_cut(self, cut: int) -> bool:
         """See EncoderCompute."""
@@ -130,27 +136,29 @@ class BertCompute:
             drop.training = drops
         return dropout(hidden, drop.p) if drops else hidden
 
-    def _layers(self, hidden: Tensor, mask: Tensor, start: int, stop: int) -> Tensor:
+    def _layers(self, starts: Sequence[Tensor], masks: Sequence[Tensor], start: int, stop: int) -> list[Tensor]:
+        """What layers give for pieces of texts [texts, tokens, width], the tokens of all in one row."""
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
         if dtype not in (torch.bfloat16, torch.float32):
             raise RuntimeError(f"layers are computed in float32 or bfloat16, not in {dtype}")
         with torch.autocast("cpu", enabled=False):
-            hidden = hidden.to(dtype)
+            flat = torch.cat([one.to(dtype).flatten(0, 1) for one in starts])
             for layer in self.encoder.encoder.layer[start:stop]:
-                hidden = self._layer(layer, hidden, mask)
-        return hidden
+                flat = self._layer(layer, flat, tuple(masks))
+            parts = flat.split([mask.numel() for mask in masks])  # type: ignore[no-untyped-call]
+        return [part.view(*mask.shape, -1) for part, mask in zip(parts, masks, strict=True)]
 
-    def _layer(self, layer: Any, hidden: Tensor, mask: Tensor) -> Tensor:
+    def _layer(self, layer: Any, flat: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
         parameters = _parameters(layer)
-        learns = torch.is_grad_enabled() and (hidden.requires_grad or any(one.requires_grad for one in parameters))
+        learns = torch.is_grad_enabled() and (flat.requires_grad or any(one.requires_grad for one in parameters))
         shape = _shape(layer, drops=layer.training)
-        weights = self._weights_of(layer, parameters, hidden.dtype, shape)
+        weights = self._weights_of(layer, parameters, flat.dtype, shape)
         if not learns and not (shape.dropout or shape.attention_dropout):
-            return infer_layer(hidden, mask, weights, shape)
+            return infer_layer(flat, masks, weights, shape)
         if self.checkpoint_layers and learns:
-            kept: Tensor = checkpoint(train_layer, hidden, mask, weights, shape, parameters, use_reentrant=False)
+            kept: Tensor = checkpoint(train_layer, flat, masks, weights, shape, parameters, use_reentrant=False)
             return kept
-        return train_layer(hidden, mask, weights, shape, parameters)
+        return train_layer(flat, masks, weights, shape, parameters)
 
     def _weights_of(
         self, layer: Any, parameters: tuple[Tensor, ...], dtype: torch.dtype, shape: LayerShape

@@ -10,6 +10,7 @@ Source of the layer itself: Devlin et al., "BERT", 2019; Vaswani et al., "Attent
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,78 +94,79 @@ class LayerShape:
         return 1.0 / (1.0 - self.attention_dropout)
 
 
-def infer_layer(hidden: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape) -> Tensor:
+def infer_layer(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, shape: LayerShape) -> Tensor:
     """The layer without dropout and without a gradient.
 
     Args:
-        hidden: [texts, tokens, width].
-        mask: BoolTensor[texts, tokens].
+        flat: [tokens of all pieces, width].
+        masks: of each piece BoolTensor[texts, tokens], true for a token; padding stands in `flat` too.
         weights, shape: of the layer.
+
+    Returns:
+        as `flat`.
     """
-    texts, tokens, width = hidden.shape
-    flat = hidden.reshape(texts * tokens, width)
-    heads = functional.linear(flat, weights.qkv, weights.qkv_bias)
-    heads = _permuted(heads.view(texts, tokens, 3, shape.heads, shape.head_width), (2, 0, 3, 1, 4))
-    attended = functional.scaled_dot_product_attention(
-        heads[0], heads[1], heads[2], attn_mask=mask[:, None, None, :], scale=1.0
-    )
-    attended = attended.transpose(1, 2).reshape(texts * tokens, width)
-    first = functional.linear(attended, weights.out, weights.out_bias).add_(flat)
+    width = flat.shape[1]
+    attended = []
+    for part, mask in _pieces(functional.linear(flat, weights.qkv, weights.qkv_bias), masks):
+        heads = _by_head(part, mask, shape)
+        found = functional.scaled_dot_product_attention(
+            heads[0], heads[1], heads[2], attn_mask=mask[:, None, None, :], scale=1.0
+        )
+        attended.append(found.transpose(1, 2).reshape(-1, width))
+    first = functional.linear(torch.cat(attended), weights.out, weights.out_bias).add_(flat)
     middle = functional.layer_norm(first, (width,), weights.norm, weights.norm_bias, shape.eps)
     raised = functional.gelu(functional.linear(middle, weights.up, weights.up_bias))
     second = functional.linear(raised, weights.down, weights.down_bias).add_(middle)
-    last = functional.layer_norm(second, (width,), weights.last_norm, weights.last_norm_bias, shape.last_eps)
-    return last.view(texts, tokens, width)
+    return functional.layer_norm(second, (width,), weights.last_norm, weights.last_norm_bias, shape.last_eps)
 
 
 def train_layer(
-    hidden: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape, parameters: tuple[Tensor, ...]
+    flat: Tensor,
+    masks: tuple[Tensor, ...],
+    weights: LayerWeights,
+    shape: LayerShape,
+    parameters: tuple[Tensor, ...],
 ) -> Tensor:
     """The layer with dropout and with a gradient.
 
     Args:
-        hidden, mask, weights, shape: as for `infer_layer`.
+        flat, masks, weights, shape: as for `infer_layer`.
         parameters: the float32 parameters that the weights were made from, in the order query, key, value (weight and
             bias each), then as in LayerWeights from `out` on; they get the gradients.
     """
-    result: Tensor = _TrainLayer.apply(hidden, mask, weights, shape, *parameters)  # type: ignore[no-untyped-call]
+    result: Tensor = _TrainLayer.apply(flat, masks, weights, shape, *parameters)  # type: ignore[no-untyped-call]
     return result
 
 
 class _TrainLayer(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape, *_: Tensor) -> Tensor:
-        texts, tokens, width = hidden.shape
-        flat = hidden.reshape(texts * tokens, width)
+    def forward(
+        ctx: Any, flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, shape: LayerShape, *_: Tensor
+    ) -> Tensor:
+        width = [flat.shape[1]]
         drops = _Drops(shape)
-        attended, attention_saved = _attend(flat, mask, weights, shape, drops)
+        projected = functional.linear(flat, weights.qkv, weights.qkv_bias)
+        parts = [_attend(part, mask, shape, drops) for part, mask in _pieces(projected, masks)]
+        attended = torch.cat([found for found, *_ in parts])
         first, first_mask = _residual(flat, functional.linear(attended, weights.out, weights.out_bias), drops)
-        middle, mean, scale = _layer_norm(first, [width], weights.norm, weights.norm_bias, shape.eps)
+        middle, mean, scale = _layer_norm(first, width, weights.norm, weights.norm_bias, shape.eps)
         up = functional.linear(middle, weights.up, weights.up_bias)
         raised = functional.gelu(up)
         second, second_mask = _residual(middle, functional.linear(raised, weights.down, weights.down_bias), drops)
-        last, last_mean, last_scale = _layer_norm(
-            second, [width], weights.last_norm, weights.last_norm_bias, shape.last_eps
-        )
-        saved = (flat, *attention_saved, attended, first_mask, first, mean, scale)
-        ctx.save_for_backward(*saved, middle, up, raised, second_mask, second, last_mean, last_scale)
-        ctx.weights, ctx.shape, ctx.size = weights, shape, (texts, tokens, width)
-        result: Tensor = last.view(texts, tokens, width)
+        last, *last_saved = _layer_norm(second, width, weights.last_norm, weights.last_norm_bias, shape.last_eps)
+        saved = (flat, attended, first_mask, first, mean, scale, middle, up, raised, second_mask, second, *last_saved)
+        ctx.save_for_backward(*saved, *(tensor for _, *of_piece in parts for tensor in of_piece))
+        ctx.weights, ctx.shape = weights, shape
+        result: Tensor = last
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        flat, heads, soft, dropped, attended, first_mask, first, mean, scale, *rest = ctx.saved_tensors
-        middle, up, raised, second_mask, second, last_mean, last_scale = rest
-        weights, shape, (texts, tokens, width) = ctx.weights, ctx.shape, ctx.size
-        moves = ctx.needs_input_grad
+        flat, attended, first_mask, first, mean, scale, middle, up, raised, *rest = ctx.saved_tensors
+        second_mask, second, last_mean, last_scale, *of_pieces = rest
+        weights, shape, width = ctx.weights, ctx.shape, flat.shape[1]
         to_second, last_norm, last_norm_bias = _norm_backward(
-            gradient.reshape(texts * tokens, width),
-            second,
-            last_mean,
-            last_scale,
-            weights.last_norm,
-            weights.last_norm_bias,
+            gradient.contiguous(), second, last_mean, last_scale, weights.last_norm, weights.last_norm_bias
         )
         to_down = _through_mask(to_second, second_mask)
         down, down_bias = _weight_gradients(to_down, raised, shape.dropout_scale)
@@ -174,9 +176,9 @@ class _TrainLayer(torch.autograd.Function):
         to_first, norm, norm_bias = _norm_backward(to_middle, first, mean, scale, weights.norm, weights.norm_bias)
         to_out = _through_mask(to_first, first_mask)
         out, out_bias = _weight_gradients(to_out, attended, shape.dropout_scale)
-        to_heads = _attend_backward(torch.mm(to_out, weights.out_backward), heads, soft, dropped, attended, shape)
+        to_heads = _attend_backward(torch.mm(to_out, weights.out_backward), attended, of_pieces, shape)
         qkv, qkv_bias = _weight_gradients(to_heads, flat)
-        to_flat = torch.addmm(to_first, to_heads, weights.qkv).view(texts, tokens, width) if moves[0] else None
+        to_flat = torch.addmm(to_first, to_heads, weights.qkv) if ctx.needs_input_grad[0] else None
         for gradients_of in (qkv, qkv_bias):
             gradients_of[:width] *= shape.query_scale
             gradients_of[2 * width :] *= shape.attention_scale
@@ -196,38 +198,58 @@ class _Drops:
         self.scale = shape.dropout_scale
 
 
-def _attend(
-    flat: Tensor, mask: Tensor, weights: LayerWeights, shape: LayerShape, drops: _Drops
-) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Attention's result [texts * tokens, width], and (queries, keys and values; softmax; softmax after dropout)."""
-    (texts, tokens), width = mask.shape, flat.shape[1]
-    heads = functional.linear(flat, weights.qkv, weights.qkv_bias)
-    heads = _permuted(heads.view(texts, tokens, 3, shape.heads, shape.head_width), (2, 0, 3, 1, 4))
-    heads = heads.view(3, texts * shape.heads, tokens, shape.head_width)
+def _pieces(flat: Tensor, masks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each piece's rows of [tokens of all pieces, width], with its mask."""
+    start = 0
+    for mask in masks:
+        yield flat[start : start + mask.numel()], mask
+        start += mask.numel()
+
+
+def _by_head(projected: Tensor, mask: Tensor, shape: LayerShape) -> Tensor:
+    """[3, texts, heads, tokens, width of a head]: the queries, keys and values of a piece."""
+    return _permuted(projected.view(*mask.shape, 3, shape.heads, shape.head_width), (2, 0, 3, 1, 4))
+
+
+def _attend(projected: Tensor, mask: Tensor, shape: LayerShape, drops: _Drops) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Attention over a piece: its result [texts * tokens, width], and what the backward pass needs.
+
+    These are queries, keys and values [3, texts * heads, tokens, width of a head], the softmax [texts * heads, tokens,
+    tokens], and the softmax after dropout.
+    """
+    texts, tokens = mask.shape
+    heads = _by_head(projected, mask, shape).view(3, texts * shape.heads, tokens, shape.head_width)
     scores = torch.bmm(heads[0], heads[1].transpose(1, 2))
-    padding = torch.zeros(mask.shape, dtype=flat.dtype).masked_fill_(~mask, torch.finfo(flat.dtype).min)
+    padding = torch.zeros(mask.shape, dtype=scores.dtype).masked_fill_(~mask, torch.finfo(scores.dtype).min)
     scores.view(texts, shape.heads, tokens, tokens).add_(padding[:, None, None, :])
     soft = torch.softmax(scores, dim=-1)
     dropped = soft
     if drops.attention is not None:
         dropped = apply_mask(soft, drops.attention.draw(tuple(soft.shape), soft.dtype))
     attended = torch.bmm(dropped, heads[2]).view(texts, shape.heads, tokens, shape.head_width)
-    return _permuted(attended, (0, 2, 1, 3)).view(texts * tokens, width), (heads, soft, dropped)
+    return _permuted(attended, (0, 2, 1, 3)).view(texts * tokens, -1), heads, soft, dropped
 
 
-def _attend_backward(
-    gradient: Tensor, heads: Tensor, soft: Tensor, dropped: Tensor, attended: Tensor, shape: LayerShape
-) -> Tensor:
-    """The gradient [texts * tokens, 3 * width] of queries, keys and values, from that of attention's result."""
-    tokens, head_width = heads.shape[2:]
-    texts, count = heads.shape[1] // shape.heads, shape.heads
-    sums = (gradient * attended).view(texts, tokens, count, head_width).sum(dim=-1)
-    sums = sums.transpose(1, 2).reshape(texts * count, tokens, 1)
+def _attend_backward(gradient: Tensor, attended: Tensor, of_pieces: Sequence[Tensor], shape: LayerShape) -> Tensor:
+    """The gradient [tokens of all pieces, 3 * width] of queries, keys and values, from that of attention's result."""
+    sums = (gradient * attended).view(len(gradient), shape.heads, shape.head_width).sum(dim=-1)
+    result, start = [], 0
+    for heads, soft, dropped in zip(of_pieces[::3], of_pieces[1::3], of_pieces[2::3], strict=True):
+        stop = start + heads[0].numel() // gradient.shape[1]
+        result.append(_piece_backward(gradient[start:stop], sums[start:stop], heads, soft, dropped, shape.heads))
+        start = stop
+    return torch.cat(result)
+
+
+def _piece_backward(gradient: Tensor, sums: Tensor, heads: Tensor, soft: Tensor, dropped: Tensor, count: int) -> Tensor:
+    _, of_texts, tokens, head_width = heads.shape
+    texts = of_texts // count
+    by_token = sums.view(texts, tokens, count).transpose(1, 2).reshape(of_texts, tokens, 1)
     by_head = _permuted(gradient.view(texts, tokens, count, head_width), (0, 2, 1, 3)).view(heads.shape[1:])
     result = torch.empty_like(heads)
     torch.bmm(dropped.transpose(1, 2), by_head, out=result[2])
     to_scores = torch.bmm(by_head, heads[2].transpose(1, 2)).mul_(dropped)
-    to_scores.addcmul_(soft, sums, value=-1.0)
+    to_scores.addcmul_(soft, by_token, value=-1.0)
     torch.bmm(to_scores, heads[1], out=result[0])
     torch.bmm(to_scores.transpose(1, 2), heads[0], out=result[1])
     result = _permuted(result.view(3, texts, count, tokens, head_width), (1, 3, 0, 2, 4))

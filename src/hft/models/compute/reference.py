@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hft.errors import ConfigError
+from hft.models.compute.base import Piece
 from hft.models.compute.words import WordTable
 from hft.models.layers import encoder_layers
 
@@ -73,6 +74,13 @@ class ReferenceCompute:
         """See EncoderCompute."""
         hidden: Tensor = self.encoder(input_ids=ids, attention_mask=mask.to(torch.int64)).last_hidden_state
         return hidden
+
+    def hidden_of(self, pieces: Sequence[Piece], words: WordTable | None = None, cut: int = 0) -> list[Tensor]:
+        """See EncoderCompute. One after the other."""
+        return [
+            self.hidden(one.ids, one.mask) if one.kept is None else self.from_cut(one.kept, one.ids, one.mask, cut)
+            for one in pieces
+        ]
 
     def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
