@@ -27,7 +27,7 @@ class QueryTexts:
     def __init__(self, column: pa.Array) -> None:
         self.column = column
         self._keys: dict[tuple[str, ...], list[str]] = {}
-        self._known: dict[tuple[str, ...], Callable[[], list[str]]] = {}
+        self._known: dict[tuple[str, ...], tuple[Callable[[], list[str]], NDArray[np.int64]]] = {}
 
     def __len__(self) -> int:
         return len(self.column)
@@ -41,16 +41,17 @@ class QueryTexts:
         """The near-duplicate key of each text, as hft.data.near_duplicates.query_key gives it."""
         noise = tuple(noise_words)
         if noise not in self._keys:
-            self._keys[noise] = self._known[noise]() if noise in self._known else query_keys(self.texts, noise)
+            self._keys[noise] = self._known[noise][0]() if noise in self._known else query_keys(self.texts, noise)
         return self._keys[noise]
 
     def key_numbers(self, noise_words: Sequence[str] = ()) -> NDArray[np.int64]:
         """`int64[texts]`: equal numbers for near-duplicates."""
-        return numbered(self.keys(noise_words))
+        known = self._known.get(tuple(noise_words))
+        return numbered(self.keys(noise_words)) if known is None else known[1]
 
-    def know_keys(self, noise_words: Sequence[str], keys: Callable[[], list[str]]) -> None:
-        """Take keys that were worked out before, once somebody asks for them."""
-        self._known[tuple(noise_words)] = keys
+    def know_keys(self, noise_words: Sequence[str], keys: Callable[[], list[str]], numbers: NDArray[np.int64]) -> None:
+        """Take keys that were worked out before (once somebody asks for them) and their numbers."""
+        self._known[tuple(noise_words)] = (keys, numbers)
 
 
 class CodedQueries:

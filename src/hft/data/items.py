@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class ItemsSet:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table.select(ITEMS_SCHEMA.names).cast(ITEMS_SCHEMA).combine_chunks()
-        if len(self._rows) != len(self):
+        if pc.count_distinct(self.table.column("item_id")).as_py() != len(self):
             raise ValueError("item ids must be distinct")
 
     @classmethod

@@ -5,6 +5,7 @@ items.arrow  train.arrow  ...       columns of ITEMS_SCHEMA and INPUTS_SCHEMA
 queries.arrow                       the distinct queries, sorted, with their near-duplicate keys
 train.query_rows.npy  ...           int32[sessions]: rows of queries.arrow
 train.offsets.npy  ...              int64[sessions+1]
+query_key.npy                       int64[queries], equal for near-duplicates
 item_key.npy  validation.pool.npy   as RankingData has them
 set_aside.jsonl                     malformed lines, where there were any
 """
@@ -57,6 +58,7 @@ def write_prepared(data: RankingData, files: Mapping[str, Path], folder: Path) -
     texts = data.query_texts
     keys = pa.array(texts.keys(data.noise_words), type=pa.string())
     _write_table(folder / "queries.arrow", pa.table({"text": texts.column, "key": keys}))
+    _write_array(folder / "query_key.npy", texts.key_numbers(data.noise_words))
     _write_array(folder / "item_key.npy", data.item_key)
     for name, inputs in data.splits.items():
         _write_table(folder / f"{name}.arrow", inputs.table)
@@ -97,7 +99,8 @@ def read_prepared(folder: Path, files: Mapping[str, Path], quarantine_path: Path
         queries = _read_table(folder / "queries.arrow")
         texts = QueryTexts(queries.column("text").chunk(0) if len(queries) else pa.array([], type=pa.string()))
         noise_words = tuple(manifest["noise_words"])
-        texts.know_keys(noise_words, lambda: list(queries.column("key").to_pylist()))
+        numbers = _read_array(folder / "query_key.npy")
+        texts.know_keys(noise_words, lambda: list(queries.column("key").to_pylist()), numbers)
         splits = {name: _read_inputs(folder, name, items, texts) for name in ("train", "validation", "test")}
         pools = {name: _read_array(folder / f"{name}.pool.npy") for name in manifest["pools"]}
         moved = {manifest["files"][role]: str(path) for role, path in files.items()}

@@ -77,7 +77,8 @@ class RankingData:
         key_of: dict[str, str] = {}
         for distinct in {id(queries.distinct): queries.distinct for queries in coded}.values():
             key_of.update(zip(distinct.texts, distinct.keys(self.noise_words), strict=True))
-        found.know_keys(self.noise_words, lambda: [key_of[text] for text in found.texts])
+        keys = [key_of[text] for text in found.column.to_pylist()]
+        found.know_keys(self.noise_words, lambda: keys, numbered(keys))
         return found
 
     def query_rows(self, inputs: FineTuningInputs) -> NDArray[np.integer]:

@@ -42,8 +42,9 @@ class TokenizedData:
         """
         return cls(
             data=data,
-            queries=_tokens(data.query_texts.texts, model, "query", folder),
-            items=_tokens(data.items.texts, model, "items", folder),
+            # Lists of their own, which nobody keeps: the texts of many queries and items fill memory.
+            queries=_tokens(data.query_texts.column.to_pylist(), model, "query", folder),
+            items=_tokens(data.items.table.column("text").to_pylist(), model, "items", folder),
         )
 
     @cached_property
