@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+SPARED = 1 << 30  # bytes of memory that a process leaves to others
+
 
 def run_apart(work: Callable[..., Any], log: Path, threads: int | None = None, **options: Any) -> Any:
     """The value of work(**options), a function of a module, called in a fresh process.
@@ -45,10 +47,23 @@ def enter(log: str, threads: int | None) -> None:
     with open(log, "ab", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
+    _bound_memory()
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def _bound_memory() -> None:
+    """Linux: no more than what is free now, so that what does not fit fails by itself and ends no other process."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return
+    import resource
+
+    (free,) = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    resource.setrlimit(resource.RLIMIT_DATA, (max(free - SPARED, SPARED), resource.RLIM_INFINITY))
 
 
 def _call(work: Callable[..., Any], connection: Any, log: str, threads: int | None, options: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,25 +78,29 @@ def measure(arguments: argparse.Namespace, workload: Workload, device: str) -> f
     where = workload.folder, arguments.threads
     steps, size, products = (2, 256, 2) if arguments.quick else (arguments.steps, 8192, 500)
     sessions = steps * arguments.step
-    with ExitStack() as stack:
-        sides = []
-        for batch in arguments.batches:
-            options = {"batch_size": batch, "bf16": device != "cpu", "device": device, "workers": arguments.workers}
-            name = f"sentence-transformers bf16, batch {batch}"
-            side = Side(name, sentence_transformers_side, *where, workload=workload, **options)
-            sides.append(stack.enter_context(side))
-        best = fastest(sides, sessions, tokens, warm_up=[2 * batch for batch in arguments.batches])
-        overrides = (f"settings.batch_size={arguments.step}", *(arguments.hft or ()))
-        ours = stack.enter_context(Side("hft", hft_side, *where, workload=workload, overrides=overrides))
-        matrices = stack.enter_context(Side("matrix products", matmul_side, *where, size=size, device=device))
+
+    def side(batch: int) -> Side:
+        options: dict[str, Any] = {"workload": workload, "batch_size": batch, "bf16": device != "cpu"}
+        options.update(device=device, workers=arguments.workers)
+        return Side(f"sentence-transformers bf16, batch {batch}", sentence_transformers_side, *where, **options)
+
+    warm_up = [2 * batch for batch in arguments.batches]
+    makers = [partial(side, batch) for batch in arguments.batches]
+    best = arguments.batches[fastest(makers, sessions, tokens, warm_up=warm_up)]
+    overrides = (f"settings.batch_size={arguments.step}", *(arguments.hft or ()))
+    with (
+        Side("hft", hft_side, *where, workload=workload, overrides=overrides) as ours,
+        side(best) as peer,
+        Side("matrix products", matmul_side, *where, size=size, device=device) as matrices,
+    ):
         turns = take_turns(
-            [(ours, sessions), (best, sessions), (matrices, products)],
+            [(ours, sessions), (peer, sessions), (matrices, products)],
             arguments.pairs,
-            warm_up=(2 * arguments.step, 0, 2),
+            warm_up=(2 * arguments.step, 2 * best, 2),
         )
     hft, theirs, rates = turns
-    print_rates([ours.name, best.name], [hft, theirs], tokens)
-    _print_utilisation([ours.name, best.name], [hft, theirs], rates, size, workload, tokens)
+    print_rates([ours.name, peer.name], [hft, theirs], tokens)
+    _print_utilisation([ours.name, peer.name], [hft, theirs], rates, size, workload, tokens)
     return median_ratio(hft, theirs)
 
 

@@ -170,22 +170,32 @@ def take_turns(
     return turns
 
 
-def fastest(sides: Sequence[Side], sessions: int, tokens: float, *, warm_up: Sequence[int]) -> Side:
-    """Prints a turn of each side and gives back the fastest, warmed up. The others are ended.
+def fastest(makers: Sequence[Callable[[], Side]], sessions: int, tokens: float, *, warm_up: Sequence[int]) -> int:
+    """Prints a turn of each side, one process at a time, and gives back the number of the fastest.
 
     Args:
-        sides: to choose from.
+        makers: each makes a side.
         sessions: of the turn.
         tokens: of a session, for the table.
         warm_up: sessions of each side's first turn, which is not counted.
+
+    Raises:
+        SystemExit: all failed. One that fails (for lack of memory, say) is told and left out.
     """
-    turns = take_turns([(side, sessions) for side in sides], 1, warm_up=warm_up)
-    print_rates([side.name for side in sides], turns, tokens)
-    best = max(range(len(sides)), key=lambda number: turns[number][0].rate)
-    for number, side in enumerate(sides):
-        if number != best:
-            side.end()
-    return sides[best]
+    rates: dict[int, float] = {}
+    for number, make in enumerate(makers):
+        with make() as side:
+            try:
+                turns = take_turns([(side, sessions)], 1, warm_up=warm_up[number : number + 1])
+            except SystemExit as error:
+                print(f"{side.name}: failed; {str(error).strip().splitlines()[-1]}")
+                failure = error
+                continue
+        rates[number] = turns[0][0].rate
+        print_rates([side.name], turns, tokens)
+    if not rates:
+        raise failure
+    return max(rates, key=rates.__getitem__)
 
 
 def median_ratio(ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:
