@@ -23,6 +23,9 @@ from hft.models.compute.dropout import MaskSource, apply_mask
 __all__ = ["LayerShape", "LayerWeights", "infer_layer", "train_layer"]
 
 _SUMMED_AT_ONCE = 64
+# Scores of attention that are computed at once: in bf16 some 1.5 MiB, so that they are still in the cache of the cores
+# for the softmax, for dropout and for the next product.
+_CACHED_NUMBERS = 786_432
 _layer_norm = torch.ops.aten.native_layer_norm
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 _gelu_backward = torch.ops.aten.gelu_backward
@@ -219,15 +222,26 @@ def _attend(projected: Tensor, mask: Tensor, shape: LayerShape, drops: _Drops) -
     """
     texts, tokens = mask.shape
     heads = _by_head(projected, mask, shape).view(3, texts * shape.heads, tokens, shape.head_width)
-    scores = torch.bmm(heads[0], heads[1].transpose(1, 2))
-    padding = torch.zeros(mask.shape, dtype=scores.dtype).masked_fill_(~mask, torch.finfo(scores.dtype).min)
-    scores.view(texts, shape.heads, tokens, tokens).add_(padding[:, None, None, :])
-    soft = torch.softmax(scores, dim=-1)
-    dropped = soft
-    if drops.attention is not None:
-        dropped = apply_mask(soft, drops.attention.draw(tuple(soft.shape), soft.dtype))
-    attended = torch.bmm(dropped, heads[2]).view(texts, shape.heads, tokens, shape.head_width)
+    padding = torch.zeros(mask.shape, dtype=heads.dtype).masked_fill_(~mask, torch.finfo(heads.dtype).min)
+    padding = padding.repeat_interleave(shape.heads, dim=0).unsqueeze(1)
+    soft = heads.new_empty(texts * shape.heads, tokens, tokens)
+    dropped = soft if drops.attention is None else torch.empty_like(soft)
+    attended = torch.empty_like(heads[0])
+    for at in _blocks(soft):
+        scores = torch.bmm(heads[0, at], heads[1, at].transpose(1, 2)).add_(padding[at])
+        torch.softmax(scores, dim=-1, out=soft[at])
+        if drops.attention is not None:
+            mask_bits = drops.attention.draw(tuple(scores.shape), scores.dtype)
+            torch.bitwise_and(soft[at].view(mask_bits.dtype), mask_bits, out=dropped[at].view(mask_bits.dtype))
+        torch.bmm(dropped[at], heads[2, at], out=attended[at])
+    attended = attended.view(texts, shape.heads, tokens, shape.head_width)
     return _permuted(attended, (0, 2, 1, 3)).view(texts * tokens, -1), heads, soft, dropped
+
+
+def _blocks(scores: Tensor) -> Iterator[slice]:
+    """Parts of the first dimension of [texts * heads, tokens, tokens] that stay in a core's cache."""
+    size = max(1, _CACHED_NUMBERS // (scores.shape[1] * scores.shape[2]))
+    return (slice(start, start + size) for start in range(0, len(scores), size))
 
 
 def _attend_backward(gradient: Tensor, attended: Tensor, of_pieces: Sequence[Tensor], shape: LayerShape) -> Tensor:
@@ -247,11 +261,12 @@ def _piece_backward(gradient: Tensor, sums: Tensor, heads: Tensor, soft: Tensor,
     by_token = sums.view(texts, tokens, count).transpose(1, 2).reshape(of_texts, tokens, 1)
     by_head = _permuted(gradient.view(texts, tokens, count, head_width), (0, 2, 1, 3)).view(heads.shape[1:])
     result = torch.empty_like(heads)
-    torch.bmm(dropped.transpose(1, 2), by_head, out=result[2])
-    to_scores = torch.bmm(by_head, heads[2].transpose(1, 2)).mul_(dropped)
-    to_scores.addcmul_(soft, by_token, value=-1.0)
-    torch.bmm(to_scores, heads[1], out=result[0])
-    torch.bmm(to_scores.transpose(1, 2), heads[0], out=result[1])
+    for at in _blocks(soft):
+        torch.bmm(dropped[at].transpose(1, 2), by_head[at], out=result[2, at])
+        to_scores = torch.bmm(by_head[at], heads[2, at].transpose(1, 2)).mul_(dropped[at])
+        to_scores.addcmul_(soft[at], by_token[at], value=-1.0)
+        torch.bmm(to_scores, heads[1, at], out=result[0, at])
+        torch.bmm(to_scores.transpose(1, 2), heads[0, at], out=result[1, at])
     result = _permuted(result.view(3, texts, count, tokens, head_width), (1, 3, 0, 2, 4))
     return result.view(texts * tokens, 3 * count * head_width)
 

@@ -7,19 +7,13 @@ or all zeros an element, so that to drop is a bitwise and.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 __all__ = ["MaskSource", "apply_mask", "dropout"]
 
-# Words of 64 bits from which on a thread is worth its while (0.05 ms).
-_WORTH_A_THREAD = 16_384
 # Of the 16 bits drawn an element, 15 decide: the probability is met to 2**-16.
 _LEVELS = 1 << 15
 _BITS_OF = {torch.bfloat16: torch.int16, torch.float32: torch.int32}
@@ -35,35 +29,15 @@ class MaskSource:
     def __init__(self, probability: float) -> None:
         seed = int(torch.empty((), dtype=torch.int64).random_())
         self.threshold = round((1.0 - probability) * _LEVELS) - _LEVELS // 2
-        self._halves = [np.random.Generator(np.random.SFC64((seed, half))) for half in range(2)]
+        self._bits = np.random.SFC64(seed)
 
     def draw(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """A mask for tensors of a shape and type: integers of as many bits, -1 to keep and 0 to drop."""
         count = int(np.prod(shape))
-        bits = self._bits(-(-count // 8))[:count].view(shape)
+        bits = torch.from_numpy(self._bits.random_raw(-(-count // 4)).view(np.int16))[:count].view(shape)
         # 15 bits less the threshold: negative where the element is kept. The shift spreads the sign.
         mask = bits.bitwise_right_shift_(1).sub_(self.threshold).bitwise_right_shift_(15)
         return mask.to(_BITS_OF[dtype])
-
-    def _bits(self, words: int) -> Tensor:
-        """int16[8 * words] random bits, each half of them by a generator of its own: two threads draw them."""
-        first, second = self._halves
-        if words < _WORTH_A_THREAD or torch.get_num_threads() == 1:
-            halves = [_random_words(first, words), _random_words(second, words)]
-        else:
-            later = _second_thread().submit(_random_words, second, words)
-            halves = [_random_words(first, words), later.result()]
-        return torch.from_numpy(np.concatenate(halves).view(np.int16))
-
-
-def _random_words(generator: np.random.Generator, count: int) -> npt.NDArray[np.uint64]:
-    # Unlike the bit generator's own method, this one lets other threads run.
-    return generator.integers(0, 2**64 - 1, count, dtype=np.uint64, endpoint=True)
-
-
-@cache
-def _second_thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="hft-dropout")
 
 
 def apply_mask(values: Tensor, mask: Tensor) -> Tensor:
