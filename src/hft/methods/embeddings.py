@@ -147,7 +147,7 @@ class EmbeddingsMethod(FineTuningMethod):
         named = {f"test/{name}/start": start.values(name) for name in start.evaluation.values}
         named.update({f"test/{name}/tuned": tuned.values(name) for name in tuned.evaluation.values})
         rows, _ = distinct_queries(data.evaluation("test"))
-        texts = list(data.query_row)
+        texts = data.data.query_texts.texts
         hashes = [hashlib.sha256(texts[row].encode()).hexdigest()[:16] for row in rows]
         return {**named, "test/query_hash": np.array(hashes)}
 

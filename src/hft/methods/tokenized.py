@@ -53,11 +53,6 @@ class TokenizedData:
         return self.data.query_texts.key_numbers(self.data.noise_words)
 
     @property
-    def query_row(self) -> dict[str, int]:
-        """From a query's text to its row in `queries`."""
-        return {text: row for row, text in enumerate(self.data.query_texts.texts)}
-
-    @property
     def item_key(self) -> IntArray:
         """int64[items], equal for items that no negative may tell apart; see RankingData."""
         return self.data.item_key
