@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -189,6 +190,25 @@ class EmbeddingsFineTuner(pl.LightningModule):
         if self.validator is not None:
             values = self.validator(self.model)
             self.log_dict({name: torch.tensor(v, dtype=torch.float64) for name, v in values.items()}, batch_size=1)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips as `trainer.gradient_clip_val` says, with a fused optimizer too.
+
+        Lightning refuses those under mixed precision, since they undo the scale of a loss themselves. In bf16 the loss
+        has no scale.
+        """
+        plugin = self.trainer.precision_plugin
+        if not isinstance(plugin, MixedPrecision) or plugin.scaler is not None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val and gradient_clip_algorithm == "value":
+            plugin.clip_grad_by_value(optimizer, gradient_clip_val)
+        elif gradient_clip_val:
+            plugin.clip_grad_by_norm(optimizer, gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         """One optimizer over the two groups, and its schedule."""
