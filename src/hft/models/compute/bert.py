@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from hft.models.compute.apart import LEAST_ROWS, exact_rows
 from hft.models.compute.base import Piece
 from hft.models.compute.bert_layer import LayerShape, LayerWeights, infer_layer, train_layer
 from hft.models.compute.dropout import dropout
@@ -154,7 +155,7 @@ class BertCompute:
         shape = _shape(layer, drops=layer.training)
         weights = self._weights_of(layer, parameters, flat.dtype, shape)
         if not learns and not (shape.dropout or shape.attention_dropout):
-            return infer_layer(flat, masks, weights, shape)
+            return _infer_apart(flat, masks, weights, shape)
         if self.checkpoint_layers and learns:
             kept: Tensor = checkpoint(train_layer, flat, masks, weights, shape, parameters, use_reentrant=False)
             return kept
@@ -171,6 +172,15 @@ class BertCompute:
             with torch.no_grad():
                 known = self._weights[key] = (state, _weights(parameters, dtype, shape))
         return known[1]
+
+
+def _infer_apart(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, shape: LayerShape) -> Tensor:
+    """`infer_layer`, where in float32 a text's numbers do not depend on its neighbours."""
+    if flat.dtype != torch.float32:
+        return infer_layer(flat, masks, weights, shape)
+    with exact_rows(len(flat)):
+        times = -(-LEAST_ROWS // len(flat))  # the rows once more, until there are enough
+        return infer_layer(flat.repeat(times, 1), masks * times, weights, shape)[: len(flat)]
 
 
 def _is_plain(layer: Any) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hft.errors import ConfigError
+from hft.models.compute.apart import enough_rows, exact_rows, is_exact
 from hft.models.compute.base import Piece
 from hft.models.compute.words import WordTable
 from hft.models.layers import encoder_layers
@@ -72,8 +73,10 @@ class ReferenceCompute:
 
     def hidden(self, ids: Tensor, mask: Tensor, words: WordTable | None = None) -> Tensor:
         """See EncoderCompute."""
-        hidden: Tensor = self.encoder(input_ids=ids, attention_mask=mask.to(torch.int64)).last_hidden_state
-        return hidden
+        if not self._keeps_apart(ids):
+            return self._encoded(ids, mask)
+        with exact_rows(ids.numel()):
+            return self._encoded(enough_rows(ids), enough_rows(mask))[: len(ids)]
 
     def hidden_of(self, pieces: Sequence[Piece], words: WordTable | None = None, cut: int = 0) -> list[Tensor]:
         """See EncoderCompute. One after the other."""
@@ -85,7 +88,7 @@ class ReferenceCompute:
     def up_to(self, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
         # Nothing stands between the last layer and its reader but a norm, which is fixed with the layers.
-        return self._stopped_at(cut, lambda: self.hidden(ids, mask))
+        return self._stopped_at(cut, lambda: self.hidden(ids, mask))[: len(ids)]
 
     def from_cut(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int) -> Tensor:
         """See EncoderCompute."""
@@ -93,10 +96,12 @@ class ReferenceCompute:
         if cut >= len(layers):
             return hidden
 
+        start = enough_rows(hidden) if self._keeps_apart(ids) else hidden
+
         def resume(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
             if args:
-                return (hidden, *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": hidden}
+                return (start, *args[1:]), kwargs
+            return args, {**kwargs, "hidden_states": start}
 
         with ExitStack() as stack:
             for layer in layers[:cut]:
@@ -106,13 +111,24 @@ class ReferenceCompute:
 
     def between(self, hidden: Tensor, ids: Tensor, mask: Tensor, cut: int, later: int) -> Tensor:
         """See EncoderCompute."""
-        return hidden if later <= cut else self._stopped_at(later, lambda: self.from_cut(hidden, ids, mask, cut))
+        if later <= cut:
+            return hidden
+        return self._stopped_at(later, lambda: self.from_cut(hidden, ids, mask, cut))[: len(ids)]
 
     def supports_cut(self, cut: int) -> bool:
         """See EncoderCompute. Tried out once on two short texts."""
         if cut not in self._supported:
             self._supported[cut] = self._halves_give_the_whole(cut)
         return self._supported[cut]
+
+    def _encoded(self, ids: Tensor, mask: Tensor) -> Tensor:
+        encoded: Tensor = self.encoder(input_ids=ids, attention_mask=mask.to(torch.int64)).last_hidden_state
+        return encoded
+
+    def _keeps_apart(self, ids: Tensor) -> bool:
+        """Where nothing learns, or the first layers are fixed and what they give may be kept."""
+        learns = torch.is_grad_enabled() and next(self.encoder.parameters()).requires_grad
+        return is_exact(ids.device) and not learns
 
     def _stopped_at(self, cut: int, compute: Callable[[], Tensor]) -> Tensor:
         """What reaches the layer after a cut; what is computed where there is none."""

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hft.models.apart import computed_apart
 from hft.models.packed import PackedTexts
 from hft.models.towers import TextTower
 from hft.stores import StoreFolder, digest
@@ -123,8 +122,7 @@ def _computed(tower: TextTower, tokens: PackedTexts, cut: Cut, earlier: Activati
     ids, mask = (torch.from_numpy(array).to(tower.device) for array in arrays)
     start = None if earlier is None else earlier.hidden(tokens, length, tower.device)
     if start is None or earlier is None:
-        hidden = computed_apart(lambda *of: tower.compute.up_to(of[0], of[1], cut.layers), ids, mask)
+        hidden = tower.compute.up_to(ids, mask, cut.layers)
     else:
-        first, last = earlier.cut, cut.layers
-        hidden = computed_apart(lambda *of: tower.compute.between(of[0], of[1], of[2], first, last), start, ids, mask)
+        hidden = tower.compute.between(start, ids, mask, earlier.cut, cut.layers)
     return tower.pool(hidden, mask) if cut.is_pooled else hidden[mask]

@@ -16,8 +16,9 @@ __all__ = ["Decision", "Work", "decide"]
 # (w = 384, bf16, AMX), where both are dearest compared with a layer: 0.08 and 0.2.
 READ_COST = 0.08
 WRITE_COST = 0.2
-# Embeddings, pooling and what a step does beside its layers, a visit.
-REST_COST = 0.3
+# The embeddings, which feed the first layer; pooling, and what a step does beside its layers.
+EMBEDDING_COST = 0.3
+REST_COST = 0.05
 BACKWARD_COST = 2.0
 # What saves less of the time is not worth the disk.
 LEAST_GAIN = 0.05
@@ -70,8 +71,7 @@ class Work:
     @property
     def without(self) -> float:
         """Cost of a training with what is kept already, and nothing more."""
-        read = READ_COST if self.held_cut else 0.0
-        return self.above + self.visits * (self.cut - self.held_cut + read)
+        return self.above + self.visits * self._below
 
     @property
     def warm(self) -> float:
@@ -81,7 +81,12 @@ class Work:
     @property
     def to_keep(self) -> float:
         """Cost of computing and writing what is missing."""
-        return self.missing_tokens * (self.cut - self.held_cut + WRITE_COST)
+        return self.missing_tokens * (self._below + WRITE_COST)
+
+    @property
+    def _below(self) -> float:
+        """Cost of what leads to the cut from where it is kept, a visit."""
+        return self.cut - self.held_cut + (READ_COST if self.held_cut else EMBEDDING_COST)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def decide(work: Work, mode: Literal["auto"] | bool) -> Decision:
     layers = "Layer 0 is" if work.cut == 1 else f"Layers 0-{work.cut - 1} are"
     told = f"{layers} fixed"
     if not work.missing_texts:
-        return Decision(False, f"{told}: what they give is kept already for {_counted(work.texts, 'text')}")
+        return Decision(False, f"{told}: what they give is kept already for {_counted(work.texts, 'text')}.")
     gain = work.uses * (work.without - work.warm) - work.to_keep
     if mode == "auto" and gain < LEAST_GAIN * work.uses * work.without:
         return Decision(False, f"{told}; what they give is not kept: {_times(work)} would not pay.")
