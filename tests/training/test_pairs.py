@@ -172,3 +172,20 @@ def test_what_downsampling_dropped_does_not_come_back_from_another_session_of_th
             negatives = {negative for asked, _, _, negative in pairs_of(plan) if asked == query}
             assert len(negatives & set(shown)) == 2
             assert negatives - set(shown) == {1 - query}
+
+
+@pytest.mark.parametrize("negatives", ["shown", "in_batch", "both"])
+def test_a_plan_does_not_depend_on_how_far_apart_its_items_stand_in_the_data(negatives: str) -> None:
+    rng = np.random.default_rng(0)
+    shown = [rng.choice(30, size=6, replace=False).tolist() for _ in range(20)]
+    events = [[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]] * 20
+    apart = 10_000
+    near = plan_of(sessions_of([(n, items, events[n]) for n, items in enumerate(shown)]), negatives=negatives)
+    far = plan_of(
+        sessions_of([(n, [apart * item for item in items], events[n]) for n, items in enumerate(shown)]),
+        negatives=negatives,
+    )
+    assert near.item_rows.tolist() == sorted(set(near.item_rows.tolist()))
+    assert (apart * near.item_rows).tolist() == far.item_rows.tolist()
+    for name in ("positive_query", "positive_item", "negative_query", "negative_item", "positive_index"):
+        assert np.array_equal(getattr(near, name), getattr(far, name)), name

@@ -35,6 +35,8 @@ class ExamplesType(IntEnum):
     ALL_EXAMPLES = 11
 
 
+# Numbers up to so many times as many as the values are told apart by a table of all of them, others by sorting.
+_SPAN_A_VALUE = 4
 HARD_EDGE = 0.0
 SOFT_EDGE = 0.1
 
@@ -244,9 +246,9 @@ def _assemble(pairs: list[_Pairs]) -> PairPlan:
     negative_query = np.concatenate([part.negative.query for part in pairs])
     positive_item = np.concatenate([part.positive.item for part in pairs])
     negative_item = np.concatenate([part.negative.item for part in pairs])
-    queries, query_index = np.unique(np.concatenate((positive_query, negative_query)), return_inverse=True)
-    items, item_index = np.unique(np.concatenate((positive_item, negative_item)), return_inverse=True)
-    _, positive_index = np.unique(np.concatenate([part.positive_index for part in pairs]), return_inverse=True)
+    queries, query_index = _distinct(np.concatenate((positive_query, negative_query)))
+    items, item_index = _distinct(np.concatenate((positive_item, negative_item)))
+    _, positive_index = _distinct(np.concatenate([part.positive_index for part in pairs]))
     size = len(positive_query)
     return PairPlan(
         query_rows=queries,
@@ -260,3 +262,20 @@ def _assemble(pairs: list[_Pairs]) -> PairPlan:
         positive_index=positive_index.astype(np.int64),
         is_irrelevant=np.concatenate([part.is_irrelevant for part in pairs]),
     )
+
+
+def _distinct(values: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct values, ascending, and for each value which of them it is.
+
+    As np.unique gives them; where pairs are many and values few, in time that is linear.
+    """
+    lowest, highest = (int(values.min()), int(values.max())) if len(values) else (0, -1)
+    span = highest - lowest + 1
+    if span > _SPAN_A_VALUE * len(values):
+        distinct, index = np.unique(values, return_inverse=True)
+        return distinct, index
+    shifted = values - lowest
+    is_there = np.zeros(span, dtype=bool)
+    is_there[shifted] = True
+    number: IntArray = np.cumsum(is_there) - 1
+    return (np.flatnonzero(is_there) + lowest).astype(values.dtype), number[shifted]
