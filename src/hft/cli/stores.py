@@ -15,6 +15,7 @@ _MEANING = {
     "data": "prepared data",
     "tokens": "tokens of texts",
     "activations": "what fixed layers give",
+    "vectors": "what starting models give for the texts of an evaluation",
 }
 
 

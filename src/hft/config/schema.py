@@ -100,7 +100,8 @@ class StoresNode(Node):
         folder: of all stores; null keeps nothing.
         disk_budget: GiB of all of them together; what was used least lately goes first.
         data, tokens: whether prepared data and tokens are kept.
-        activations: whether what fixed layers give is kept; `auto` asks what it would cost and save.
+        activations: whether what fixed layers give is kept, and with it the vectors of starting models; `auto` asks
+            what it would cost and save.
     """
 
     folder: Annotated[str, Field(min_length=1)] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -208,7 +208,8 @@ class Run:
         if self.is_search_trial:
             return None
         label = "starting model on test" if start is None else "tuned model on test"
-        with self.phase("evaluation"), self.surroundings.text_progress(label) as progress:
+        kept = self._start.vectors_kept(model) if start is None else nullcontext()
+        with self.phase("evaluation"), kept, self.surroundings.text_progress(label) as progress:
             return method.measure(
                 model,
                 texts,
@@ -228,7 +229,11 @@ class Run:
         """The starting model's validation; trials of one start share its vectors."""
         compute = self.surroundings.compute
         device = (self.accelerator, self.precision, compute.kernels, str(compute.compile))
-        return validator(model, vectors=self._start.validation_vectors(validator, model, *device))
+        vectors = self._start.validation_vectors(validator, model, *device)
+        if vectors is not None or self.is_search_trial:
+            return validator(model, vectors=vectors)
+        with self._start.vectors_kept(model):
+            return validator(model)
 
     def progress_callbacks(self) -> list[pl.Callback]:
         """A bar over the training steps, where one is wanted."""

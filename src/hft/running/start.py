@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,27 @@ class Start:
             return None
         rows = hashlib.sha256(validator.evaluator.item_rows.tobytes()).hexdigest()
         key = "".join((self._data_key, self._model_key, rows, *computed_with))
-        found: tuple[Vectors, Vectors] = self._part("vectors", key, lambda: validator.vectors(model))
+
+        def make() -> tuple[Vectors, Vectors]:
+            with self.vectors_kept(model):
+                return validator.vectors(model)
+
+        found: tuple[Vectors, Vectors] = self._part("vectors", key, make)
         return found
+
+    def vectors_kept(self, model: Any) -> AbstractContextManager[None]:
+        """Inside the block the vectors of the starting model are read where they are kept, and kept where not.
+
+        Args:
+            model: as training begins with it, on the device to compute on.
+        """
+        from hft.models import TextEmbeddingModel
+        from hft.training.kept_vectors import KeptVectors, is_told_by_weights, vectors_kept
+
+        folder = store_folder(self.config, "activations", self.surroundings.say)
+        if folder is None or not isinstance(model, TextEmbeddingModel) or not is_told_by_weights(model):
+            return nullcontext()
+        return vectors_kept(KeptVectors(folder, model, self.surroundings.precision, self.surroundings.compute))
 
     def layer_hashes(self, model: Any, tower: TextTower) -> LayerHashes:
         """Hashes of a tower's weights; those that a technique left as they were loaded are hashed once a process.

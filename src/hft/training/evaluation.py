@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hft.metrics import DistShift, RankedLists, order_within, rank_lists, rank_matrix, ranking_depth, top_rows
 from hft.models.packed import PackedTexts
+from hft.training.kept_vectors import kept_vectors
 from hft.training.ranks import Ranker, full_precision
 from hft.training.sessions import FloatArray, IntArray
 from hft.training.token_store import TokenStore
@@ -31,6 +32,10 @@ class EmbeddingModel(Protocol):
 
     def embed(self, tokens: PackedTexts, side: Side) -> Tensor:
         """FloatTensor[texts, dim]."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Of which the first tells the device."""
         ...
 
 
@@ -120,8 +125,28 @@ def inference(model: nn.Module, precision: str) -> Iterator[None]:
 def embed_rows(
     model: EmbeddingModel, store: TokenStore, rows: IntArray, side: Side, progress: Progress | None = None
 ) -> Vectors:
-    """Vectors of the distinct rows given, each embedded once, texts of like length together."""
+    """Vectors of the distinct rows given, each embedded once, texts of like length together.
+
+    Those that are kept (see hft.training.kept_vectors) are read.
+    """
     distinct = np.unique(rows)
+    kept = kept_vectors()
+    if kept is None or store.keys is None:
+        return Vectors(distinct, _embedded(model, store, distinct, side, progress))
+    keys = store.keys[distinct]
+    found = kept.read(side, keys)
+    if found is None:
+        found = _embedded(model, store, distinct, side, progress)
+        kept.write(side, keys, found)
+    elif progress is not None:
+        progress(len(distinct))
+    return Vectors(distinct, found.to(next(model.parameters()).device))
+
+
+def _embedded(
+    model: EmbeddingModel, store: TokenStore, distinct: IntArray, side: Side, progress: Progress | None
+) -> Tensor:
+    """FloatTensor[rows, dim] of distinct rows."""
     order = np.argsort(store.lengths[distinct], kind="stable")
     parts = []
     for start in range(0, len(order), PROGRESS_TEXTS):
@@ -132,7 +157,7 @@ def embed_rows(
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
     vectors = torch.cat(parts)
-    return Vectors(distinct, vectors[torch.from_numpy(back).to(vectors.device)])
+    return vectors[torch.from_numpy(back).to(vectors.device)]
 
 
 class Evaluator:
