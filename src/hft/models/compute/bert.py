@@ -180,7 +180,8 @@ def _infer_apart(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights,
         return infer_layer(flat, masks, weights, shape)
     with exact_rows(len(flat)):
         times = -(-LEAST_ROWS // len(flat))  # the rows once more, until there are enough
-        return infer_layer(flat.repeat(times, 1), masks * times, weights, shape)[: len(flat)]
+        rows = flat if times == 1 else flat.repeat(times, 1)
+        return infer_layer(rows, masks * times, weights, shape)[: len(flat)]
 
 
 def _is_plain(layer: Any) -> bool:
