@@ -107,7 +107,7 @@ class ReusedCompositions(ConfigLoader):
     """
 
     def __init__(self, loader: ConfigLoader) -> None:
-        self.loader = loader.loader if isinstance(loader, ReusedCompositions) else loader
+        self.loader: ConfigLoader = loader.loader if isinstance(loader, ReusedCompositions) else loader
 
     def load_configuration(
         self,
