@@ -233,8 +233,8 @@ def test_a_large_file_that_stays_is_not_hashed_again(
         {"event_weights": {"click": 2.0}},
         {"events_as": "picked"},
         {"fields": {"text": ["title", "text"]}},
-        {"splitter": QuerySplitter(salt="other")},
-        {"splitter": QuerySplitter(noise_words=["é"])},
+        pytest.param({"splitter": QuerySplitter(salt="other")}, id="splitter of another salt"),
+        pytest.param({"splitter": QuerySplitter(noise_words=["é"])}, id="splitter with noise words"),
     ],
     ids=str,
 )
