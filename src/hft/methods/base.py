@@ -54,8 +54,16 @@ class FineTuningMethod(ABC):
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> Any:
         """The texts of the data as the model's tokens, kept in the folder for later runs; None keeps nothing."""
 
-    def text_uses(self, data: Any, settings: FineTuningSettings, params: FineTuningParams) -> list[TextUse]:
-        """The texts that a run embeds, so that what fixed layers give for them can be computed once; none: unknown."""
+    def text_uses(
+        self, data: Any, settings: FineTuningSettings, params: FineTuningParams, *, test: bool
+    ) -> list[TextUse]:
+        """The texts that a run embeds, so that what fixed layers give for them can be computed once; none: unknown.
+
+        Args:
+            data: as `tokenize` returns it.
+            settings, params: as for `build`.
+            test: whether the run looks at the test split.
+        """
         return []
 
     @abstractmethod

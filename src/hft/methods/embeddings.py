@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hft.data import RankingData, SessionSource, Splitter, prepare_ranking_data
 from hft.methods.base import FineTuningMethod
@@ -29,6 +30,8 @@ from hft.training.activations import TextUse
 
 Progress = Callable[[int], None]
 
+_NO_TEXTS = (np.zeros(0, dtype=np.int64),) * 2
+
 
 class EmbeddingsMethod(FineTuningMethod):
     """Fine-tunes a text embedding model so that what people picked ranks above what they passed over."""
@@ -41,7 +44,9 @@ class EmbeddingsMethod(FineTuningMethod):
         """Every distinct text of the data as the model's tokens, once; with a folder once for all runs."""
         return TokenizedData.of(data, model, folder)
 
-    def text_uses(self, data: TokenizedData, settings: FineTuningSettings, params: FineTuningParams) -> list[TextUse]:
+    def text_uses(
+        self, data: TokenizedData, settings: FineTuningSettings, params: FineTuningParams, *, test: bool
+    ) -> list[TextUse]:
         """See FineTuningMethod. Sessions that give no pair are counted in."""
         train = data.data.train
         items = train.flat_results.astype(np.int64)
@@ -50,12 +55,10 @@ class EmbeddingsMethod(FineTuningMethod):
             if not params.not_irrelevant_only:  # their results are negatives
                 embedded |= np.repeat(train.is_irrelevant, np.diff(train.offsets))
             items = items[embedded]
-        looks = [data.evaluation("validation"), data.evaluation("test")]
-        queries = [np.unique(look.query_rows) for look in looks]
-        ranked = [look.shown_rows if look.pool is None else np.union1d(look.shown_rows, look.pool) for look in looks]
+        validated, tested = _texts_of(data, "validation"), _texts_of(data, "test") if test else _NO_TEXTS
         return [
-            TextUse("query", data.queries, data.query_rows(train), *queries),
-            TextUse("items", data.items, items, *map(np.unique, ranked)),
+            TextUse("query", data.queries, data.query_rows(train), validated[0], tested[0]),
+            TextUse("items", data.items, items, validated[1], tested[1]),
         ]
 
     def build(
@@ -179,3 +182,10 @@ class EmbeddingsMethod(FineTuningMethod):
             seed=seed,
             extra_items=extra_items,
         )
+
+
+def _texts_of(data: TokenizedData, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """int64[texts] rows of the queries and of the items that an evaluation of a split embeds."""
+    look = data.evaluation(split)
+    ranked = look.shown_rows if look.pool is None else np.union1d(look.shown_rows, look.pool)
+    return np.unique(look.query_rows), np.unique(ranked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
@@ -82,8 +82,6 @@ class FrozenLayers:
             uses: the texts that the run embeds.
             schedule: how often.
         """
-        if not schedule.tests:
-            uses = [replace(use, tested=use.tested[:0]) for use in uses]
         try:
             for tower in model.towers:
                 cut = cut_of(tower)

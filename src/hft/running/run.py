@@ -199,8 +199,9 @@ class Run:
                     mode, precision = self.config.stores.activations, self.precision
                     hashes = partial(self._start.layer_hashes, model)
                     layers = FrozenLayers(folder, mode, precision, self.say, hashes)
-                    uses = method.text_uses(texts, settings, params)
-                    kept.enter_context(layers.kept(model, uses, schedule_of(self.config, texts, self.trial)))
+                    schedule = schedule_of(self.config, texts, self.trial)
+                    uses = method.text_uses(texts, settings, params, test=bool(schedule.tests))
+                    kept.enter_context(layers.kept(model, uses, schedule))
             yield
 
     def measure(self, method: FineTuningMethod, model: Any, texts: Any, settings: Any, start: Any = None) -> Any:
