@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import tokenizers
@@ -53,12 +54,15 @@ def tokenizer_key(tokenizer: Any, max_length: int, pad_id: int) -> str | None:
     core = getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(core, tokenizers.Tokenizer):
         return None
-    serialised = json.loads(core.to_str())
-    # What the last call happened to ask for, and not what the tokenizer is.
-    serialised["truncation"] = serialised["padding"] = None
     kind = f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}"
     settings = [kind, tokenizers.__version__, tokenizer.truncation_side, core.encode_special_tokens]
-    return digest(json.dumps(serialised, sort_keys=True), json.dumps([*settings, max_length, pad_id]))
+    return digest(_digest_of_core(core.to_str()), json.dumps([*settings, max_length, pad_id]))
+
+
+@lru_cache(maxsize=4)
+def _digest_of_core(serialised: str) -> str:
+    """Without what the last call happened to ask for, which is not what the tokenizer is."""
+    return digest(json.dumps({**json.loads(serialised), "truncation": None, "padding": None}, sort_keys=True))
 
 
 def _by_transformers(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:

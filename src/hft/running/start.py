@@ -43,6 +43,7 @@ class Start:
         self.shares = shares
         self.parent: str | None = None
         self._pristine: Any = None
+        self._compared: tuple[object, bool] | None = None
 
     def data(self, method: FineTuningMethod, quarantine: Path) -> RankingData:
         """The data of the config, ready for training and evaluation.
@@ -89,7 +90,7 @@ class Start:
             model: as training begins with it; one that a technique has added to or changed is a trial's own.
             computed_with: device and precision.
         """
-        if self._pristine is None or not is_copy(model, self._pristine):
+        if not self._is_untouched(model):
             return None
         rows = hashlib.sha256(validator.evaluator.item_rows.tobytes()).hexdigest()
         key = "".join((self._data_key, self._model_key, rows, *computed_with))
@@ -124,11 +125,21 @@ class Start:
         """
         from hft.training.activations import layer_hashes
 
-        if self._pristine is None or not is_copy(model, self._pristine):
+        if not self._is_untouched(model):
             return layer_hashes(tower)
         key = f"{self._model_key}{model.towers.index(tower)}"
         found: LayerHashes = self._part("hashes", key, lambda: layer_hashes(tower))
         return found
+
+    def _is_untouched(self, model: Any) -> bool:
+        """Whether a model is as it was loaded. Before training, for a fused optimizer writes unseen; then it is looked
+        at once, which reads all weights, for as long as nothing is written to them."""
+        if self._pristine is None:
+            return False
+        state = [id(model), *((one.data_ptr(), one._version) for one in model.parameters())]
+        if self._compared is None or self._compared[0] != state:
+            self._compared = state, is_copy(model, self._pristine)
+        return self._compared[1]
 
     @property
     def _data_key(self) -> str:

@@ -62,11 +62,12 @@ def entry_key(tower: TextTower, hashes: LayerHashes, cut: int, *, is_pooled: boo
         is_pooled: whether pooled vectors are kept; their key covers the pooling.
         precision: Lightning's word.
     """
-    if tower.tokenizer_key is None:
+    tokens = tower.tokenizer_key
+    if tokens is None:
         return None
     weights = digest(hashes.whole, tower.pooling) if is_pooled else hashes.up_to[cut]
     computed = [tower.compute.name, precision, torch.__version__, transformers.__version__, *_processor(tower.device)]
-    return digest(weights, tower.tokenizer_key, json.dumps([tower.buckets.padded_lengths, tower.pad_id, *computed]))
+    return digest(weights, tokens, json.dumps([tower.buckets.padded_lengths, tower.pad_id, *computed]))
 
 
 def _processor(device: torch.device) -> list[str]:
