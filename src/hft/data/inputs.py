@@ -33,8 +33,16 @@ INPUTS_SCHEMA = pa.schema(
         pa.field("group", pa.string()),
         pa.field("batch_id", pa.string()),
         pa.field("split", pa.string()),
+        pa.field("user_id", pa.string()),
+        pa.field("sort_by", pa.string()),
+        pa.field("user_agent", pa.string()),
+        pa.field("dwell", pa.list_(pa.float32())),
+        pa.field("weight", pa.float32()),
     ]
 )
+# Columns that count for a fingerprint only where a session has something in them: they came after fingerprints of data
+# had been recorded.
+LATER_COLUMNS = ("user_id", "sort_by", "user_agent", "dwell", "weight")
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,11 @@ class FineTuningInput:
         timestamp: seconds since the epoch, where known.
         is_irrelevant: the source flags the session as irrelevant; it then has no events.
         batch_id: the batch of clickstream that the session came with, where known.
+        user_id: who asked, where known.
+        sort_by: what the results were sorted by, where known.
+        dwell: for each result the seconds that the user stayed with it, None where nothing is known of it; None for a
+            session of which nothing is known.
+        weight: how much the session counts in training, above 0, at most 1.
     """
 
     session_id: str
@@ -60,6 +73,10 @@ class FineTuningInput:
     timestamp: float | None = None
     is_irrelevant: bool = False
     batch_id: str | None = None
+    user_id: str | None = None
+    sort_by: str | None = None
+    dwell: tuple[float | None, ...] | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,10 @@ class FineTuningInputs:
             timestamp=values["timestamp"],
             is_irrelevant=values["is_irrelevant"],
             batch_id=values["batch_id"],
+            user_id=values["user_id"],
+            sort_by=values["sort_by"],
+            dwell=None if values["dwell"] is None else tuple(values["dwell"]),
+            weight=1.0 if values["weight"] is None else values["weight"],
         )
 
     def __iter__(self) -> Iterator[FineTuningInput]:
