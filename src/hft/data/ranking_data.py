@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from hft.data.arrow import update_hash
 from hft.data.coded_queries import QueryTexts, numbered
-from hft.data.inputs import LATER_COLUMNS
+from hft.data.inputs_schema import LATER_COLUMNS
 from hft.data.text_clusters import near_duplicate_clusters
 
 if TYPE_CHECKING:
