@@ -20,6 +20,7 @@ FOUNDATION = {
     "settings": {"errors"},
     "files": {"errors"},
     "threads": set(),
+    "moments": set(),
     "stores": {"errors", "files"},
     "compositions": set(),
 }

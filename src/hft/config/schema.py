@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from hft.moments import seconds_of
 from hft.search.settings import Direction, Pruner, Stage
 from hft.settings import ComputeSettings, FineTuningParams, SettingsScalars
 
@@ -38,8 +39,10 @@ class DataNode(Node):
 
     source: Target
     splitter: Target
+    converter: Target | None = None
     candidates: Literal["shown", "corpus"]
     batch_id: str | int | None = None
+    time_window: Annotated[list[str | int | float | None], Field(min_length=2, max_length=2)] | None = None
     num_batches: Annotated[int, Field(ge=2)] | None = None
     max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     no_event_is_irrelevant: bool = False
@@ -48,6 +51,14 @@ class DataNode(Node):
     limit_items: Annotated[int, Field(ge=1)] | None = None
     train_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     fold: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)] | None = None
+
+    @field_validator("time_window")
+    @classmethod
+    def _is_a_window(cls, window: list[str | int | float | None] | None) -> list[str | int | float | None] | None:
+        ends = [None if moment is None else seconds_of(moment) for moment in window or ()]
+        if len(ends) == 2 and ends[0] is not None and ends[1] is not None and ends[1] <= ends[0]:
+            raise ValueError("[from, to) with an end after the start: the start is taken in, the end is not")
+        return window
 
 
 class SearchNode(Node):

@@ -47,7 +47,14 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
         "hft.metrics", "MAP MRR NDCG Precision Recall NotIrrelevantDistShift IrrelevantDistShift"
     ),
     ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder"),
-    ("data", "splitter"): _in("hft.data", "QuerySplitter GroupSplitter GivenSplitter"),
+    ("data", "splitter"): _in(
+        "hft.data",
+        "QuerySplitter GroupSplitter GivenSplitter TimeSplitter UserSplitter ItemSplitter StratifiedSplitter",
+    ),
+    ("data", "converter"): _in("hft.data", "SessionConverter"),
+    ("data", "converter", "rules", ANY): _in(
+        "hft.data", "Robots DuplicateSessions OtherOrders DwellThreshold IrrelevantSessions"
+    ),
     ("trainer",): _in("pytorch_lightning", "Trainer"),
 }
 

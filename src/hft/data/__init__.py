@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from hft.data.beir import BeirFolder
 from hft.data.clicks import ConfidenceCalculator, ConstantConfidence, WindowConfidence
+from hft.data.conversion import (
+    Converted,
+    DuplicateSessions,
+    DwellThreshold,
+    IrrelevantSessions,
+    OtherOrders,
+    Robots,
+    SessionConverter,
+    SessionRule,
+)
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
+from hft.data.item_splitter import ItemSplitter
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
 from hft.data.prepare import prepare_ranking_data
@@ -17,7 +28,10 @@ from hft.data.session_files import SessionFiles
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
+from hft.data.stratified_splitter import StratifiedSplitter
 from hft.data.text_clusters import near_duplicate_clusters
+from hft.data.time_splitter import TimeSplitter
+from hft.data.user_splitter import UserSplitter
 
 __all__ = [
     "INPUTS_SCHEMA",
@@ -26,13 +40,19 @@ __all__ = [
     "ClickSimulator",
     "ConfidenceCalculator",
     "ConstantConfidence",
+    "Converted",
+    "DuplicateSessions",
+    "DwellThreshold",
     "FineTuningInput",
     "FineTuningInputs",
     "GivenSplitter",
     "GroupSplitter",
     "Impressions",
+    "IrrelevantSessions",
+    "ItemSplitter",
     "ItemsSet",
     "Labels",
+    "OtherOrders",
     "PositionBasedClicks",
     "PreparationReport",
     "PythonDocs",
@@ -40,11 +60,17 @@ __all__ = [
     "Quarantine",
     "QuerySplitter",
     "RankingData",
+    "Robots",
+    "SessionConverter",
     "SessionFiles",
+    "SessionRule",
     "SessionSource",
     "SourceData",
     "SplitCounts",
     "Splitter",
+    "StratifiedSplitter",
+    "TimeSplitter",
+    "UserSplitter",
     "WindowConfidence",
     "near_duplicate_clusters",
     "prepare_ranking_data",

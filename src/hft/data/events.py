@@ -52,6 +52,38 @@ def event_weights(
     return [weights[result] for result in results]
 
 
+def event_dwells(
+    events: Sequence[GivenEvent], results: Sequence[str], by_type: Mapping[str, float]
+) -> list[float | None] | None:
+    """Seconds that the user stayed with each result, where events tell; None where none does.
+
+    Of several events on a result the longest stay is the result's; None where one of them says nothing of its stay.
+    Events of weight 0 (impressions) do not count.
+
+    Args:
+        events: those that event_weights took.
+        results: ids shown.
+        by_type: weight of an event by its type.
+    """
+    stays: dict[str, float | None] = {}
+    for event in events:
+        if not isinstance(event, EventRecord):
+            return None
+        weight = event.weight
+        if weight is None:
+            weight = 1.0 if event.type is None else by_type.get(event.type, 0.0)
+        if weight > 0:
+            stays[event.item_id] = longer_stay(stays.get(event.item_id, -1.0), event.dwell)
+    if all(stay is None for stay in stays.values()):
+        return None
+    return [stays.get(result) for result in results]
+
+
+def longer_stay(known: float | None, other: float | None) -> float | None:
+    """The longer of two stays on a result, in seconds; None where one of them is not known."""
+    return None if known is None or other is None else max(known, other)
+
+
 def _are_weights(events: Sequence[int | float | str], results: Sequence[str]) -> bool:
     """A list of texts counts too, for in a table's cell every entry is one; unless all of them are shown
     ids."""

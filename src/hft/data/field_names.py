@@ -39,9 +39,13 @@ class FieldNames(BaseModel):
         batch_id: the batch that the session came with. Optional.
         group: what data/splitter=by_group keeps together, for example the user. Optional.
         split: train, validation or test, for data/splitter=given. Optional.
+        user_id: who asked; for data/splitter=by_user and for rules about robots. Optional.
+        sort_by: what the results were sorted by (relevance, price, ...); none says relevance. Optional.
+        user_agent: of the user's program, for rules about robots. Optional.
         event_item_id: inside an event object, the id of the result.
         event_type: inside an event object, its type (click, cart, ...).
         event_weight: inside an event object, its weight; it wins over the type's.
+        event_dwell: inside an event object, how many seconds the user stayed with the result. Optional.
         item_id: id of the item.
         title: title of the item. Optional.
         text: the field of the item's text, or a list of fields that make it.
@@ -59,9 +63,13 @@ class FieldNames(BaseModel):
     batch_id: Name = "batch_id"
     group: Name = "group"
     split: Name = "split"
+    user_id: Name = "user_id"
+    sort_by: Name = "sort_by"
+    user_agent: Name = "user_agent"
     event_item_id: Name = "item_id"
     event_type: Name = "type"
     event_weight: Name = "weight"
+    event_dwell: Name = "dwell"
     item_id: Name = "item_id"
     title: Name = "title"
     text: Name | Annotated[list[Name], Field(min_length=1)] = "text"
@@ -113,6 +121,7 @@ class EventRecord(BaseModel):
     item_id: str
     type: str | None = None
     weight: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    dwell: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
 
 
 class SessionRecord(BaseModel):
@@ -130,6 +139,9 @@ class SessionRecord(BaseModel):
     batch_id: str | None = None
     group: str | None = None
     split: str | None = None
+    user_id: str | None = None
+    sort_by: str | None = None
+    user_agent: str | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -150,6 +162,10 @@ def session_record(names: FieldNames) -> type[SessionRecord]:
         weight=(
             Annotated[FiniteFloat, Field(ge=0.0)] | None,
             Field(None, validation_alias=_alias(names.event_weight)),
+        ),
+        dwell=(
+            Annotated[FiniteFloat, Field(ge=0.0)] | None,
+            Field(None, validation_alias=_alias(names.event_dwell)),
         ),
     )
     fields: dict[str, Any] = {}

@@ -13,53 +13,12 @@ import pyarrow.compute as pc
 
 from hft.data.arrow import list_column, list_offsets, list_values, one_array
 from hft.data.coded_queries import CodedQueries
+from hft.data.inputs_schema import INPUTS_SCHEMA, FineTuningInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hft.data.items import ItemsSet
-
-INPUTS_SCHEMA = pa.schema(
-    [
-        pa.field("session_id", pa.string(), nullable=False),
-        pa.field("query", pa.string(), nullable=False),
-        pa.field("results", pa.list_(pa.int32()), nullable=False),
-        pa.field("events", pa.list_(pa.float32()), nullable=False),
-        pa.field("ranks", pa.list_(pa.float32())),
-        pa.field("timestamp", pa.float64()),
-        pa.field("is_irrelevant", pa.bool_(), nullable=False),
-        pa.field("judged", pa.list_(pa.int32())),
-        pa.field("grades", pa.list_(pa.float32())),
-        pa.field("group", pa.string()),
-        pa.field("batch_id", pa.string()),
-        pa.field("split", pa.string()),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class FineTuningInput:
-    """One session.
-
-    Args:
-        session_id: the source's id of the session.
-        query: the query's text.
-        results: ids of the items shown, in the order shown.
-        events: for each result the weight of the events on it, 0 where there was none.
-        ranks: for each result the rank (similarity or distance) that the shown order came from, where known.
-        timestamp: seconds since the epoch, where known.
-        is_irrelevant: the source flags the session as irrelevant; it then has no events.
-        batch_id: the batch of clickstream that the session came with, where known.
-    """
-
-    session_id: str
-    query: str
-    results: tuple[str, ...]
-    events: tuple[float, ...]
-    ranks: tuple[float, ...] | None = None
-    timestamp: float | None = None
-    is_irrelevant: bool = False
-    batch_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +126,10 @@ class FineTuningInputs:
             timestamp=values["timestamp"],
             is_irrelevant=values["is_irrelevant"],
             batch_id=values["batch_id"],
+            user_id=values["user_id"],
+            sort_by=values["sort_by"],
+            dwell=None if values["dwell"] is None else tuple(values["dwell"]),
+            weight=1.0 if values["weight"] is None else values["weight"],
         )
 
     def __iter__(self) -> Iterator[FineTuningInput]:
@@ -235,6 +198,43 @@ class FineTuningInputs:
     def is_irrelevant(self) -> NDArray[np.bool_]:
         """`bool[sessions]`: flagged as irrelevant."""
         return np.asarray(self._column("is_irrelevant").to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+    @cached_property
+    def flat_dwell(self) -> NDArray[np.float32]:
+        """`float32[results]` seconds that the user stayed with each result; NaN where nothing is known of it."""
+        column = self._column("dwell")
+        found = np.full(len(self.flat_results), np.nan, dtype=np.float32)
+        if column.null_count < len(self):
+            known = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=np.bool_)
+            found[np.repeat(known, np.diff(self.offsets))] = list_values(column, np.float32)
+        return found
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """`float32[sessions]`: how much each counts in training, above 0, at most 1."""
+        return np.asarray(pc.fill_null(self._column("weight"), 1.0).to_numpy(zero_copy_only=False), dtype=np.float32)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some session says how much it counts."""
+        return bool(self.table.column("weight").null_count < len(self))
+
+    @cached_property
+    def timestamps(self) -> NDArray[np.float64]:
+        """`float64[sessions]` seconds since the epoch; NaN where they are not known."""
+        return np.asarray(self._column("timestamp").to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    @cached_property
+    def user_numbers(self) -> NDArray[np.int64]:
+        """`int64[sessions]`: equal numbers from 0 for sessions of one user; -1 where the user is not known."""
+        coded = self._column("user_id").dictionary_encode()
+        return np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @cached_property
+    def events_of_sessions(self) -> NDArray[np.int64]:
+        """`int64[sessions]`: how many results of each session have an event."""
+        total = np.concatenate([[0], np.cumsum(self.flat_events > 0)])
+        return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]], dtype=np.int64)
 
     @cached_property
     def judgement_offsets(self) -> NDArray[np.int64]:

@@ -23,15 +23,15 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from hft.data.arrow import list_column
-from hft.data.events import EventsAs
+from hft.data.events import EventsAs, longer_stay
 from hft.data.field_names import FieldNames
 from hft.data.inputs import INPUTS_SCHEMA
+from hft.data.session_columns import OPTIONAL_TEXTS, dwell_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INFINITY = float("inf")
-_OPTIONAL_TEXTS = ("batch_id", "group", "split")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MOMENT = TypeAdapter(datetime)
 
@@ -63,9 +63,10 @@ class PlainSessions:
         self._item_ids = item_ids
         self._by_type = weights_by_type
         self._events_as = events_as
-        self._texts = [(name, getattr(names, name)) for name in _OPTIONAL_TEXTS]
+        self._texts = [(name, getattr(names, name)) for name in OPTIONAL_TEXTS]
         given = [names.session_id, names.query, names.results, names.events, names.ranks, names.timestamp]
         given += [names.is_irrelevant, names.event_item_id, names.event_type, names.event_weight]
+        given += [names.event_dwell]
         given += [field for _, field in self._texts]
         # A dot may lead into an object, which only the careful way follows.
         self._can_read = not any("." in name for name in given)
@@ -84,7 +85,8 @@ class PlainSessions:
         self._irrelevant: list[int] = []
         # Of these most logs have none: by the session's place in the block.
         self._ranks: dict[int, list[float]] = {}
-        self._more: dict[str, dict[int, str]] = {name: {} for name in _OPTIONAL_TEXTS}
+        self._more: dict[str, dict[int, str]] = {name: {} for name in OPTIONAL_TEXTS}
+        self._dwells: dict[int, list[float | None]] = {}
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -122,8 +124,9 @@ class PlainSessions:
         if flag is not None and flag is not False and (flag is not True or events):
             return False
         picked: Mapping[int, float] | None = {}
+        stays: dict[int, float | None] = {}
         if events:
-            picked = self._picked(events, results) if type(events) is list else None
+            picked = self._picked(events, results, stays) if type(events) is list else None
         ranks = fields.get(names.ranks)
         if picked is None or (ranks is not None and not (ranks == [] or _are_numbers(ranks, len(results), -_INFINITY))):
             return False
@@ -148,19 +151,28 @@ class PlainSessions:
             self._ranks[here] = ranks
         for name, text in more:
             self._more[name][here] = text or ""
+        if any(stay is not None for stay in stays.values()):
+            self._dwells[here] = [stays.get(place) for place in range(len(results))]
         if not fields.keys() <= self.fields:
             self.fields.update(fields)
         return True
 
-    def _picked(self, events: list[Any], results: list[str]) -> Mapping[int, float] | None:
+    def _picked(
+        self, events: list[Any], results: list[str], stays: dict[int, float | None]
+    ) -> Mapping[int, float] | None:
         """Weights above 0 by place, from events of one kind; None where it takes a closer look.
+
+        Args:
+            events: of the session.
+            results: ids shown.
+            stays: filled with the seconds that the user stayed with a result, by place, where events tell.
 
         Raises:
             ValueError, KeyError, TypeError: it does, too.
         """
         first = type(events[0])
         if first is dict:
-            return self._from_objects(events, results)
+            return self._from_objects(events, results, stays)
         if len(events) == len(results) and self._events_as != "picked":
             # Texts may be ids of all results, or weights.
             if not _are_numbers(events, len(results), 0.0):
@@ -170,7 +182,9 @@ class PlainSessions:
             return None
         return {results.index(event if first is str else str(event)): 1.0 for event in events}
 
-    def _from_objects(self, events: list[Any], results: list[str]) -> Mapping[int, float] | None:
+    def _from_objects(
+        self, events: list[Any], results: list[str], stays: dict[int, float | None]
+    ) -> Mapping[int, float] | None:
         names = self._names
         weights: dict[int, float] = {}
         for event in events:
@@ -183,8 +197,14 @@ class PlainSessions:
                 weight = 1.0 if kind is None else self._by_type[kind]
             elif not _are_numbers([weight], 1, 0.0):
                 return None
-            place = results.index(item)
+            place, stay = results.index(item), event.get(names.event_dwell)
             weights[place] = max(weights.get(place, 0.0), float(weight))
+            if stay is not None:
+                if not _are_numbers([stay], 1, 0.0):
+                    return None
+                stay = float(stay)
+            if weight > 0:
+                stays[place] = longer_stay(stays.get(place, -1.0), stay)
         return weights
 
     def finish_block(self) -> tuple[pa.RecordBatch, NDArray[np.int64], NDArray[np.int64]]:
@@ -222,6 +242,8 @@ class PlainSessions:
         if self._ranks:
             ranks = [self._ranks.get(place) for place in range(count)]
             columns["ranks"] = pa.array(ranks, type=pa.list_(pa.float32()))
+        if self._dwells:
+            columns["dwell"] = dwell_column(self._dwells, count)
         for name, texts in self._more.items():
             if texts:
                 columns[name] = pa.array([texts.get(place) for place in range(count)], type=pa.string())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from hft.data.batches import select_batch, with_batches
+from hft.data.assignment import Assignment, assignment_of
 from hft.data.held_out import leaks, relevant_items, showable_items
 from hft.data.kept import kept_or_prepared
+from hft.data.leakage import leakage_of
 from hft.data.parts_of_train import LEFT_OUT, fold_assigned, shared_train
 from hft.data.pools import evaluation_pools
 from hft.data.quarantine import Quarantine
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
+from hft.data.selection import Selected, Selection, selected
 from hft.data.splitters import SPLITS, TEST, TRAIN, QuerySplitter
+from hft.data.time_window import Window, time_window_of
 from hft.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hft.data.conversion import SessionConverter
     from hft.data.inputs import FineTuningInputs
     from hft.data.source import SessionSource, SourceData, Splitter
     from hft.stores import StoreFolder
@@ -37,7 +41,9 @@ def prepare_ranking_data(
     splitter: Splitter,
     *,
     candidates: Literal["shown", "corpus"],
+    converter: SessionConverter | None = None,
     batch_id: str | int | None = None,
+    time_window: Sequence[str | float | None] | None = None,
     num_batches: Annotated[int, Field(ge=2)] | None = None,
     max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01,
     quarantine_path: Path | str | None = None,
@@ -61,7 +67,10 @@ def prepare_ranking_data(
         source: where sessions and items come from.
         splitter: what is held out.
         candidates: what evaluation ranks: `shown` lists, or a pool of the `corpus`.
+        converter: what becomes of the sessions of the batch and the window before they are split; None: nothing.
         batch_id: take only the sessions of this batch of clickstream; None takes all.
+        time_window: take only the sessions from the first moment on and before the second (see time_window_of), those
+            without a timestamp left out; null is an open end; None takes all.
         num_batches: make so many batches of sessions that carry no batch id (see with_batches); None makes none.
         max_quarantined_share: share of a file's lines that may be malformed, 0..1 (see Quarantine).
         quarantine_path: where malformed lines are kept; None only counts them.
@@ -81,13 +90,16 @@ def prepare_ranking_data(
         store: where what is prepared is kept for the next time; None keeps nothing. The data is the same either way.
 
     Raises:
-        DataError: nothing usable, too many malformed lines, an unknown batch, or a required split is empty.
+        ConfigError: a time window that is none.
+        DataError: nothing usable, too many malformed lines, an unknown batch, an empty window, a field that the
+            splitter needs is not there, or a required split is empty.
         StorageError: the quarantine file cannot be written.
     """
     options = _Options(
         candidates=candidates,
         batch_id=None if batch_id is None else str(batch_id),
         num_batches=num_batches,
+        time_window=None if time_window is None else time_window_of(time_window),
         max_quarantined_share=max_quarantined_share,
         no_event_is_irrelevant=no_event_is_irrelevant,
         limit_sessions=limit_sessions,
@@ -99,15 +111,16 @@ def prepare_ranking_data(
         keep_seen_queries=keep_seen_queries,
     )
     where = None if quarantine_path is None else Path(quarantine_path)
-    prepare = partial(_prepared, source, splitter, options, where, tuple(required_splits))
-    if store is None:
+    prepare = partial(_prepared, source, splitter, converter, options, where, tuple(required_splits))
+    rules = {} if converter is None else converter.identity()
+    if store is None or rules is None:
         return prepare()
     return kept_or_prepared(
         prepare,
         source,
         splitter,
         store,
-        options=asdict(options),
+        options={**asdict(options), "converter": rules},
         quarantine_path=where,
         required_splits=tuple(required_splits),
     )
@@ -120,6 +133,7 @@ class _Options:
     candidates: Literal["shown", "corpus"]
     batch_id: str | None
     num_batches: int | None
+    time_window: Window | None
     max_quarantined_share: float
     no_event_is_irrelevant: bool
     limit_sessions: int | None
@@ -134,6 +148,7 @@ class _Options:
 def _prepared(
     source: SessionSource,
     splitter: Splitter,
+    converter: SessionConverter | None,
     options: _Options,
     quarantine_path: Path | None,
     required_splits: tuple[str, ...],
@@ -142,24 +157,26 @@ def _prepared(
     with Quarantine(quarantine_path, options.max_quarantined_share) as quarantine:
         data = source.read(quarantine)
     noise_words = tuple(getattr(splitter, "noise_words", ()))
-    inputs = data.inputs if options.num_batches is None else with_batches(data.inputs, options.num_batches, noise_words)
-    inputs = _chosen(inputs, data, options.batch_id, options.no_event_is_irrelevant)
-    assigned = splitter.assign(inputs, data.items)
-    leaking = leaks(inputs, assigned, noise_words) & (not options.keep_seen_queries)
-    dropped = Counter(data.dropped)
+    wanted = Selection(options.batch_id, options.num_batches, options.time_window, options.no_event_is_irrelevant)
+    found = selected(data, wanted, converter, noise_words)
+    dropped = found.dropped
+    placed = assignment_of(found.inputs, data.items, splitter, dropped, keep_seen=options.keep_seen_queries)
+    inputs, assigned = placed.inputs, placed.splits
+    leaking = leaks(inputs, assigned, noise_words) & (not placed.seen_queries)
     dropped["sessions whose query is held out from their split"] += int(leaking.sum())
     needed = needed_of_test = relevant_items(inputs, np.where(leaking, LEFT_OUT, assigned))
     if options.fold is not None:
         assigned = np.where(leaking, LEFT_OUT, assigned).astype(np.int8)
         assigned = fold_assigned(inputs, assigned, splitter, options.fold)
-        leaking = (assigned == LEFT_OUT) | (leaks(inputs, assigned, noise_words) & (not options.keep_seen_queries))
+        leaking = (assigned == LEFT_OUT) | (leaks(inputs, assigned, noise_words) & (not placed.seen_queries))
         needed = relevant_items(inputs, np.where(leaking, LEFT_OUT, assigned))
     splits = {}
     for number, name in enumerate(SPLITS):
         part = inputs.select((assigned == number) & ~leaking)
         rng = np.random.default_rng([options.seed, number])
-        seen = needed_of_test if number == TEST else needed
-        part = _complete(part, number, data, seen, options.no_event_is_irrelevant, options.limit_sessions, rng, dropped)
+        showable = showable_items(needed_of_test if number == TEST else needed, number)
+        showable = placed.allowed(showable, number, folded=options.fold is not None)
+        part = _complete(part, number, data, showable, options, rng, dropped)
         splits[name] = shared_train(part, splitter, options.train_share) if number == TRAIN and len(part) else part
         if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, assigned, inputs, splitter))
@@ -168,7 +185,8 @@ def _prepared(
         pools = evaluation_pools(
             splits["validation"], splits["test"], needed, options.validation_pool, options.limit_items, options.seed
         )
-    report = _report(data, quarantine, dropped, splits, pools, time.perf_counter() - started)
+    report = _report(data, quarantine, found, placed, splits, pools, noise_words)
+    report = replace(report, seconds=time.perf_counter() - started)
     return RankingData(
         data.items, **splits, candidates=options.candidates, pools=pools, report=report, noise_words=noise_words
     )
@@ -177,74 +195,42 @@ def _prepared(
 def _report(
     data: SourceData,
     quarantine: Quarantine,
-    dropped: Counter[str],
+    found: Selected,
+    placed: Assignment,
     splits: dict[str, FineTuningInputs],
     pools: dict[str, NDArray[np.int32]],
-    seconds: float,
+    noise_words: tuple[str, ...],
 ) -> PreparationReport:
+    held_out = {name: splits[name] for name in ("validation", "test") if len(splits[name]) and len(splits["train"])}
     return PreparationReport(
         items=len(data.items),
         read=dict(quarantine.read),
         quarantined=dict(quarantine.left_out),
         reasons=quarantine.told_reasons(),
-        dropped={reason: count for reason, count in dropped.items() if count},
+        dropped={reason: count for reason, count in found.dropped.items() if count},
+        converted=found.changed,
         splits={name: _count(part, len(pools[name]) if name in pools else None) for name, part in splits.items()},
-        notes=data.notes,
+        leakage={name: leakage_of(splits["train"], part, noise_words) for name, part in held_out.items()},
+        notes=data.notes + found.notes + placed.notes,
         quarantine_file=None if quarantine.written is None else str(quarantine.written),
-        seconds=seconds,
     )
-
-
-def _chosen(
-    inputs: FineTuningInputs, data: SourceData, batch_id: str | int | None, no_event_is_irrelevant: bool
-) -> FineTuningInputs:
-    inputs = inputs if batch_id is None else select_batch(inputs, str(batch_id))
-    inputs = _with_irrelevant(inputs, no_event_is_irrelevant)
-    _require_evidence(inputs, data)
-    return inputs
-
-
-def _with_irrelevant(inputs: FineTuningInputs, no_event_is_irrelevant: bool) -> FineTuningInputs:
-    """Irrelevant sessions lose their events; by option a session without an event is irrelevant."""
-    flagged = inputs.is_irrelevant
-    if no_event_is_irrelevant:
-        flagged = flagged | (~inputs.has_event & ~inputs.is_judged)
-    if not flagged.any():
-        return inputs
-    events = np.where(np.repeat(flagged, np.diff(inputs.offsets)), np.float32(0), inputs.flat_events)
-    return inputs.with_events(events.astype(np.float32)).replace(is_irrelevant=flagged)
-
-
-def _require_evidence(inputs: FineTuningInputs, data: SourceData) -> None:
-    if len(inputs) == 0:
-        raise DataError("data.source: no session is left. See what was left out: " + _reasons(data))
-    if not inputs.has_event.any() and not (inputs.flat_grades > 0).any():
-        raise DataError(
-            f"data.source: none of the {len(inputs)} sessions has an event, so there is nothing to learn "
-            f"from. Expected at least one result that somebody picked. Check that the events are read "
-            f"(for session files: data.source.fields.events)."
-        )
-
-
-def _reasons(data: SourceData) -> str:
-    return "; ".join(f"{count} {reason}" for reason, count in data.dropped.items() if count) or "nothing was read"
 
 
 def _complete(
     inputs: FineTuningInputs,
     split: int,
     data: SourceData,
-    needed: NDArray[np.bool_],
-    no_event_is_irrelevant: bool,
-    limit: int | None,
+    showable: NDArray[np.int32],
+    options: _Options,
     rng: np.random.Generator,
     dropped: Counter[str],
 ) -> FineTuningInputs:
     """The sessions of a split: shown lists made where the source has none, useless ones left out, limited."""
+    limit = options.limit_sessions
     if data.impressions is not None:
         inputs = _limited(inputs, limit, rng)
-        inputs = data.impressions(inputs, showable_items(needed, split), None if split == TRAIN else 1)
-        if no_event_is_irrelevant:
+        inputs = data.impressions(inputs, showable, None if split == TRAIN else 1)
+        if options.no_event_is_irrelevant:
             inputs = inputs.replace(is_irrelevant=inputs.is_irrelevant | ~inputs.has_event)
     useful = inputs.is_irrelevant | inputs.has_event
     if split != TRAIN:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
+
+from hft.data.arrow import one_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,10 +24,12 @@ class Qualities:
     Args:
         query_seen: `bool[sessions]`: a near-duplicate of the query is among the training queries.
         items_seen: `bool[sessions]`: each of the items relevant to it had an event in training.
+        user_seen: `bool[sessions]`: its user has a session in training; None where no session here says whose it is.
     """
 
     query_seen: NDArray[np.bool_]
     items_seen: NDArray[np.bool_]
+    user_seen: NDArray[np.bool_] | None = None
 
 
 def seen_in_training(train: FineTuningInputs, inputs: FineTuningInputs, noise_words: Sequence[str] = ()) -> Qualities:
@@ -46,4 +51,12 @@ def seen_in_training(train: FineTuningInputs, inputs: FineTuningInputs, noise_wo
     owner = np.repeat(np.arange(len(inputs)), np.diff(labels.offsets))[relevant]
     count = np.bincount(owner, minlength=len(inputs))
     known = np.bincount(owner[learned[labels.rows[relevant]]], minlength=len(inputs))
-    return Qualities(query_seen, (count > 0) & (known == count))
+    return Qualities(query_seen, (count > 0) & (known == count), _users_seen(train, inputs))
+
+
+def _users_seen(train: FineTuningInputs, inputs: FineTuningInputs) -> NDArray[np.bool_] | None:
+    users = inputs.table.column("user_id")
+    if users.null_count == len(inputs):
+        return None
+    known = pc.drop_null(pc.unique(train.table.column("user_id")))
+    return np.asarray(one_array(pc.is_in(users, value_set=known)).to_numpy(zero_copy_only=False), dtype=np.bool_)

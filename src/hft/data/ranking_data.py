@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from hft.data.arrow import update_hash
 from hft.data.coded_queries import QueryTexts, numbered
+from hft.data.inputs_schema import LATER_COLUMNS
 from hft.data.text_clusters import near_duplicate_clusters
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class RankingData:
         tables.update({name: inputs.table for name, inputs in self.splits.items()})
         for name, table in tables.items():
             for column in table.column_names:
+                if name != "items" and column in LATER_COLUMNS and table.column(column).null_count == len(table):
+                    continue
                 digest.update(f"{name}.{column}:".encode())
                 update_hash(digest, table.column(column))
         for name in sorted(self.pools):

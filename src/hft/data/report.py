@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hft.data.leakage import leakage_line
+
 
 @dataclass(frozen=True)
 class SplitCounts:
@@ -38,7 +40,9 @@ class PreparationReport:
         quarantined: lines set aside, by file.
         reasons: lines set aside or mended, by reason.
         dropped: sessions (and items) left out after reading, by reason.
+        converted: what the converter changed in the sessions that are left, in words, with how often.
         splits: counts by split.
+        leakage: what of validation and of test training has seen (see hft.data.leakage), by split.
         notes: further lines for people.
         quarantine_file: where the lines set aside are; None where there are none, or no file was wanted.
         seconds: how long the preparation took.
@@ -49,7 +53,9 @@ class PreparationReport:
     quarantined: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    converted: dict[str, int] = field(default_factory=dict)
     splits: dict[str, SplitCounts] = field(default_factory=dict)
+    leakage: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     quarantine_file: str | None = None
     seconds: float = 0.0
@@ -65,7 +71,9 @@ class PreparationReport:
             if counts.pool is not None:
                 line += f"; each query ranks {counts.pool:,} items"
             lines.append(line)
+        lines += [leakage_line(split, found) for split, found in self.leakage.items()]
         lines += [f"left out: {count:,} {reason}" for reason, count in self.dropped.items() if count]
+        lines += [f"changed: {count:,} {what}" for what, count in self.converted.items() if count]
         for file, count in self.quarantined.items():
             if count:
                 lines.append(f"quarantined: {count:,} of {self.read.get(file, count):,} lines of {file}")

@@ -4,7 +4,7 @@ never stand as Python objects at once."""
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from hft.data.ragged import RaggedPairs
 
 # Sessions that stand as Python objects at once.
 BLOCK_SESSIONS = 32_768
+OPTIONAL_TEXTS = ("batch_id", "group", "split", "user_id", "sort_by", "user_agent")
 
 
 class SessionColumns:
@@ -39,7 +40,9 @@ class SessionColumns:
         self._ranks = RaggedPairs()
         self._timestamps = array("d")
         self._is_irrelevant = array("b")
-        self._texts: dict[str, list[str | None]] = {"group": [], "batch_id": [], "split": []}
+        self._texts: dict[str, list[str | None]] = {name: [] for name in OPTIONAL_TEXTS}
+        # Most logs have none: by the session's place in the block.
+        self._dwells: dict[int, list[float | None]] = {}
 
     def __len__(self) -> int:
         return sum(len(batch) for batch in self._batches) + len(self._ids)
@@ -61,18 +64,24 @@ class SessionColumns:
         batch_id: str | None,
         group: str | None,
         split: str | None,
+        user_id: str | None = None,
+        sort_by: str | None = None,
+        user_agent: str | None = None,
+        dwell: list[float | None] | None = None,
     ) -> None:
         """Add a session: its id, query, rows of the items shown, weights of the events on them, their ranks, seconds
-        since the epoch, and so on."""
+        since the epoch, and so on; `dwell` has the seconds that the user stayed with each result."""
+        if dwell is not None:
+            self._dwells[len(self._ids)] = dwell
         self._ids.append(session_id)
         self._queries.append(query)
         self._shown.append(rows, weights)
         self._ranks.append(() if ranks is None else rows, () if ranks is None else ranks)
         self._timestamps.append(np.nan if seconds is None else seconds)
         self._is_irrelevant.append(is_irrelevant)
-        self._texts["batch_id"].append(batch_id)
-        self._texts["group"].append(group)
-        self._texts["split"].append(split)
+        texts = (batch_id, group, split, user_id, sort_by, user_agent)
+        for name, text in zip(OPTIONAL_TEXTS, texts, strict=True):
+            self._texts[name].append(text)
         if len(self._ids) == self._block:
             self.add(self.finish_block())
 
@@ -96,6 +105,8 @@ class SessionColumns:
             "is_irrelevant": pa.array(np.array(self._is_irrelevant, dtype=np.bool_)),
             **{name: pa.array(column, type=pa.string()) for name, column in self._texts.items()},
         }
+        if self._dwells:
+            columns["dwell"] = dwell_column(self._dwells, len(self._ids))
         arrays = [columns.get(field.name, pa.nulls(len(self._ids), type=field.type)) for field in INPUTS_SCHEMA]
         batch = pa.RecordBatch.from_arrays(arrays, schema=INPUTS_SCHEMA)
         self._begin()
@@ -108,3 +119,8 @@ class SessionColumns:
         table = pa.Table.from_batches(self._batches, schema=INPUTS_SCHEMA)
         self._batches = []
         return FineTuningInputs(table, self._items)
+
+
+def dwell_column(dwells: Mapping[int, Sequence[float | None]], count: int) -> pa.Array:
+    """The column `dwell` of INPUTS_SCHEMA from the seconds for each result, by the session's place among so many."""
+    return pa.array([dwells.get(place) for place in range(count)], type=pa.list_(pa.float32()))

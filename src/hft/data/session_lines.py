@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from hft.data.arrow import one_array
-from hft.data.events import EventsAs, GivenEvent, event_weights
+from hft.data.events import EventsAs, GivenEvent, event_dwells, event_weights
 from hft.data.field_names import FieldNames, SessionRecord, session_record
 from hft.data.item_text import look_up
 from hft.data.joined_ids import joined_by
 from hft.data.missing_fields import FieldPresence, MissingFieldsError, Needed, missing_fields_message
 from hft.data.plain_sessions import PlainSessions
 from hft.data.reasons import reason_of
-from hft.data.session_columns import SessionColumns
+from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ REPEATED_RESULT = "results that stand twice were left out"
 TOO_FEW = "fewer than two results"
 
 _REQUIRED = ("query", "results", "events")
-_OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", "batch_id", "group", "split")
+_OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", *OPTIONAL_TEXTS)
 # Lines of the short way that are checked at once.
 BLOCK_LINES = 16_384
 _TRUE = ("true", "1", "1.0", "yes", "on", "t", "y")
@@ -152,12 +152,14 @@ class SessionLines:
         ranks = session.ranks or None
         if ranks is not None and len(ranks) != len(results):
             return "as many ranks as results were expected"
+        dwell = event_dwells(events, results, self._weights_by_type)
         rows = [self._row_of.get(result, -1) for result in results]
         if -1 in rows or len(set(results)) != len(results):
             places = self._usable(rows, results, weights, record)
             rows = [rows[place] for place in places]
             weights = [weights[place] for place in places]
             ranks = None if ranks is None else [ranks[place] for place in places]
+            dwell = None if dwell is None else [dwell[place] for place in places]
         if len(rows) < 2:
             return TOO_FEW
         self._columns.append(
@@ -171,6 +173,10 @@ class SessionLines:
             session.batch_id,
             session.group,
             session.split,
+            session.user_id,
+            session.sort_by,
+            session.user_agent,
+            dwell,
         )
         return None
 

@@ -72,7 +72,13 @@ class Splitter(Protocol):
     A splitter that has an attribute `noise_words` (a sequence of words that do not tell two queries apart) decides
     on them for all that asks whether two queries are near-duplicates; without it there are none. One that has a method
     `keys(inputs) -> list[str]` says which sessions must stay together where the training part is cut further (folds,
-    `train_share`); without it those with near-duplicate queries do.
+    `train_share`); without it those with near-duplicate queries do. Further attributes that one may have:
+
+    - `seen_queries`: true where sessions of train may have queries of test;
+    - `left_out_reason`: why `assign` gives -1 to a session, which is in no split then;
+    - `notes(inputs, assigned) -> tuple[str, ...]`: lines for people;
+    - `item_splits(items) -> int8[items]` with `cuts(assigned) -> bool[sessions]`: items are in one split each, and the
+      lists of these sessions are cut to the items of their split.
     """
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:

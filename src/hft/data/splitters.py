@@ -48,7 +48,7 @@ class QuerySplitter:
         noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
-        _check_shares(validation, test)
+        check_shares(validation, test)
         self.salt = salt
         self.validation = validation
         self.test = test
@@ -56,11 +56,11 @@ class QuerySplitter:
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What each session is held out by: the near-duplicate key of its query."""
-        return _named(f"{self.salt}query:", inputs, self.noise_words)
+        return query_names(f"{self.salt}query:", inputs, self.noise_words)
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test."""
-        return _by_hash(self.keys(inputs), self.validation, self.test)
+        return by_hash(self.keys(inputs), self.validation, self.test)
 
 
 class GroupSplitter:
@@ -81,7 +81,7 @@ class GroupSplitter:
         noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
-        _check_shares(validation, test)
+        check_shares(validation, test)
         self.salt = salt
         self.validation = validation
         self.test = test
@@ -108,7 +108,7 @@ class GroupSplitter:
         Raises:
             DataError: a session has no group.
         """
-        return _by_hash(self.keys(inputs), self.validation, self.test)
+        return by_hash(self.keys(inputs), self.validation, self.test)
 
 
 class GivenSplitter:
@@ -129,7 +129,7 @@ class GivenSplitter:
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What tells sessions apart that must not be parted: the near-duplicate key of the query."""
-        return _named("query:", inputs, self.noise_words)
+        return query_names("query:", inputs, self.noise_words)
 
     def assign(self, inputs: FineTuningInputs, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[sessions]`: 0 train, 1 validation, 2 test.
@@ -147,19 +147,19 @@ class GivenSplitter:
             )
         given = np.array([_SPLIT_NAMES[str(name).casefold()] for name in names], dtype=np.int8)
         if not (given == VALIDATION).any():
-            carved = _by_hash(self.keys(inputs), self.validation, 0.0) == VALIDATION
+            carved = by_hash(self.keys(inputs), self.validation, 0.0) == VALIDATION
             given[(given == TRAIN) & carved] = VALIDATION
         return given
 
 
-def _named(prefix: str, inputs: FineTuningInputs, noise_words: Sequence[str]) -> list[str]:
+def query_names(prefix: str, inputs: FineTuningInputs, noise_words: Sequence[str]) -> list[str]:
     """The prefix and the near-duplicate key of each session's query; equal texts have one object."""
     queries = inputs.coded_queries
     names = [prefix + key for key in queries.distinct.keys(noise_words)]
     return [names[code] for code in queries.codes.tolist()]
 
 
-def _by_hash(keys: Sequence[str], validation: float, test: float) -> NDArray[np.int8]:
+def by_hash(keys: Sequence[str], validation: float, test: float) -> NDArray[np.int8]:
     """The lowest fractions are test, the next validation: a larger share only adds to a split."""
     fractions = {key: stable_fraction(key) for key in set(keys)}
     drawn = np.array([fractions[key] for key in keys], dtype=np.float64)
@@ -169,7 +169,12 @@ def _by_hash(keys: Sequence[str], validation: float, test: float) -> NDArray[np.
     return split
 
 
-def _check_shares(validation: float, test: float) -> None:
+def check_shares(validation: float, test: float) -> None:
+    """Refuse shares that leave nothing for train.
+
+    Raises:
+        ConfigError: they do.
+    """
     if validation + test >= 1.0:
         raise ConfigError(
             f"data.splitter: validation ({validation}) and test ({test}) leave nothing for train. "

@@ -120,6 +120,7 @@ def build_report(
         moved = {m.name: tuned.values(m.name) for m in settings.metric_calculators if isinstance(m, DistShift)}
         shifts = {name: float(np.nanmean(values)) for name, values in moved.items() if not np.isnan(values).all()}
     compared = _compared(start, tuned, ranking, seed)
+    slices, small = _slices(start, tuned, data, ranking, main_metric, seed)
     return Report(
         main_metric=main_metric,
         direction=direction,
@@ -127,7 +128,9 @@ def build_report(
         test=compared,
         validation={} if validation is None else _without_p(_compared(*validation, ranking, seed)),
         baselines=_baselines(data, settings, start.sessions, seed),
-        slices=_slices(start, tuned, data, ranking, main_metric, seed),
+        slices=slices,
+        small_slices=small,
+        leakage={split: dict(counts) for split, counts in data.data.report.leakage.items()},
         shifts=shifts,
         examples=_examples(start, tuned, data, main_metric, direction),
         curves=dict(curves or {}),
@@ -224,11 +227,14 @@ def _ranked_by(baseline: Baseline, queries: list[str], arrays: EvaluationArrays,
 
 def _slices(
     start: Measured, tuned: Measured | None, data: TokenizedData, metrics: list[str], main_metric: str, seed: int
-) -> dict[str, dict[str, Comparison]]:
-    """By whether the query, and the relevant items, were seen in training.
+) -> tuple[dict[str, dict[str, Comparison]], dict[str, int]]:
+    """By whether the query, the relevant items and the user were seen in training.
 
-    A session is in a slice, and a query is worth the mean of its sessions there. A slice of too few queries is left
-    out, as is one that holds everything.
+    A session is in a slice, and a query is worth the mean of its sessions there. A slice that holds everything is left
+    out, and so is one that holds nothing.
+
+    Returns:
+        (the slices, how many queries those have of which there are too few to compare).
     """
     seen = seen_in_training(data.data.train, data.data.test, data.data.noise_words)
     masks = {
@@ -236,15 +242,24 @@ def _slices(
         "query not seen in training": ~seen.query_seen,
         "items seen in training": seen.items_seen,
         "items not seen in training": ~seen.items_seen,
+        "neither query nor items seen": ~seen.query_seen & ~seen.items_seen,
     }
+    if seen.user_seen is not None:
+        masks |= {"user seen in training": seen.user_seen, "user not seen in training": ~seen.user_seen}
     measurable = ~np.isnan(start.evaluation.values[main_metric])
-    found = {}
+    found: dict[str, dict[str, Comparison]] = {}
+    small: dict[str, int] = {}
     for name, mask in masks.items():
         counted = mask & measurable
-        if len(np.unique(start.sessions[counted])) >= SMALLEST_SLICE and counted.sum() < measurable.sum():
-            part = start.part(counted), None if tuned is None else tuned.part(counted)
-            found[name] = _compared(*part, metrics, seed)
-    return found
+        queries = len(np.unique(start.sessions[counted]))
+        if not queries or counted.sum() == measurable.sum():
+            continue
+        if queries < SMALLEST_SLICE:
+            small[name] = queries
+            continue
+        part = start.part(counted), None if tuned is None else tuned.part(counted)
+        found[name] = _compared(*part, metrics, seed)
+    return found, small
 
 
 def _examples(

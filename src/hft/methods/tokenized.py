@@ -74,6 +74,7 @@ class TokenizedData:
             events=inputs.flat_events,
             confidences=confidence if by_session else confidence(inputs.flat_events, inputs.offsets),
             is_irrelevant=inputs.is_irrelevant,
+            session_weights=inputs.weights if inputs.is_weighted else None,
         )
 
     def evaluation(self, split: str) -> EvaluationArrays:

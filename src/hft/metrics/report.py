@@ -57,6 +57,8 @@ class Report:
             p. The proof is `test`.
         baselines: on the test split, by baseline, by metric: the mean over the same queries.
         slices: on the test split, by slice of it ("query seen in training"), by metric.
+        small_slices: slices with too few queries for an interval, with how many they have.
+        leakage: what of validation and test training has seen: counts by name, by split (see hft.data.leakage).
         shifts: further means on the test split, by name (`not_irrelevant_dist_shift`); absent where there is none.
         examples: some test queries before and after.
         curves: (step, value) by logged name: `train_loss`, `validation_loss`, `validation_ndcg@10`.
@@ -72,6 +74,8 @@ class Report:
     validation: dict[str, Comparison] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     slices: dict[str, dict[str, Comparison]] = field(default_factory=dict)
+    small_slices: dict[str, int] = field(default_factory=dict)
+    leakage: dict[str, dict[str, int]] = field(default_factory=dict)
     shifts: dict[str, float] = field(default_factory=dict)
     examples: tuple[QueryExample, ...] = ()
     curves: dict[str, list[Point]] = field(default_factory=dict)
@@ -106,6 +110,8 @@ class Report:
             "validation": _comparisons_to_dict(self.validation),
             "baselines": {name: dict(means) for name, means in self.baselines.items()},
             "slices": {name: _comparisons_to_dict(of_slice) for name, of_slice in self.slices.items()},
+            "small_slices": dict(self.small_slices),
+            "leakage": {split: dict(counts) for split, counts in self.leakage.items()},
             "shifts": dict(self.shifts),
             "examples": [asdict(example) for example in self.examples],
             "curves": {name: [list(point) for point in curve] for name, curve in self.curves.items()},

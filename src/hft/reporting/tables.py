@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hft.reporting.leakage_table import leakage_table
 from hft.reporting.numbers import (
     format_difference,
     format_interval,
@@ -58,6 +59,12 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     if report["slices"]:
         yield _heading("Slices of the test split", report["main_metric"])
         yield _slices_table(report)
+    if report.get("small_slices"):
+        told = ", ".join(f"{name} ({count:,})" for name, count in report["small_slices"].items())
+        yield _note(f"Slices of too few queries for a value: {told}.")
+    if report.get("leakage"):
+        yield _heading("Leakage", "what of a held-out split is in train too")
+        yield leakage_table(report["leakage"])
     if report["shifts"]:
         yield _note("Shifts: " + ", ".join(f"{name} {value:+.4f}" for name, value in report["shifts"].items()))
     if report["verdict"]:

@@ -82,7 +82,7 @@ def data_options(
     *,
     makes_store: bool = True,
 ) -> dict[str, Any]:
-    """The scalars of the `data` node, and the store where it is wanted, as arguments of FineTuningMethod.prepare.
+    """The rest of the `data` node, and the store where it is wanted, as arguments of FineTuningMethod.prepare.
 
     Args:
         config: the run's.
@@ -91,7 +91,9 @@ def data_options(
         makes_store: whether a store may be made where there is none yet.
     """
     options: Any = OmegaConf.to_container(config.data, resolve=True)
-    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter")}
+    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", "converter")}
+    converter = config.data.get("converter")
+    scalars["converter"] = None if converter is None else instantiate(converter)
     store = store_folder(config, "data", say or log.warning, makes=makes_store)
     kept = {} if store is None else {"store": store}
     return {**scalars, "quarantine_path": quarantine, "seed": config.seed, **kept}

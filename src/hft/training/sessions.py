@@ -44,6 +44,7 @@ class SessionArrays:
         events: float32[results], weight of the events on each result; 0 is none.
         confidences: float32[results], in (0, 1], or what gives them to sessions, each looked at alone.
         is_irrelevant: bool[sessions].
+        session_weights: float32[sessions] in (0, 1], by which the confidences of a session's results are multiplied; None: 1.
     """
 
     query_rows: npt.NDArray[np.integer]
@@ -54,6 +55,7 @@ class SessionArrays:
     events: FloatArray
     confidences: FloatArray | Confidence
     is_irrelevant: BoolArray
+    session_weights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.query_rows)
@@ -73,16 +75,18 @@ class SessionArrays:
         return picked, np.searchsorted(self.offsets, picked, side="right") - 1
 
     def confidences_of(self, rows: IntArray, flat: IntArray) -> FloatArray:
-        """float32[entries]: confidences of the results of some sessions.
+        """float32[entries]: confidences of the results of some sessions, times the weights of the sessions.
 
         Args:
             rows: int64[rows], the sessions.
             flat: int64[entries], positions of their results, as `flat_rows` gives them.
         """
-        if not callable(self.confidences):
-            return self.confidences[flat]
         lengths = self.offsets[rows + 1] - self.offsets[rows]
-        return self.confidences(self.events[flat], np.concatenate(([0], np.cumsum(lengths))))
+        if callable(self.confidences):
+            found = self.confidences(self.events[flat], np.concatenate(([0], np.cumsum(lengths))))
+        else:
+            found = self.confidences[flat]
+        return found if self.session_weights is None else found * np.repeat(self.session_weights[rows], lengths)
 
     def pair_code(self, query_keys: npt.NDArray[np.integer], item_rows: npt.NDArray[np.integer]) -> IntArray:
         """One number for each (query key, item), the same for items of one key. Broadcasts."""
