@@ -47,6 +47,9 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
         "hft.metrics", "MAP MRR NDCG Precision Recall NotIrrelevantDistShift IrrelevantDistShift"
     ),
     ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder"),
+    ("data", "source", "query_retriever"): _in("hft.data", "QueryRetriever"),
+    ("data", "source", "normalizer"): _in("hft.data", "FieldsNormalizer"),
+    ("data", "source", "item_text"): _in("hft.data", "ItemTemplate ItemJson"),
     ("data", "splitter"): _in("hft.data", "QuerySplitter GroupSplitter GivenSplitter"),
     ("trainer",): _in("pytorch_lightning", "Trainer"),
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from hft.data.beir import BeirFolder
 from hft.data.clicks import ConfidenceCalculator, ConstantConfidence, WindowConfidence
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
+from hft.data.item_text import ItemJson, ItemTemplate, ItemText
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
 from hft.data.prepare import prepare_ranking_data
 from hft.data.python_docs import PythonDocs
 from hft.data.qualities import Qualities, seen_in_training
 from hft.data.quarantine import Quarantine
+from hft.data.query_retriever import QueryRetriever
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
 from hft.data.session_files import SessionFiles
@@ -18,6 +20,7 @@ from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
 from hft.data.text_clusters import near_duplicate_clusters
+from hft.data.text_normalizer import FieldsNormalizer, TextNormalizer
 
 __all__ = [
     "INPUTS_SCHEMA",
@@ -26,11 +29,15 @@ __all__ = [
     "ClickSimulator",
     "ConfidenceCalculator",
     "ConstantConfidence",
+    "FieldsNormalizer",
     "FineTuningInput",
     "FineTuningInputs",
     "GivenSplitter",
     "GroupSplitter",
     "Impressions",
+    "ItemJson",
+    "ItemTemplate",
+    "ItemText",
     "ItemsSet",
     "Labels",
     "PositionBasedClicks",
@@ -38,6 +45,7 @@ __all__ = [
     "PythonDocs",
     "Qualities",
     "Quarantine",
+    "QueryRetriever",
     "QuerySplitter",
     "RankingData",
     "SessionFiles",
@@ -45,6 +53,7 @@ __all__ = [
     "SourceData",
     "SplitCounts",
     "Splitter",
+    "TextNormalizer",
     "WindowConfidence",
     "near_duplicate_clusters",
     "prepare_ranking_data",
