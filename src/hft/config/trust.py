@@ -55,6 +55,9 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("data", "converter", "rules", ANY): _in(
         "hft.data", "Robots DuplicateSessions OtherOrders DwellThreshold IrrelevantSessions"
     ),
+    ("data", "source", "query_retriever"): _in("hft.data", "QueryRetriever"),
+    ("data", "source", "normalizer"): _in("hft.data", "FieldsNormalizer"),
+    ("data", "source", "item_text"): _in("hft.data", "ItemTemplate ItemJson"),
     ("trainer",): _in("pytorch_lightning", "Trainer"),
 }
 

@@ -16,12 +16,14 @@ from hft.data.conversion import (
 )
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
 from hft.data.item_splitter import ItemSplitter
+from hft.data.item_text import ItemJson, ItemTemplate, ItemText
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
 from hft.data.prepare import prepare_ranking_data
 from hft.data.python_docs import PythonDocs
 from hft.data.qualities import Qualities, seen_in_training
 from hft.data.quarantine import Quarantine
+from hft.data.query_retriever import QueryRetriever
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
 from hft.data.session_files import SessionFiles
@@ -30,6 +32,7 @@ from hft.data.source import Impressions, SessionSource, SourceData, Splitter
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
 from hft.data.stratified_splitter import StratifiedSplitter
 from hft.data.text_clusters import near_duplicate_clusters
+from hft.data.text_normalizer import FieldsNormalizer, TextNormalizer
 from hft.data.time_splitter import TimeSplitter
 from hft.data.user_splitter import UserSplitter
 
@@ -43,13 +46,17 @@ __all__ = [
     "Converted",
     "DuplicateSessions",
     "DwellThreshold",
+    "FieldsNormalizer",
     "FineTuningInput",
     "FineTuningInputs",
     "GivenSplitter",
     "GroupSplitter",
     "Impressions",
     "IrrelevantSessions",
+    "ItemJson",
     "ItemSplitter",
+    "ItemTemplate",
+    "ItemText",
     "ItemsSet",
     "Labels",
     "OtherOrders",
@@ -58,6 +65,7 @@ __all__ = [
     "PythonDocs",
     "Qualities",
     "Quarantine",
+    "QueryRetriever",
     "QuerySplitter",
     "RankingData",
     "Robots",
@@ -69,6 +77,7 @@ __all__ = [
     "SplitCounts",
     "Splitter",
     "StratifiedSplitter",
+    "TextNormalizer",
     "TimeSplitter",
     "UserSplitter",
     "WindowConfidence",

@@ -11,11 +11,14 @@ import numpy as np
 from pydantic import DirectoryPath, Field
 
 from hft.data.beir_files import find_file, judgement_files, read_corpus, read_judgements, read_queries
-from hft.data.identity import SourceIdentity
+from hft.data.identity import SourceIdentity, told
 from hft.data.inputs import FineTuningInputs, Labels
+from hft.data.item_text import ItemText
+from hft.data.query_retriever import QueryRetriever
 from hft.data.ragged import RaggedPairs
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import SourceData
+from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,6 +49,9 @@ class BeirFolder:
         eta: `labelled` only: examination of position p is 1/p^eta; 0 examines everything.
         click_probability: `labelled` only: of an examined result of the highest grade.
         false_click_probability: `labelled` only: of an examined irrelevant result.
+        query_retriever: takes the query out of a line of queries; None: it is the field `text`.
+        normalizer: what each item's record goes through first; None: it stays as it is.
+        item_text: makes the text of an item's record, instead of `item_fields`.
     """
 
     def __init__(
@@ -61,6 +67,9 @@ class BeirFolder:
         eta: Annotated[float, Field(ge=0.0, le=5.0)] = 0.5,
         click_probability: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9,
         false_click_probability: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.02,
+        query_retriever: QueryRetriever | None = None,
+        normalizer: FieldsNormalizer | None = None,
+        item_text: ItemText | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.reading = reading
@@ -70,6 +79,9 @@ class BeirFolder:
         self.results_per_session = results_per_session
         self.sessions_per_query = sessions_per_query
         self.ranker_noise = ranker_noise
+        self.query_retriever = query_retriever
+        self.normalizer = normalizer
+        self.item_text = item_text
         self.clicks = PositionBasedClicks(eta, click_probability, false_click_probability)
 
     def identity(self) -> SourceIdentity:
@@ -81,6 +93,7 @@ class BeirFolder:
         files = {name: find_file(self.folder, name) for name in ("corpus.jsonl", "queries.jsonl")}
         files |= {f"qrels/{split}": path for split, path in judgement_files(self.folder).items()}
         options = {name: value for name, value in vars(self).items() if name not in ("folder", "clicks")}
+        options |= {name: told(options[name]) for name in ("query_retriever", "normalizer", "item_text")}
         return SourceIdentity(
             files, {**options, "clicks": asdict(self.clicks), "names": [path.name for path in files.values()]}
         )
@@ -97,8 +110,9 @@ class BeirFolder:
                 f"data.source.folder: {self.folder} is not a folder. Expected one with corpus.jsonl, queries.jsonl "
                 f"and qrels/train.tsv, qrels/test.tsv (each plain or .gz)."
             )
-        items, merged = read_corpus(find_file(self.folder, "corpus.jsonl"), self.item_fields, quarantine)
-        queries = read_queries(find_file(self.folder, "queries.jsonl"), quarantine)
+        corpus, queries_file = (find_file(self.folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
+        items, merged = read_corpus(corpus, self.item_fields, quarantine, self.item_text, self.normalizer)
+        queries = read_queries(queries_file, quarantine, self.query_retriever)
         sessions = _Sessions()
         for split, file in judgement_files(self.folder).items():
             for query_id, judged in read_judgements(file, queries, items, quarantine).items():

@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from hft.data.field_names import NonEmpty
 from hft.data.item_lines import ItemLines
+from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.reasons import reason_of
 from hft.data.records import Record
 from hft.data.text_lines import decoded, numbered_lines, without_gz
 from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from hft.data.item_text import ItemText
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
+    from hft.data.query_retriever import QueryRetriever
+    from hft.data.text_normalizer import FieldsNormalizer
 
 
 class _QueryLine(BaseModel):
@@ -57,38 +62,68 @@ def judgement_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def read_corpus(path: Path, item_fields: list[str], quarantine: Quarantine) -> tuple[ItemsSet, int]:
+def read_corpus(
+    path: Path,
+    item_fields: list[str],
+    quarantine: Quarantine,
+    item_text: ItemText | None = None,
+    normalizer: FieldsNormalizer | None = None,
+) -> tuple[ItemsSet, int]:
     """(items, how many identical lines were merged).
 
     Raises:
         DataError: the file is empty, or one of the fields is in no line, or too many lines are malformed.
     """
-    lines = ItemLines(path, "_id", "title", item_fields, quarantine, fields_key="data.source.item_fields")
+    lines = ItemLines(
+        path,
+        "_id",
+        "title",
+        item_fields,
+        quarantine,
+        fields_key="data.source.item_fields",
+        item_text=item_text,
+        normalizer=normalizer,
+    )
     for number, raw in numbered_lines(path):
         lines.add(Record(number, raw, None))
     return lines.finish()
 
 
-def read_queries(path: Path, quarantine: Quarantine) -> dict[str, str]:
-    """Texts of the queries by id.
+def read_queries(path: Path, quarantine: Quarantine, retriever: QueryRetriever | None = None) -> dict[str, str]:
+    """Texts of the queries by id: of the field `text`, or as the retriever takes them out of a line.
 
     Raises:
-        DataError: the file has no usable line, or too many are malformed.
+        DataError: the file has no usable line, or too many are malformed, or a field of the retriever is in no line.
     """
     queries: dict[str, str] = {}
+    fields = [] if retriever is None else retriever.fields
+    presence = FieldPresence([Needed(name, retriever and retriever.key, False, is_within=True) for name in fields])
     for number, raw in numbered_lines(path):
         quarantine.saw(path)
         try:
-            line = _QueryLine.model_validate_json(raw)
+            line = _query_line(raw, retriever, presence)
         except ValidationError as error:
             quarantine.add(path, number, reason_of(error, raw), raw)
             continue
         if queries.setdefault(line.id, line.text) != line.text:
             quarantine.add(path, number, "another query has this id", raw)
+    presence.require(str(path), in_most=False)
     quarantine.check(path)
     if not queries:
         raise DataError(f"{path}: the file has no query. Expected lines such as " + '{"_id": "1", "text": "..."}.')
     return queries
+
+
+def _query_line(raw: bytes, retriever: QueryRetriever | None, presence: FieldPresence) -> _QueryLine:
+    if retriever is not None:
+        try:
+            fields = from_json(raw)
+        except ValueError:
+            fields = None  # pydantic says what is wrong with the line
+        if isinstance(fields, dict):
+            presence.count(fields)
+            return _QueryLine.model_validate({**fields, "text": retriever(fields)})
+    return _QueryLine.model_validate_json(raw)
 
 
 def read_judgements(

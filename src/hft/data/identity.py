@@ -54,6 +54,19 @@ class SourceIdentity:
         return tuple(_stat(path) for _, path in sorted(self.files.items()))
 
 
+def told(component: Any) -> dict[str, Any] | None:
+    """What decides what a component of hft's own does, as plain values; None of none.
+
+    Raises:
+        TypeError: it is somebody else's: nobody can tell.
+    """
+    if component is None:
+        return None
+    if not (_is_ours(component) and hasattr(component, "options")):
+        raise TypeError(f"{type(component).__qualname__} does not say what decides what it does")
+    return {"class": type(component).__qualname__, **component.options()}
+
+
 def identity_of(source: SessionSource, splitter: Splitter) -> SourceIdentity | None:
     """The identity of a source of hft's own, where it has one and the splitter is hft's too; None otherwise.
 

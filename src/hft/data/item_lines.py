@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from hft.data.item_text import ItemTextComposer, as_text, look_up
+from hft.data.field_values import as_text, look_up
+from hft.data.item_text import ItemText, ItemTextComposer
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.text_lines import decoded
@@ -18,7 +19,9 @@ from hft.errors import DataError
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
     from hft.data.records import Record
+    from hft.data.text_normalizer import FieldsNormalizer
 
+_RENAME_KEY = "data.source.normalizer.rename"
 _ID = TypeAdapter(str, config=ConfigDict(coerce_numbers_to_str=True))
 
 
@@ -33,6 +36,8 @@ class ItemLines:
         quarantine: where malformed lines go.
         fields_key: config key that lists the text fields.
         id_key: config key that names the id field; None where it is fixed by the format.
+        item_text: makes the text instead of the text fields.
+        normalizer: what records go through first.
     """
 
     def __init__(
@@ -45,14 +50,21 @@ class ItemLines:
         *,
         fields_key: str,
         id_key: str | None = None,
+        item_text: ItemText | None = None,
+        normalizer: FieldsNormalizer | None = None,
     ) -> None:
         self._file = file
         self._id_field = id_field
         self._title_field = title_field
-        self._composer = ItemTextComposer(text_fields)
+        self._composer: ItemText = ItemTextComposer(text_fields) if item_text is None else item_text
         self._quarantine = quarantine
+        self._normalizer = normalizer
+        renamed = [] if normalizer is None else normalizer.fields
+        self._raw_presence = FieldPresence([Needed(name, _RENAME_KEY, False, is_within=True) for name in renamed])
         several = len(text_fields) > 1
         texts = [Needed(name, fields_key, not several, several) for name in text_fields]
+        if item_text is not None:
+            texts = [Needed(name, item_text.key, False, is_within=True) for name in item_text.fields]
         self._presence = FieldPresence([Needed(id_field, id_key), *texts])
         self._rows: dict[str, int] = {}
         self._texts: list[str] = []
@@ -79,13 +91,16 @@ class ItemLines:
                 return "malformed JSON" if is_text else "not UTF-8"
         if not isinstance(fields, Mapping):
             return "not an object"
+        if self._normalizer is not None:
+            self._raw_presence.count(fields)
+            fields = self._normalizer(fields)
         self._presence.count(fields)
-        text = self._composer.compose(fields)
+        text = self._composer.compose(self._without_id(fields) if self._composer.takes_all else fields)
         item_id = self._id_of(fields)
         if item_id is None:
             return f"field {self._id_field!r}: no id that is a text or a whole number"
         if not text:
-            return f"no text in {', '.join(self._composer.fields)}"
+            return f"no text in {', '.join(self._composer.fields) or 'any field'}"
         title = as_text(look_up(fields, self._title_field)[1]) or None
         row = self._rows.setdefault(item_id, len(self._texts))
         if row == len(self._texts):
@@ -96,6 +111,9 @@ class ItemLines:
         else:
             return "another item has this id"
         return None
+
+    def _without_id(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in fields.items() if name != self._id_field}
 
     def _id_of(self, record: Mapping[str, Any]) -> str | None:
         try:
@@ -111,6 +129,7 @@ class ItemLines:
         """
         if self._lines == 0 and not self._quarantine.read[str(self._file)]:
             raise DataError(f"{self._file}: the file is empty. Expected one item a line.")
+        self._raw_presence.require(str(self._file), in_most=False)
         self._presence.require(str(self._file), in_most=self._quarantine.is_too_full(self._file))
         self._quarantine.check(self._file)
         if not self._texts:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hft.data.item_text import look_up
+from hft.data.field_values import look_up
 from hft.errors import DataError
 
 _MOST_NAMED = 20
@@ -28,12 +28,14 @@ class Needed:
         key: config key that says the name; None where the format fixes it.
         in_each_line: every line must have it; otherwise one line in the file is enough.
         is_list: the key holds a list of names.
+        is_within: the name stands somewhere within the key's value, in a template for example.
     """
 
     field: str
     key: str | None
     in_each_line: bool = True
     is_list: bool = False
+    is_within: bool = False
 
 
 class FieldPresence:
@@ -107,17 +109,25 @@ def missing_fields_message(
         lines: how many lines could be read.
     """
     having = having or {}
-    told, settings = [], []
+    told: list[str] = []
+    settings: list[str] = []
+    corrections: list[str] = []
     for need in absent:
         near = _nearest(need.field, [name for name in there if name != need.field])
         some = f" (in {having[need]} of {lines})" if need in having else ""
         told.append(f"{need.field!r}" + some + (f" (did you mean {near!r}?)" if near else ""))
-        if need.key is not None:
+        if need.key is not None and need.is_within:
+            corrections.append(need.key)
+        elif need.key is not None:
             settings.append(f"{need.key}={'[NAME, ...]' if need.is_list else near or 'NAME'}")
     shown = ", ".join(there[:_MOST_NAMED]) + (", ..." if len(there) > _MOST_NAMED else "")
-    advice = f"Set {' '.join(dict.fromkeys(settings))}." if settings else "Rename it in the file."
+    advice = (
+        f"Set {' '.join(dict.fromkeys(settings))}." if settings else "" if corrections else "Rename it in the file."
+    )
     if any(setting.endswith("=NAME") for setting in settings):
         advice = f"{advice[:-1]} (NAME: the name that the field has in the file)."
+    if corrections:
+        advice = f"Correct the name in {', '.join(dict.fromkeys(corrections))}. {advice}".strip()
     if having:
         advice += " Or give the field in every line."
     found = f"most of the {lines} readable lines lack" if having else "no line has"
@@ -135,6 +145,7 @@ def _names_in(record: Mapping[str, Any], prefix: str = "") -> list[str]:
     names = []
     for name, value in record.items():
         names.append(f"{prefix}{name}")
-        if isinstance(value, Mapping):
-            names += _names_in(value, f"{prefix}{name}.")
+        inner = value[0] if isinstance(value, list) and value else value
+        if isinstance(inner, Mapping):
+            names += _names_in(inner, f"{prefix}{name}.")
     return names

@@ -11,14 +11,17 @@ from pydantic import Field, FilePath, NonNegativeFloat
 
 from hft.data.events import EVENT_WEIGHTS
 from hft.data.field_names import field_names
-from hft.data.identity import SourceIdentity
+from hft.data.identity import SourceIdentity, told
 from hft.data.item_lines import ItemLines
+from hft.data.item_text import ItemText
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import MissingFieldsError
 from hft.data.quarantine import Quarantine
+from hft.data.query_retriever import QueryRetriever
 from hft.data.records import CellFormat, read_records
 from hft.data.session_lines import SessionLines
 from hft.data.source import SourceData
+from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ class SessionFiles:
             tells by the content: numbers, as many as results, are weights.
         list_separator: between the entries of a list in a cell of a table; a cell that begins with [ is JSON.
         csv_delimiter: between the cells of a CSV line.
+        query_retriever: takes the query out of a session's record; None: it is the field `fields.query`.
+        normalizer: what each item's record goes through first; None: it stays as it is.
+        item_text: makes the text of an item's record; None: it is `fields.text`.
     """
 
     def __init__(
@@ -59,6 +65,9 @@ class SessionFiles:
         events_as: Literal["auto", "picked", "weights"] = "auto",
         list_separator: Annotated[str, Field(min_length=1)] = "|",
         csv_delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ",",
+        query_retriever: QueryRetriever | None = None,
+        normalizer: FieldsNormalizer | None = None,
+        item_text: ItemText | None = None,
     ) -> None:
         self.sessions = Path(sessions)
         self.items = Path(items)
@@ -66,6 +75,9 @@ class SessionFiles:
         self.event_weights = dict(EVENT_WEIGHTS if event_weights is None else event_weights)
         self.events_as = events_as
         self.cells = CellFormat(list_separator, csv_delimiter)
+        self.query_retriever = query_retriever
+        self.normalizer = normalizer
+        self.item_text = item_text
 
     def identity(self) -> SourceIdentity:
         """Its two files, and how they are read."""
@@ -76,6 +88,7 @@ class SessionFiles:
             "event_weights": self.event_weights,
             "events_as": self.events_as,
             "cells": asdict(self.cells),
+            "parts": [told(part) for part in (self.query_retriever, self.normalizer, self.item_text)],
         }
         return SourceIdentity({"sessions": self.sessions, "items": self.items}, options)
 
@@ -103,6 +116,8 @@ class SessionFiles:
             quarantine,
             fields_key="data.source.fields.text",
             id_key="data.source.fields.item_id",
+            item_text=self.item_text,
+            normalizer=self.normalizer,
         )
         for record in read_records(self.items, "data.source.items", (), self.cells, quarantine):
             lines.add(record)
@@ -133,7 +148,9 @@ class SessionFiles:
 
     def _session_lines(self, items: ItemsSet, quarantine: Quarantine) -> SessionLines:
         by_type, separator = self.event_weights, self.cells.separator
-        return SessionLines(self.sessions, self.names, items, by_type, self.events_as, quarantine, separator)
+        return SessionLines(
+            self.sessions, self.names, items, by_type, self.events_as, quarantine, separator, self.query_retriever
+        )
 
     def _session_records(self, quarantine: Quarantine) -> Iterator[Record]:
         lists = (self.names.results, self.names.events, self.names.ranks)

@@ -14,11 +14,12 @@ from pydantic_core import from_json
 from hft.data.arrow import one_array
 from hft.data.events import EventsAs, GivenEvent, event_dwells, event_weights
 from hft.data.field_names import FieldNames, SessionRecord, session_record
-from hft.data.item_text import look_up
+from hft.data.field_values import look_up
 from hft.data.joined_ids import joined_by
 from hft.data.missing_fields import FieldPresence, MissingFieldsError, Needed, missing_fields_message
 from hft.data.plain_sessions import PlainSessions
 from hft.data.reasons import reason_of
+from hft.data.records import Record
 from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns
 from hft.errors import DataError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hft.data.inputs import FineTuningInputs
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
-    from hft.data.records import Record
+    from hft.data.query_retriever import QueryRetriever
 
 UNKNOWN_ITEM = "results that no item has the id of were left out"
 REPEATED_RESULT = "results that stand twice were left out"
@@ -52,6 +53,7 @@ class SessionLines:
         events_as: what plain entries of the events are.
         quarantine: where lines go that cannot be used.
         list_separator: what separates the entries of a list in a cell of a table, for messages.
+        query: takes the query out of a record; None: it is the field of its name.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class SessionLines:
         events_as: EventsAs,
         quarantine: Quarantine,
         list_separator: str = "|",
+        query: QueryRetriever | None = None,
     ) -> None:
         self._file = file
         self._names = names
@@ -75,8 +78,11 @@ class SessionLines:
         self._lines = 0
         self._list_separator = list_separator
         needed = [Needed(getattr(names, name), f"data.source.fields.{name}") for name in _REQUIRED]
+        self._query = query
+        if query is not None:
+            needed = [Needed(field, query.key, False, is_within=True) for field in query.fields] + needed[1:]
         self._presence = FieldPresence(needed)
-        self._events = needed[_REQUIRED.index("events")]
+        self._events = needed[-1]
         self._seen: set[str] = set()
         self._columns = SessionColumns(items)
         self._plain = PlainSessions(file, names, one_array(items.table.column("item_id")), weights_by_type, events_as)
@@ -87,8 +93,11 @@ class SessionLines:
 
     def add(self, record: Record) -> None:
         """Check a record and keep it, or set it aside; a block of plain ones is checked as a whole."""
-        # The first good line is looked at with care: it says which fields there are.
-        if self._presence.lines and isinstance(record.line, bytes) and self._plain.read(record.line, record.number):
+        if self._query is not None:
+            record = _with_query(record, self._query, self._names.query)
+        # The first good line is looked at with care: it says which fields there are. So is each with a query to make.
+        may_be_plain = self._presence.lines and self._query is None and isinstance(record.line, bytes)
+        if may_be_plain and self._plain.read(record.line, record.number):
             self._block.append(record)
         elif self._block:
             self._doubtful.append(record)  # it waits, so that lines are set aside in their order
@@ -128,7 +137,7 @@ class SessionLines:
             self._quarantine.add(self._file, record.number, reason_of(error, record.raw), record.raw)
             return
         self._seen |= session.model_fields_set
-        if "events" in session.model_fields_set and self._presence.lines:
+        if "events" in session.model_fields_set and self._presence.lines and self._query is None:
             self._presence.complete()
         else:
             self._count_fields(record)
@@ -266,6 +275,19 @@ class SessionLines:
         ]
         if never:
             raise MissingFieldsError(missing_fields_message(file, never, self._presence.there))
+
+
+def _with_query(record: Record, query: QueryRetriever, name: str) -> Record:
+    """The record with its query under the name that it is looked for; one that cannot be read stays as it is."""
+    fields: Any = record.fields
+    if fields is None:
+        try:
+            fields = from_json(record.line or b"", allow_inf_nan=False)
+        except ValueError:
+            return record
+    if not isinstance(fields, Mapping):
+        return record
+    return record._replace(fields={**fields, name: query(fields)})
 
 
 def _in_order(

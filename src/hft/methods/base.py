@@ -25,6 +25,7 @@ class PluginMeta(BaseModel):
     name: str
     version: str = "0.1.0"
     description: str = ""
+    classic_name: str | None = None
 
 
 class FineTuningMethod(ABC):
