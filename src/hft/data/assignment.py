@@ -51,7 +51,7 @@ class Assignment:
         if self.item_splits is None or (self.whole_lists and split != TRAIN):
             return items
         own = TRAIN if folded and split != TEST else split
-        return items[self.item_splits[items] == own]
+        return np.asarray(items[self.item_splits[items] == own], dtype=np.int32)
 
 
 def assignment_of(
