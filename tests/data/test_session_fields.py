@@ -36,7 +36,7 @@ LINES = [
 
 
 @pytest.fixture
-def items(write: Write) -> Path:
+def items_file(write: Write) -> Path:
     return write("items.jsonl", [{"item_id": name, "text": f"text {name}"} for name in "abc"])
 
 
@@ -46,11 +46,11 @@ def read(sessions: Path, items: Path, **options: Any) -> FineTuningInputs:
 
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_the_fields_reach_the_session_by_the_careful_and_by_the_short_way(
-    first: int, write: Write, items: Path
+    first: int, write: Write, items_file: Path
 ) -> None:
     # The first line of a file takes the careful way.
     order = [*LINES[first:], *LINES[:first]]
-    found = {session.query: session for session in read(write("sessions.jsonl", order), items)}
+    found = {session.query: session for session in read(write("sessions.jsonl", order), items_file)}
     tent, stove, lamp = (found[query] for query in ("tent", "stove", "lamp"))
     assert (tent.user_id, tent.sort_by, stove.user_id, lamp.sort_by) == ("u1", "price", "7", None)
     assert tent.events == (3.0, 1.0, 0.0)
@@ -61,30 +61,30 @@ def test_the_fields_reach_the_session_by_the_careful_and_by_the_short_way(
 
 
 def test_the_fields_are_read_from_parquet_and_under_names_of_ones_own(
-    write: Write, items: Path, tmp_path: Path
+    write: Write, items_file: Path, tmp_path: Path
 ) -> None:
     table = pa.Table.from_pylist(LINES[:1])
     path = tmp_path / "sessions.parquet"
     pq.write_table(table.rename_columns({"user_id": "visitor", "sort_by": "order", "user_agent": "agent"}), path)
     names = {"user_id": "visitor", "sort_by": "order", "user_agent": "agent"}
-    inputs = read(path, items, fields=names)
+    inputs = read(path, items_file, fields=names)
     assert inputs.table.column("user_agent").to_pylist() == ["Mozilla/5.0"]
     assert inputs[0].dwell == (40.5, None, None)
     with pytest.raises(DataError, match=r"'nobody'.*data.source.fields.user_id"):
-        read(write("sessions.jsonl", LINES), items, fields={"user_id": "nobody"})
+        read(write("sessions.jsonl", LINES), items_file, fields={"user_id": "nobody"})
 
 
-def test_a_table_of_text_cells_has_them_too(write: Write, items: Path) -> None:
+def test_a_table_of_text_cells_has_them_too(write: Write, items_file: Path) -> None:
     lines = ["query,results,events,user_id,sort_by", "tent,a|b,a,u1,price", "stove,b|a,b,,"]
-    inputs = read(write("sessions.csv", lines), items)
+    inputs = read(write("sessions.csv", lines), items_file)
     assert inputs.table.column("user_id").to_pylist() == ["u1", None]
     assert inputs.table.column("sort_by").to_pylist() == ["price", None]
 
 
-def test_a_dwell_that_is_no_stay_sets_the_line_aside(write: Write, items: Path) -> None:
+def test_a_dwell_that_is_no_stay_sets_the_line_aside(write: Write, items_file: Path) -> None:
     bad = [{**LINES[1], "events": [{"item_id": "a", "dwell": stay}]} for stay in (-1, "long", [1])]
     quarantine = Quarantine(None, 1.0)
-    inputs = SessionFiles(write("sessions.jsonl", [*LINES, *bad]), items).read(quarantine).inputs
+    inputs = SessionFiles(write("sessions.jsonl", [*LINES, *bad]), items_file).read(quarantine).inputs
     assert len(inputs) == 3
     assert quarantine.count == 3
 

@@ -95,7 +95,7 @@ def test_a_window_that_is_none_is_refused(window: Any, told: str, make_inputs: M
 @pytest.mark.parametrize("window", ["[2026-02-01,2026-01-01]", "[soon,null]", "[2026-01-01]", "2026-01-01"])
 def test_the_check_refuses_it_before_anything_is_read(window: str) -> None:
     report = check([f"data.time_window={window}"])
-    assert [finding.key.split("[")[0] for finding in report.errors] == ["data.time_window"]
+    assert [finding.where.split("[")[0] for finding in report.errors] == ["data.time_window"]
 
 
 def test_the_check_takes_a_window() -> None:
