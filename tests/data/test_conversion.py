@@ -59,7 +59,7 @@ def test_an_event_with_a_dwell_below_the_threshold_does_not_count(make_inputs: M
     assert found.inputs.flat_events.tolist() == [0, 3, 10, 0, 0, 1, 0]
     assert found.changed == {
         "events with a dwell below 10 s do not count": 2,
-        "sessions had such events only": 1,
+        "sessions had no other event": 1,
     }
     assert len(found.inputs) == 3
 

@@ -82,6 +82,8 @@ def _draw_positions(axes: Axes, positions: Sequence[Mapping[str, float]]) -> Non
 
 
 def _histogram(name: str, values: Mapping[str, Any], colour: str) -> Callable[[Axes], None]:
+    from matplotlib.ticker import MaxNLocator
+
     def draw(axes: Axes) -> None:
         look.quiet_axes(axes)
         axes.set_title(name, fontsize=look.TEXT_SIZE, color=look.INK, loc="left")
@@ -89,8 +91,11 @@ def _histogram(name: str, values: Mapping[str, Any], colour: str) -> Callable[[A
             axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=look.GREY)
             return
         widths = [end - start for start, end in zip(values["edges"], values["edges"][1:], strict=False)]
-        axes.bar(values["edges"][:-1], values["counts"], width=widths, align="edge", color=colour, edgecolor="white",
-                 linewidth=0.4)  # fmt: skip
+        # A bar of one whole number stands over it.
+        shift = 0.5 if widths[0] == 1 else 0.0
+        lefts = [edge - shift for edge in values["edges"][:-1]]
+        axes.bar(lefts, values["counts"], width=widths, align="edge", color=colour, edgecolor="white", linewidth=0.4)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.axvline(values["median"], color=look.ORANGE, linewidth=1.4)
         above = f", up to {values['max']:,.0f}" if values["max"] > values["edges"][-1] else ""
         axes.set_xlabel(f"median {values['median']:,.4g}{above}", fontsize=look.SMALL_SIZE, color=look.GREY)
