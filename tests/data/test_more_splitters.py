@@ -45,6 +45,7 @@ def test_validation_is_later_than_train_and_test_later_than_both(make_inputs: Ma
     assert set(data.test.queries) & set(data.train.queries)
     [note] = [line for line in data.report.lines() if line.startswith("split by time")]
     assert "data.splitter.test_from" in note
+    assert any(line.startswith("train may have queries of validation and test") for line in data.report.lines())
 
 
 def test_sessions_of_one_moment_are_in_one_split(make_inputs: Make, items: ItemsSet) -> None:
