@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
     from hft.data.source import Splitter
 
-SEEN_QUERIES = "train may have queries of validation and test (data.splitter.seen_queries=true); results are reported apart for these"
+SEEN_QUERIES = (
+    "train may have queries of validation and test (data.splitter.seen_queries=true); "
+    "results are reported apart for these"
+)
 
 
 @dataclass(frozen=True)
