@@ -27,7 +27,11 @@ _ids_of_one_kind = st.one_of(
 _numbers = st.sampled_from([0, 1, 2.5, -1, 0.0, 1e300, 10**400, 3, "1", "x", True, None, "NaN-token", "1e999-token"])
 _objects = st.fixed_dictionaries(
     {"item_id": _ids},
-    optional={"type": st.sampled_from(["click", "cart", "other", None, 1]), "weight": _numbers},
+    optional={
+        "type": st.sampled_from(["click", "cart", "impression", "other", None, 1]),
+        "weight": _numbers,
+        "dwell": _numbers,
+    },
 )
 _events = st.one_of(_ids_of_one_kind, st.lists(_numbers, max_size=4), st.lists(_objects, max_size=3), st.none(), _ids)
 _times = st.sampled_from(
@@ -43,6 +47,9 @@ _session = st.fixed_dictionaries(
         "batch_id": _texts,
         "group": _texts,
         "split": _texts,
+        "user_id": _texts,
+        "sort_by": _texts,
+        "user_agent": _texts,
         "is_irrelevant": st.sampled_from([True, False, None, 0, 1, "yes", "maybe"]),
         "ranks": st.one_of(st.lists(_numbers, max_size=4), st.none()),
         "timestamp": _times,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -189,3 +191,15 @@ def test_a_plan_does_not_depend_on_how_far_apart_its_items_stand_in_the_data(neg
     assert (apart * near.item_rows).tolist() == far.item_rows.tolist()
     for name in ("positive_query", "positive_item", "negative_query", "negative_item", "positive_index"):
         assert np.array_equal(getattr(near, name), getattr(far, name)), name
+
+
+def test_a_sessions_weight_multiplies_the_confidences_of_its_results() -> None:
+    sessions = sessions_of(TWO)
+    weighted = replace(sessions, session_weights=np.array([0.5, 1.0], dtype=np.float32))
+    before, after = plan_of(sessions), plan_of(weighted)
+    of_first = before.query_rows[before.positive_query] == 0
+    factor = np.where(of_first, np.float32(0.5), np.float32(1.0))
+    assert after.positive_confidence.tolist() == (before.positive_confidence * factor).tolist()
+    assert after.negative_confidence.tolist() == (before.negative_confidence * factor).tolist()
+    called = replace(weighted, confidences=lambda events, offsets: np.full(len(events), 0.8, dtype=np.float32))
+    assert set(plan_of(called).positive_confidence.tolist()) == {np.float32(0.4), np.float32(0.8)}

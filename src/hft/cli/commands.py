@@ -7,6 +7,7 @@ from hft.errors import ConfigError
 COMMANDS = {
     "train": "fine-tune a model: hft train [KEY=VALUE ...] [-m]",
     "check": "say what is wrong with a request, in under a second: hft check [KEY=VALUE ...]",
+    "data": "show what the data looks like, and what of it is left out: hft data describe [KEY=VALUE ...]",
     "evaluate": "measure a model or a run on the test split: hft evaluate RUN|MODEL [KEY=VALUE ...]",
     "reproduce": "run a recorded run again and compare: hft reproduce RUN [KEY=VALUE ...]",
     "runs": "list the runs, and push records that a tracking server missed",

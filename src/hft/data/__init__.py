@@ -14,6 +14,7 @@ from hft.data.conversion import (
     SessionConverter,
     SessionRule,
 )
+from hft.data.description import describe_data
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
 from hft.data.item_splitter import ItemSplitter
 from hft.data.item_text import ItemJson, ItemTemplate, ItemText
@@ -81,6 +82,7 @@ __all__ = [
     "TimeSplitter",
     "UserSplitter",
     "WindowConfidence",
+    "describe_data",
     "near_duplicate_clusters",
     "prepare_ranking_data",
     "query_key",

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
     from hft.data.source import Splitter
 
+SEEN_QUERIES = (
+    "train may have queries of validation and test (data.splitter.seen_queries=true); "
+    "results are reported apart for these"
+)
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -51,7 +56,7 @@ class Assignment:
         if self.item_splits is None or (self.whole_lists and split != TRAIN):
             return items
         own = TRAIN if folded and split != TEST else split
-        return items[self.item_splits[items] == own]
+        return np.asarray(items[self.item_splits[items] == own], dtype=np.int32)
 
 
 def assignment_of(
@@ -84,5 +89,7 @@ def assignment_of(
             dropped[TOO_FEW_OF_ITS_ITEMS] += int(short.sum())
             inputs, splits = inputs.select(~short), splits[~short]
     notes = tuple(splitter.notes(inputs, splits)) if hasattr(splitter, "notes") else ()
-    seen = keep_seen or bool(getattr(splitter, "seen_queries", False))
-    return Assignment(inputs, splits, seen, item_splits, whole, notes)
+    allows = bool(getattr(splitter, "seen_queries", False))
+    if allows:
+        notes += (SEEN_QUERIES,)
+    return Assignment(inputs, splits, keep_seen or allows, item_splits, whole, notes)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from hft.data.items import ItemsSet
 
+__all__ = ["INPUTS_SCHEMA", "FineTuningInput", "FineTuningInputs", "Labels", "any_positive"]
+
 
 @dataclass(frozen=True)
 class Labels:

@@ -151,7 +151,7 @@ class PlainSessions:
             self._ranks[here] = ranks
         for name, text in more:
             self._more[name][here] = text or ""
-        if any(stay is not None for stay in stays.values()):
+        if stays and any(stay is not None for stay in stays.values()):
             self._dwells[here] = [stays.get(place) for place in range(len(results))]
         if not fields.keys() <= self.fields:
             self.fields.update(fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,7 @@ def prepare_ranking_data(
     seed: Annotated[int, Field(ge=0)] = 0,
     required_splits: Sequence[str] = SPLITS,
     keep_seen_queries: bool = False,
+    look: Callable[[FineTuningInputs], object] | None = None,
     store: StoreFolder | None = None,
 ) -> RankingData:
     """Read a source and make it ready for training and evaluation.
@@ -87,6 +88,8 @@ def prepare_ranking_data(
         seed: of the draws above.
         required_splits: splits that must not end up empty.
         keep_seen_queries: keep sessions whose query is held out from their split, to measure what that gives away.
+        look: is shown the sessions that were taken (batch, window, converter), before they are split and those without
+            an event are left out; nothing is taken from the store then.
         store: where what is prepared is kept for the next time; None keeps nothing. The data is the same either way.
 
     Raises:
@@ -111,9 +114,9 @@ def prepare_ranking_data(
         keep_seen_queries=keep_seen_queries,
     )
     where = None if quarantine_path is None else Path(quarantine_path)
-    prepare = partial(_prepared, source, splitter, converter, options, where, tuple(required_splits))
+    prepare = partial(_prepared, source, splitter, converter, options, where, tuple(required_splits), look)
     rules = {} if converter is None else converter.identity()
-    if store is None or rules is None:
+    if store is None or rules is None or look is not None:
         return prepare()
     return kept_or_prepared(
         prepare,
@@ -152,6 +155,7 @@ def _prepared(
     options: _Options,
     quarantine_path: Path | None,
     required_splits: tuple[str, ...],
+    look: Callable[[FineTuningInputs], object] | None,
 ) -> RankingData:
     started = time.perf_counter()
     with Quarantine(quarantine_path, options.max_quarantined_share) as quarantine:
@@ -160,6 +164,8 @@ def _prepared(
     wanted = Selection(options.batch_id, options.num_batches, options.time_window, options.no_event_is_irrelevant)
     found = selected(data, wanted, converter, noise_words)
     dropped = found.dropped
+    if look is not None:
+        look(found.inputs)
     placed = assignment_of(found.inputs, data.items, splitter, dropped, keep_seen=options.keep_seen_queries)
     inputs, assigned = placed.inputs, placed.splits
     leaking = leaks(inputs, assigned, noise_words) & (not placed.seen_queries)

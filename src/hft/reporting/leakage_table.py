@@ -26,13 +26,13 @@ def leakage_table(leakage: Mapping[str, Mapping[str, int]]) -> Table:
     for split in leakage:
         table.add_column(split, justify="right", no_wrap=True)
     for name, (seen, of) in _ROWS.items():
-        if any(of in counts for counts in leakage.values()):
+        if any(of in counts and seen in counts for counts in leakage.values()):
             table.add_row(name, *(_share(counts, seen, of) for counts in leakage.values()))
     return table
 
 
 def _share(counts: Mapping[str, int], seen: str, of: str) -> str:
-    if of not in counts:
+    if of not in counts or seen not in counts:
         return "-"
     share = f" ({counts[seen] / counts[of]:.0%})" if counts[of] else ""
     return f"{counts[seen]:,} of {counts[of]:,}{share}"

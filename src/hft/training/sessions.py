@@ -44,7 +44,7 @@ class SessionArrays:
         events: float32[results], weight of the events on each result; 0 is none.
         confidences: float32[results], in (0, 1], or what gives them to sessions, each looked at alone.
         is_irrelevant: bool[sessions].
-        session_weights: float32[sessions] in (0, 1], by which the confidences of a session's results are multiplied; None: 1.
+        session_weights: float32[sessions] in (0, 1], which multiply the confidences of a session; None: 1.
     """
 
     query_rows: npt.NDArray[np.integer]

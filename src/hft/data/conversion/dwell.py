@@ -42,5 +42,5 @@ class DwellThreshold:
         lost = int((had & ~found.has_event).sum())
         changed = {f"events with a dwell below {self.seconds:g} s do not count": int(short.sum())}
         if lost:
-            changed["sessions had such events only"] = lost
+            changed["sessions had no other event"] = lost
         return Converted(found, changed=changed)
