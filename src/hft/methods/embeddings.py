@@ -34,8 +34,11 @@ class EmbeddingsMethod(FineTuningMethod):
     """Fine-tunes a text embedding model so that what people picked ranks above what they passed over."""
 
     def prepare(self, source: SessionSource, splitter: Splitter, **options: Any) -> RankingData:
-        """Reads a source and splits it; options as in hft.data.prepare_ranking_data."""
-        return prepare_ranking_data(source, splitter, **options)
+        """Reads a source and splits it; options as in hft.data.prepare_ranking_data, and `item_splitter` and
+        `augmentation` as in RankingData."""
+        of_texts = [options.pop(name, None) for name in ("item_splitter", "augmentation")]
+        data = prepare_ranking_data(source, splitter, **options)
+        return data if of_texts == [None, None] else data.with_texts(*of_texts)
 
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> TokenizedData:
         """Every distinct text of the data as the model's tokens, once; with a folder once for all runs."""
@@ -53,9 +56,10 @@ class EmbeddingsMethod(FineTuningMethod):
         looks = [data.evaluation("validation"), data.evaluation("test")]
         queries = [np.unique(look.query_rows) for look in looks]
         ranked = [look.shown_rows if look.pool is None else np.union1d(look.shown_rows, look.pool) for look in looks]
+        texts = data.item_texts
         return [
-            TextUse("query", data.queries, data.query_rows(train), *queries),
-            TextUse("items", data.items, items, *map(np.unique, ranked)),
+            *data.text_uses("query", data.query_rows(train), queries),
+            *data.text_uses("items", texts(items), [texts(np.unique(rows)) for rows in ranked]),
         ]
 
     def build(
@@ -72,7 +76,9 @@ class EmbeddingsMethod(FineTuningMethod):
         """
         seed, precision = parts["seed"], parts["precision"]
         planner = self._planner(data, "train", settings, params)
-        loader = session_loader(planner, data.queries, data.items, batch_size=settings.batch_size, seed=seed)
+        queries, items = (data.in_training(side, model, seed) for side in ("query", "items"))
+        parts = data.item_parts(settings)
+        loader = session_loader(planner, queries, items, batch_size=settings.batch_size, seed=seed, parts=parts)
         validator = Validator(
             self._planner(data, "validation", settings, params.model_copy(update={"negative_downsampling": 1.0})),
             batch_size=settings.batch_size,
@@ -171,11 +177,12 @@ class EmbeddingsMethod(FineTuningMethod):
     ) -> Evaluator:
         return Evaluator(
             data.evaluation(split),
-            data.queries,
-            data.items,
+            data.evaluated_queries,
+            data.evaluated_items,
             ranker=settings.ranker,
             sign=settings.rank_sign,
             metrics=settings.metric_calculators,
             seed=seed,
             extra_items=extra_items,
+            parts=data.item_parts(settings),
         )

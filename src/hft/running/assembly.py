@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Components of the `data` node, where they are chosen: what becomes of texts once they are read.
+_OF_TEXTS = ("item_splitter", "augmentation")
+
 
 def settled(config: DictConfig) -> DictConfig:
     """The config with the iteration decided: its name, and the id of the run to start from. So the record says it.
@@ -82,7 +85,9 @@ def data_options(
     *,
     makes_store: bool = True,
 ) -> dict[str, Any]:
-    """The scalars of the `data` node, and the store where it is wanted, as arguments of FineTuningMethod.prepare.
+    """The scalars of the `data` node, what it says of texts, and the store where it is wanted.
+
+    They are arguments of FineTuningMethod.prepare.
 
     Args:
         config: the run's.
@@ -91,10 +96,11 @@ def data_options(
         makes_store: whether a store may be made where there is none yet.
     """
     options: Any = OmegaConf.to_container(config.data, resolve=True)
-    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter")}
+    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", *_OF_TEXTS)}
+    of_texts = {name: instantiate(config.data[name]) for name in _OF_TEXTS if options.get(name) is not None}
     store = store_folder(config, "data", say or log.warning, makes=makes_store)
     kept = {} if store is None else {"store": store}
-    return {**scalars, "quarantine_path": quarantine, "seed": config.seed, **kept}
+    return {**scalars, **of_texts, "quarantine_path": quarantine, "seed": config.seed, **kept}
 
 
 def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:
