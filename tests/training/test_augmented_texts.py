@@ -1,4 +1,4 @@
-"""Training sees variants of texts, evaluation does not unless asked; whatever the batch, the epoch's start, the stores."""
+"""Training sees variants of texts, evaluation does not unless asked; whatever the batch, the workers, the stores."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ def test_what_is_measured_changes_only_where_it_is_asked_for(tiny_bert: Path) ->
     assert np.array_equal(data.evaluated_items.keys, data.items.keys)
     start = build_small(tiny_bert, data=small_data().with_texts(None, asked)).validator
     plain = build_small(tiny_bert).validator
-    assert start is not None and plain is not None
+    assert start is not None
+    assert plain is not None
     assert start(model) != plain(model)
 
 

@@ -106,11 +106,12 @@ def aggregate_parts(ranks: Tensor, lengths: Tensor, how: PartAggregation, temper
     if how in ("max", "min"):
         return _reduce(ranks, "max" if best_is_highest else "min", lengths)
     fit = ranks * (sign / temperature)
-    best = _reduce(fit.detach(), "max", lengths).repeat_interleave(lengths, dim=0)
+    best = _reduce(fit.detach(), "max", lengths).repeat_interleave(lengths, dim=0, output_size=len(ranks))
     weights = torch.exp(fit - best)
     return _reduce(weights * ranks, "sum", lengths) / _reduce(weights, "sum", lengths)
 
 
 def _reduce(values: Tensor, how: str, lengths: Tensor) -> Tensor:
-    found: Tensor = torch.segment_reduce(values, how, lengths=lengths, axis=0)
+    # unsafe: torch would look whether the lengths fit, and a GPU wait for the answer.
+    found: Tensor = torch.segment_reduce(values, how, lengths=lengths, axis=0, unsafe=True)
     return found
