@@ -78,5 +78,5 @@ def write_beir(folder: Path) -> list[str]:
 
 def _document(item: Mapping[str, Any]) -> dict[str, Any]:
     use, _, thing = item["item_id"].partition("-")
-    metadata = {"genres": [use], "director": f"A. {thing}", "actors": []}
+    metadata = {"genres": [use], "director": f"A. {thing}", "actors": [], "year": 1990, "characters": [thing]}
     return {"_id": item["item_id"], "title": item["title"], "text": item["text"], "metadata": metadata}

@@ -200,3 +200,16 @@ def test_a_config_of_which_parts_are_missing_gets_a_report_and_no_traceback(fold
         partial = config.copy()
         del partial[node]
         assert not check_config(partial).ok
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warned"),
+    [
+        (["settings.part_ranks=mean"], ["settings.part_ranks"]),
+        (["data/item_splitter=sentences", "settings.part_ranks=mean"], []),
+        (["data/item_splitter=sentences", "settings.part_temperature=0.1"], ["settings.part_temperature"]),
+        (["data/item_splitter=sentences", "settings.part_ranks=softmax", "settings.part_temperature=0.1"], []),
+    ],
+)
+def test_how_ranks_of_parts_are_made_one_needs_parts(overrides, warned):
+    assert [finding.where for finding in check(overrides).warnings] == warned

@@ -21,10 +21,14 @@ OPTIONS = [name for name in FILES if "/" in name and not name.startswith("hydra/
 # What a user must give with an option: files and folders that exist, names, and what makes it take effect.
 NEEDED = {
     "confidence/window.yaml": ["loss=prob_margin", "settings.negatives=shown"],
+    "data/augmentation/synonyms.yaml": ["data.augmentation.queries.table=lines.jsonl"],
     "data/beir.yaml": ["data.source.folder=."],
+    "data/passages.yaml": ["data.source.source.sessions=lines.jsonl", "data.source.source.items=lines.jsonl"],
     "data/sessions.yaml": ["data.source.sessions=lines.jsonl", "data.source.items=lines.jsonl"],
     "experiment/movie_search.yaml": ["data.source.folder=."],
+    "experiment/movie_search_dict.yaml": ["data.source.folder=."],
     "experiment/scifact.yaml": ["data.source.folder=."],
+    "method/dict_text.yaml": ["data.source.sessions=lines.jsonl", "data.source.items=lines.jsonl"],
     "model/hub.yaml": ["model.source=someone/some-model", "model.revision=main"],
     "model/local.yaml": ["model.source=."],
     "search/none.yaml": ["params.items_lr=1e-5,1e-4"],

@@ -49,9 +49,14 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
         files = {
             "beir": given.beir,
             "sessions": given.files,
+            "passages": [part.replace("data.source.", "data.source.source.") for part in given.files[1:]],
             "python_docs": ["trainer=debug", "data.limit_sessions=16", "data.limit_items=50"],
         }.get(name, [])
         tiny = [] if name == "python_docs" else tiny  # the whole default job
+    elif option == "data/augmentation/synonyms":
+        table = given.place / "synonyms.txt"
+        table.write_text("tent, shelter\n", encoding="utf-8")
+        files.append(f"data.augmentation.queries.table={table}")
     elif group == "experiment":
         files = [given.beir[1]]  # the folder; the rest is the experiment's to say
     elif option == "model/hub":

@@ -30,11 +30,11 @@ settings:
 
 def write_method_of_the_user(packaged: Path, folder: Path) -> None:
     """`conf/method/mine.yaml`: the packaged method under another name, with another loss and margin."""
-    text = (packaged / "method" / "text_embeddings.yaml").read_text()
+    text = (packaged / "method" / "text.yaml").read_text()
     header, body = text[: text.index("method:\n")], text[text.index("method:\n") :]
     mine = folder / "conf" / "method" / "mine.yaml"
     mine.parent.mkdir(parents=True)
-    mine.write_text(f"{header}defaults:\n{MINE}{body.replace('name: text_embeddings', 'name: mine')}")
+    mine.write_text(f"{header}defaults:\n{MINE}{body.replace('name: text', 'name: mine')}")
 
 
 def test_a_method_added_by_a_yaml_file_trains_from_a_wheel_in_an_empty_folder(from_wheel):

@@ -67,6 +67,7 @@ def warn_of_no_effect(
     _of_loss_and_method(request, checker, report)
     _of_a_shared_tower(request, checker, report)
     _of_another_scheduler(request, report)
+    _of_parts(request, report)
     _of_the_curriculum(tree, report)
     _of_shown_negatives(request, report)
     _of_confidences(tree, checker, report)
@@ -88,6 +89,7 @@ def ineffective_keys(config: DictConfig, keys: Iterable[str], checker: TargetChe
     _of_loss_and_method(request, checker, report)
     _of_a_shared_tower(request, checker, report)
     _of_another_scheduler(request, report)
+    _of_parts(request, report)
     found = {f.where: f.found.removeprefix(_IS_SET) for f in report.warnings if f.where in request.named}
     irrelevant, downsampling = "params.not_irrelevant_only", "params.negative_downsampling"
     none_is_irrelevant = _simulated_source(tree, checker) is not None
@@ -128,6 +130,18 @@ def _of_another_scheduler(request: _Request, report: CheckReport) -> None:
             scheduler = request.tree.get("scheduler._target_")
             found = f"{_IS_SET}the scheduler {scheduler} ignores it"
             _warn(report, key, found, "use scheduler=step_lr, or leave it")
+
+
+def _of_parts(request: _Request, report: CheckReport) -> None:
+    """How ranks of parts are made one takes effect where there are parts."""
+    ranks, temperature = "settings.part_ranks", "settings.part_temperature"
+    if request.tree.get("data.item_splitter") is None:
+        for key in (ranks, temperature):
+            if request.is_set(key):
+                found = f"{_IS_SET}items are not in parts (data.item_splitter)"
+                _warn(report, key, found, "choose data/item_splitter=token_groups, or leave it")
+    elif request.is_set(temperature) and ranks not in request.named and request.tree.get(ranks) != "softmax":
+        _warn(report, temperature, f"{_IS_SET}settings.part_ranks is no softmax", "set settings.part_ranks=softmax")
 
 
 def _of_the_curriculum(tree: ConfigTree, report: CheckReport) -> None:

@@ -51,6 +51,8 @@ class DataNode(Node):
     limit_items: Annotated[int, Field(ge=1)] | None = None
     train_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     fold: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)] | None = None
+    item_splitter: Target | None = None
+    augmentation: Target | None = None
 
     @field_validator("time_window")
     @classmethod

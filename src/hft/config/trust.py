@@ -25,6 +25,9 @@ def _in(package: str, names: str) -> frozenset[str]:
     return frozenset(f"{package}.{name}" for name in names.split())
 
 
+_SPLITTERS = "SentenceSplitter SeparatorSplitter RegexSplitter JsonFieldSplitter TokenGroupTextSplitter"
+_AUGMENTERS = "ChangeCases Misspellings WordDrop Synonyms"
+
 # For each node that hft builds, what may stand there. None of these writes a file or runs code when it is built.
 TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("method",): _in("hft.methods", "EmbeddingsMethod"),
@@ -46,7 +49,6 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("metrics", "calculators", ANY): _in(
         "hft.metrics", "MAP MRR NDCG Precision Recall NotIrrelevantDistShift IrrelevantDistShift"
     ),
-    ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder"),
     ("data", "splitter"): _in(
         "hft.data",
         "QuerySplitter GroupSplitter GivenSplitter TimeSplitter UserSplitter ItemSplitter StratifiedSplitter",
@@ -55,9 +57,15 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("data", "converter", "rules", ANY): _in(
         "hft.data", "Robots DuplicateSessions OtherOrders DwellThreshold IrrelevantSessions"
     ),
+    ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder parts.JoinedParts"),
+    ("data", "source", "source"): _in("hft.data", "SessionFiles BeirFolder"),
     ("data", "source", "query_retriever"): _in("hft.data", "QueryRetriever"),
     ("data", "source", "normalizer"): _in("hft.data", "FieldsNormalizer"),
     ("data", "source", "item_text"): _in("hft.data", "ItemTemplate ItemJson"),
+    ("data", "item_splitter"): _in("hft.data.parts", _SPLITTERS),
+    ("data", "augmentation"): _in("hft.data.augmentation", "Augmentation"),
+    ("data", "augmentation", ANY): _in("hft.data.augmentation", f"{_AUGMENTERS} Composition"),
+    ("data", "augmentation", ANY, "steps", ANY): _in("hft.data.augmentation", _AUGMENTERS),
     ("trainer",): _in("pytorch_lightning", "Trainer"),
 }
 

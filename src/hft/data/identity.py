@@ -54,6 +54,11 @@ class SourceIdentity:
         return tuple(_stat(path) for _, path in sorted(self.files.items()))
 
 
+def is_known(part: object) -> bool:
+    """Whether a part is hft's own and says what decides what it gives."""
+    return _is_ours(part) and hasattr(part, "identity")
+
+
 def told(component: Any) -> dict[str, Any] | None:
     """What decides what a component of hft's own does, as plain values; None of none.
 
@@ -72,10 +77,10 @@ def identity_of(source: SessionSource, splitter: Splitter) -> SourceIdentity | N
 
     Nothing is known of what the code of others reads.
     """
-    if not (_is_ours(source) and _is_ours(splitter) and hasattr(source, "identity")):
+    if not (is_known(source) and _is_ours(splitter)):
         return None
     try:
-        found: SourceIdentity = source.identity()
+        found: SourceIdentity = source.identity()  # type: ignore[attr-defined]
         found.stats()
     except Exception:  # a file that is not there, not whole, not allowed: reading it says so in its words
         return None

@@ -20,7 +20,7 @@ class QueryRetriever:
     """Takes the query out of a session's record: of one field, of the first of several that has content, or of all
     that a template names.
 
-    With one, lines are read the careful way, which takes about twice as long.
+    With one, each line is read the careful way, which takes up to three times as long.
 
     Args:
         field: a field, a dot leads into nested objects; or a list of fields, of which the first with content counts.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,10 @@ from hft.data.text_clusters import near_duplicate_clusters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hft.data.augmentation import Augmentation
     from hft.data.inputs import FineTuningInputs
     from hft.data.items import ItemsSet
+    from hft.data.parts import ItemSplitter
     from hft.data.report import PreparationReport
 
 # Items among which near-duplicates are looked for; of more, only those of the same text count as one. 9,750 texts of
@@ -46,6 +48,8 @@ class RankingData:
         pools: for `corpus`, the rows of the items ranked: `int32[items]` under "validation" and "test".
         report: what was read, left out and kept.
         noise_words: the splitter's: words that do not tell two queries apart.
+        item_splitter: makes parts of the items' texts, once it is known what the model takes; None: they stay whole.
+        augmentation: what becomes of texts in each epoch; None: they stay as they are.
     """
 
     items: ItemsSet
@@ -56,6 +60,8 @@ class RankingData:
     pools: dict[str, NDArray[np.int32]]
     report: PreparationReport
     noise_words: tuple[str, ...] = ()
+    item_splitter: ItemSplitter | None = None
+    augmentation: Augmentation | None = None
 
     @property
     def splits(self) -> dict[str, FineTuningInputs]:
@@ -64,7 +70,14 @@ class RankingData:
 
     def with_report(self, report: PreparationReport) -> RankingData:
         """The same data with another report. What was worked out of it comes along."""
-        found = replace(self, report=report)
+        return self._with(report=report)
+
+    def with_texts(self, item_splitter: ItemSplitter | None, augmentation: Augmentation | None) -> RankingData:
+        """The same data, of whose texts something becomes before a model sees them."""
+        return self._with(item_splitter=item_splitter, augmentation=augmentation)
+
+    def _with(self, **changes: Any) -> RankingData:
+        found = replace(self, **changes)
         found.__dict__.update({name: value for name, value in self.__dict__.items() if name not in found.__dict__})
         return found
 

@@ -136,8 +136,8 @@ def _parsed(line: str, key: str) -> tuple[Piece, ...]:
             stack[-1].append(inner)
         elif mark.group(1) is None:
             raise ConfigError(
-                f"{key}: a lone {token!r} at character {mark.start() + 1} of {line!r}. Expected '{{NAME}}'; a brace that "
-                "is text is doubled."
+                f"{key}: a lone {token!r} at character {mark.start() + 1} of {line!r}. Expected '{{NAME}}'; a brace "
+                "that is text is doubled."
             )
         else:
             stack[-1].append(_place(mark.group(1), key))

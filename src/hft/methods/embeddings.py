@@ -37,8 +37,11 @@ class EmbeddingsMethod(FineTuningMethod):
     """Fine-tunes a text embedding model so that what people picked ranks above what they passed over."""
 
     def prepare(self, source: SessionSource, splitter: Splitter, **options: Any) -> RankingData:
-        """Reads a source and splits it; options as in hft.data.prepare_ranking_data."""
-        return prepare_ranking_data(source, splitter, **options)
+        """Reads a source and splits it; options as in hft.data.prepare_ranking_data, and `item_splitter` and
+        `augmentation` as in RankingData."""
+        of_texts = [options.pop(name, None) for name in ("item_splitter", "augmentation")]
+        data = prepare_ranking_data(source, splitter, **options)
+        return data if of_texts == [None, None] else data.with_texts(*of_texts)
 
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> TokenizedData:
         """Every distinct text of the data as the model's tokens, once; with a folder once for all runs."""
@@ -56,9 +59,11 @@ class EmbeddingsMethod(FineTuningMethod):
                 embedded |= np.repeat(train.is_irrelevant, np.diff(train.offsets))
             items = items[embedded]
         validated, tested = _texts_of(data, "validation"), _texts_of(data, "test") if test else _NO_TEXTS
+        queries, ranked = ([looks[side] for looks in (validated, tested)] for side in (0, 1))
+        texts = data.item_texts
         return [
-            TextUse("query", data.queries, data.query_rows(train), validated[0], tested[0]),
-            TextUse("items", data.items, items, validated[1], tested[1]),
+            *data.text_uses("query", data.query_rows(train), queries),
+            *data.text_uses("items", texts(items), [texts(rows) for rows in ranked]),
         ]
 
     def build(
@@ -75,7 +80,9 @@ class EmbeddingsMethod(FineTuningMethod):
         """
         seed, precision = parts["seed"], parts["precision"]
         planner = self._planner(data, "train", settings, params)
-        loader = session_loader(planner, data.queries, data.items, batch_size=settings.batch_size, seed=seed)
+        queries, items = (data.in_training(side, model, seed) for side in ("query", "items"))
+        parts = data.item_parts(settings)
+        loader = session_loader(planner, queries, items, batch_size=settings.batch_size, seed=seed, parts=parts)
         validator = Validator(
             self._planner(data, "validation", settings, params.model_copy(update={"negative_downsampling": 1.0})),
             batch_size=settings.batch_size,
@@ -174,13 +181,14 @@ class EmbeddingsMethod(FineTuningMethod):
     ) -> Evaluator:
         return Evaluator(
             data.evaluation(split),
-            data.queries,
-            data.items,
+            data.evaluated_queries,
+            data.evaluated_items,
             ranker=settings.ranker,
             sign=settings.rank_sign,
             metrics=settings.metric_calculators,
             seed=seed,
             extra_items=extra_items,
+            parts=data.item_parts(settings),
         )
 
 

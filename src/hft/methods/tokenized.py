@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from hft.data import FineTuningInputs, RankingData
+from hft.data.parts import Parts
 from hft.models import Side, TextEmbeddingModel
+from hft.settings import SettingsScalars
 from hft.stores import StoreFolder
-from hft.training import EvaluationArrays, SessionArrays, TokenStore
+from hft.training import AugmentedTexts, EvaluationArrays, ItemParts, SessionArrays, TokenStore
+from hft.training.activations import TextUse
 from hft.training.sessions import Confidence, IntArray
 from hft.training.token_store import Tokens
+
+# Of an augmentation that changes what is measured, too: it is the same at every look.
+_EPOCH_OF_TESTS = 0
+# As many tokens as nobody takes, of a model that does not say how many it does.
+_ANY_NUMBER = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -24,28 +33,117 @@ class TokenizedData:
     Args:
         data: the prepared data.
         queries: tokens of the distinct queries of all splits, by row of `data.query_texts`.
-        items: tokens of the items, by row of the ItemsSet.
+        items: tokens of the items, by row of the ItemsSet; or of their parts, by row of `parts`.
+        parts: the parts of the items; None: each is one text.
+        augmented: tokens of the queries and of the items as validation and test see them, where they see other ones.
     """
 
     data: RankingData
     queries: TokenStore
     items: TokenStore
+    parts: Parts | None = None
+    augmented: tuple[TokenStore, TokenStore] | None = None
 
     @classmethod
-    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None) -> TokenizedData:
+    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None, seed: int = 0) -> TokenizedData:
         """Tokenise the data with a model's tokenizer and prompts.
 
         Args:
             data: the prepared data.
             model: whose towers tokenise.
             folder: where tokens are kept for later runs; None: nowhere.
+            seed: of the augmentation of what is measured.
         """
-        return cls(
+        parts = None if data.item_splitter is None else _parts(data, model)
+        found = cls(
             data=data,
             # Lists of their own, which nobody keeps: the texts of many queries and items fill memory.
             queries=_tokens(data.query_texts.column.to_pylist(), model, "query", folder),
-            items=_tokens(data.items.table.column("text").to_pylist(), model, "items", folder),
+            items=_tokens(_item_column(data, parts).to_pylist(), model, "items", folder),
+            parts=parts,
         )
+        if data.augmentation is None or not data.augmentation.do_augment_test:
+            return found
+        sides: tuple[Side, Side] = ("query", "items")
+        others = [
+            _tokens(
+                [
+                    data.augmentation.variant(text, side, seed, _EPOCH_OF_TESTS)
+                    for text in found.texts(side).to_pylist()
+                ],
+                model,
+                side,
+                folder,
+            )
+            for side in sides
+        ]
+        return cls(data, found.queries, found.items, parts, (others[0], others[1]))
+
+    def texts(self, side: Side) -> pa.Array | pa.ChunkedArray:
+        """string[texts] of a side, by row of its tokens."""
+        return self.data.query_texts.column if side == "query" else _item_column(self.data, self.parts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to tell people of the texts."""
+        return [] if self.parts is None else self.parts.lines()
+
+    @property
+    def evaluated_queries(self) -> TokenStore:
+        """Tokens of the queries as validation and test see them."""
+        return self.queries if self.augmented is None else self.augmented[0]
+
+    @property
+    def evaluated_items(self) -> TokenStore:
+        """Tokens of the items, or of their parts, as validation and test see them."""
+        return self.items if self.augmented is None else self.augmented[1]
+
+    def in_training(self, side: Side, model: Any, seed: int) -> TokenStore | AugmentedTexts:
+        """Tokens of a side as training sees them.
+
+        Args:
+            side: of the texts.
+            model: that tokenises variants.
+            seed: of the run.
+        """
+        store = self.queries if side == "query" else self.items
+        augmentation = self.data.augmentation
+        if augmentation is None or not augmentation.changes(side):
+            return store
+        column = self.texts(side)
+        return AugmentedTexts(
+            store,
+            lambda rows: column.take(pa.array(rows)).to_pylist(),
+            lambda text, epoch: augmentation.variant(text, side, seed, epoch),
+            partial(_tokenize, model, side),
+            model.prompt(side) if isinstance(model, TextEmbeddingModel) else "",
+        )
+
+    def item_parts(self, settings: SettingsScalars) -> ItemParts | None:
+        """Which texts are the parts of which item, and how their ranks make its rank; None: each item is one text."""
+        if self.parts is None:
+            return None
+        return ItemParts(self.parts.offsets, settings.part_ranks, settings.part_temperature)
+
+    def item_texts(self, items: IntArray) -> IntArray:
+        """Rows among the texts of items, as often as they are given."""
+        return items if self.parts is None else ItemParts(self.parts.offsets).rows(items)
+
+    def text_uses(self, side: Side, trained: IntArray, evaluated: Sequence[IntArray]) -> list[TextUse]:
+        """The texts of a side that a run embeds and that are known before it begins.
+
+        Args:
+            side: of the texts.
+            trained: int64[visits], rows of an epoch.
+            evaluated: int64[texts] each, rows of a validation and of a look at test.
+        """
+        store, other = (self.queries, self.evaluated_queries) if side == "query" else (self.items, self.evaluated_items)
+        augmentation, nothing = self.data.augmentation, trained[:0]
+        if augmentation is not None and augmentation.changes(side):
+            trained = nothing  # nobody knows yet what these will be
+        if other is store:
+            return [TextUse(side, store, trained, *evaluated)]
+        return [TextUse(side, store, trained, nothing, nothing), TextUse(side, other, nothing, *evaluated)]
 
     @cached_property
     def query_key(self) -> IntArray:
@@ -96,11 +194,31 @@ class TokenizedData:
         )
 
 
-def _tokens(texts: Sequence[str], model: Any, side: Side, folder: StoreFolder | None) -> TokenStore:
-    def tokenize(batch: Sequence[str]) -> list[Tokens]:
-        tokens: list[Tokens] = model.tokenize(batch, side)
-        return tokens
+def _item_column(data: RankingData, parts: Parts | None) -> pa.ChunkedArray:
+    return data.items.table.column("text") if parts is None else parts.texts
 
+
+def _parts(data: RankingData, model: Any) -> Parts:
+    """The items' parts, of as many tokens as the items tower takes; of another model's tokenizer nothing is known."""
+    assert data.item_splitter is not None
+    texts = (text for chunk in data.items.table.column("text").chunks for text in chunk.to_pylist())
+    if isinstance(model, TextEmbeddingModel):
+        tower = model.tower("items")
+        return data.item_splitter.split(texts, tower.count_tokens, tower.room(model.prompt("items")))
+    return data.item_splitter.split(texts, partial(_counted, model), _ANY_NUMBER)
+
+
+def _counted(model: Any, texts: Sequence[str]) -> IntArray:
+    return np.array([len(tokens) for tokens in model.tokenize(texts, "items")], dtype=np.int64)
+
+
+def _tokenize(model: Any, side: Side, batch: Sequence[str]) -> list[Tokens]:
+    tokens: list[Tokens] = model.tokenize(batch, side)
+    return tokens
+
+
+def _tokens(texts: Sequence[str], model: Any, side: Side, folder: StoreFolder | None) -> TokenStore:
+    tokenize = partial(_tokenize, model, side)
     if not isinstance(model, TextEmbeddingModel):  # another one can't say what decides its tokens
         return TokenStore.build(texts, tokenize)
     key, prompt = model.tower(side).tokenizer_key, model.prompt(side)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import tokenizers
+from numpy.typing import NDArray
 
 from hft.stores import digest
 
-__all__ = ["token_lists", "tokenizer_key"]
+__all__ = ["token_counts", "token_lists", "tokenizer_key"]
 
 # Fewer texts go through transformers: the short way is as fast there and is set up for each call.
 _MANY_TEXTS = 512
@@ -41,6 +43,24 @@ def token_lists(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[l
         if found[:_PROOF_TEXTS] == proof:  # a tokenizer with Python code of its own around the core may differ
             return found
     return _by_transformers(tokenizer, texts, max_length)
+
+
+def token_counts(tokenizer: Any, texts: Sequence[str]) -> NDArray[np.int64]:
+    """int64[texts]: tokens of each text, special tokens left out, nothing cut.
+
+    Args:
+        tokenizer: of transformers.
+        texts: without prompt.
+    """
+    core = getattr(tokenizer, "backend_tokenizer", None)
+    if isinstance(core, tokenizers.Tokenizer):
+        short_way = tokenizers.Tokenizer.from_str(core.to_str())
+        short_way.no_padding()
+        short_way.no_truncation()
+        found = short_way.encode_batch_fast(list(texts), add_special_tokens=False)
+        return np.fromiter((len(encoding) for encoding in found), dtype=np.int64, count=len(texts))
+    ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return np.array([len(text) for text in ids], dtype=np.int64)
 
 
 def tokenizer_key(tokenizer: Any, max_length: int, pad_id: int) -> str | None:

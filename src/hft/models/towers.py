@@ -19,7 +19,7 @@ from hft.models.compute.words import WordTable
 from hft.models.kept import KeptActivations
 from hft.models.packed import PackedTexts
 from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
-from hft.models.tokenizing import token_lists, tokenizer_key
+from hft.models.tokenizing import token_counts, token_lists, tokenizer_key
 
 __all__ = ["TextTower"]
 
@@ -106,6 +106,14 @@ class TextTower(nn.Module):
             return []
         ids = token_lists(self.tokenizer, texts, self.max_length)
         return [np.asarray(text or [self.pad_id], dtype=np.int32) for text in ids]
+
+    def count_tokens(self, texts: Sequence[str]) -> np.ndarray:
+        """int64[texts]: tokens of each text, special tokens left out, nothing cut."""
+        return token_counts(self.tokenizer, texts)
+
+    def room(self, prompt: str) -> int:
+        """Tokens that are left of `max_length` for a text beside special tokens and a prompt; 1 at least."""
+        return max(1, self.max_length - len(self.tokenize([prompt])[0]))
 
     @property
     def tokenizer_key(self) -> str | None:

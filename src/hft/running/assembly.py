@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Components of the `data` node, where they are chosen: what becomes of texts once they are read.
+_COMPONENTS = ("converter", "item_splitter", "augmentation")
+
 
 def settled(config: DictConfig) -> DictConfig:
     """The config with the iteration decided: its name, and the id of the run to start from. So the record says it.
@@ -82,7 +85,9 @@ def data_options(
     *,
     makes_store: bool = True,
 ) -> dict[str, Any]:
-    """The rest of the `data` node, and the store where it is wanted, as arguments of FineTuningMethod.prepare.
+    """What the `data` node says beside source and splitter, and the store where it is wanted.
+
+    They are arguments of FineTuningMethod.prepare.
 
     Args:
         config: the run's.
@@ -91,12 +96,12 @@ def data_options(
         makes_store: whether a store may be made where there is none yet.
     """
     options: Any = OmegaConf.to_container(config.data, resolve=True)
-    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", "converter")}
-    converter = config.data.get("converter")
-    scalars["converter"] = None if converter is None else instantiate(converter)
+    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", *_COMPONENTS)}
+    parts = [name for name in _COMPONENTS if options.get(name) is not None]
+    components = {name: instantiate(config.data[name]) for name in parts}
     store = store_folder(config, "data", say or log.warning, makes=makes_store)
     kept = {} if store is None else {"store": store}
-    return {**scalars, "quarantine_path": quarantine, "seed": config.seed, **kept}
+    return {**scalars, **components, "quarantine_path": quarantine, "seed": config.seed, **kept}
 
 
 def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:

@@ -154,7 +154,10 @@ class Run:
 
     def tokenize(self, method: FineTuningMethod, model: Any, data: RankingData) -> Any:
         """The texts of the data as the model's tokens."""
-        return self._start.tokens(method, model, data)
+        texts = self._start.tokens(method, model, data)
+        for line in getattr(texts, "notes", ()):
+            self.say(line)
+        return texts
 
     def begin(self, data: RankingData, model: Any) -> None:
         """Writes the first half of the record. Everything before the first step is known now."""

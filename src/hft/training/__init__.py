@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hft.training.augmented_texts import AugmentedTexts
 from hft.training.batching import EpochSampler, SessionBatch, SessionCollator, session_loader
 from hft.training.callbacks import BestWeights, StepLog, ValidationReport
 from hft.training.checkpoint_file import CheckpointFile
@@ -9,6 +10,7 @@ from hft.training.evaluation import Evaluation, EvaluationArrays, Evaluator, inf
 from hft.training.finetuner import EmbeddingsFineTuner
 from hft.training.hardware import resolve_accelerator, resolve_precision
 from hft.training.pairs import ExamplesType, PairPlanner
+from hft.training.parts import ItemParts
 from hft.training.resume import ResumePoint
 from hft.training.schedulers import constant_rate, cosine_warmup, linear_warmup
 from hft.training.sessions import SessionArrays
@@ -16,6 +18,7 @@ from hft.training.token_store import TokenStore
 from hft.training.validation import Validator
 
 __all__ = [
+    "AugmentedTexts",
     "BestWeights",
     "CheckpointFile",
     "EmbeddingsFineTuner",
@@ -24,6 +27,7 @@ __all__ = [
     "EvaluationArrays",
     "Evaluator",
     "ExamplesType",
+    "ItemParts",
     "PairPlanner",
     "ResumePoint",
     "SessionArrays",

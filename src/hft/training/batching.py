@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,8 +13,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from hft.models.packed import PackedTexts
 from hft.training.pairs import PairPlan, PairPlanner
+from hft.training.parts import ItemParts, PartsOfItems
 from hft.training.sessions import IntArray
-from hft.training.token_store import TokenStore
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,19 @@ class SessionBatch:
         num_sessions: sessions in the batch.
         queries, items: tokens of the distinct texts.
         pairs: indices of the pairs, as in PairPlan, as tensors on the device.
+        parts: where items are in parts: `items` are the parts, and this makes one rank of an item's.
     """
 
     num_sessions: int
     queries: PackedTexts
     items: PackedTexts
     pairs: PairTensors
+    parts: PartsOfItems | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SessionBatch:
         """The same batch with its indices on a device. Tokens move when they are padded."""
-        return SessionBatch(self.num_sessions, self.queries, self.items, self.pairs.to(device, non_blocking))
+        parts = None if self.parts is None else self.parts.to(device, non_blocking)
+        return SessionBatch(self.num_sessions, self.queries, self.items, self.pairs.to(device, non_blocking), parts)
 
 
 @dataclass(frozen=True)
@@ -109,29 +113,48 @@ class EpochSampler(Sampler[tuple[int, int, IntArray]]):
             yield self.epoch, number, batch.astype(np.int64)
 
 
+class TextsOfEpochs(Protocol):
+    """Tokens of texts, which may be others in each epoch."""
+
+    def of_epoch(self, epoch: int, rows: IntArray) -> PackedTexts:
+        """Tokens of the given int64[rows], in their order, as they are in an epoch."""
+        ...
+
+
 class SessionCollator:
     """Turns the sessions of a batch into a SessionBatch.
 
     Args:
         planner: decides the pairs.
-        queries, items: the tokens of all texts.
+        queries, items: the tokens of all texts; of items in parts those of the parts.
         seed: with the epoch and the number of the batch, decides the draw of negatives.
+        parts: which texts are the parts of which item; None: each item is one text.
     """
 
-    def __init__(self, planner: PairPlanner, queries: TokenStore, items: TokenStore, seed: int) -> None:
+    def __init__(
+        self,
+        planner: PairPlanner,
+        queries: TextsOfEpochs,
+        items: TextsOfEpochs,
+        seed: int,
+        parts: ItemParts | None = None,
+    ) -> None:
         self.planner = planner
         self.queries = queries
         self.items = items
         self.seed = seed
+        self.parts = parts
 
     def __call__(self, batch: tuple[int, int, IntArray]) -> SessionBatch:
         epoch, number, rows = batch
         plan = self.planner.plan(rows, np.random.default_rng([self.seed, epoch, number]))
+        texts = plan.item_rows if self.parts is None else self.parts.rows(plan.item_rows)
         return SessionBatch(
             num_sessions=len(rows),
-            queries=self.queries.rows(plan.query_rows),
-            items=self.items.rows(plan.item_rows),
+            queries=self.queries.of_epoch(epoch, plan.query_rows),
+            items=self.items.of_epoch(epoch, texts),
             pairs=PairTensors.of(plan),
+            parts=None if self.parts is None else self.parts.of(plan.item_rows),
         )
 
 
@@ -143,11 +166,17 @@ class _Batches(torch.utils.data.Dataset[tuple[int, int, IntArray]]):
 
 
 def session_loader(
-    planner: PairPlanner, queries: TokenStore, items: TokenStore, *, batch_size: int, seed: int
+    planner: PairPlanner,
+    queries: TextsOfEpochs,
+    items: TextsOfEpochs,
+    *,
+    batch_size: int,
+    seed: int,
+    parts: ItemParts | None = None,
 ) -> DataLoader[SessionBatch]:
-    """A loader of SessionBatch over the usable sessions of the planner's split."""
+    """A loader of SessionBatch over the usable sessions of the planner's split; arguments as of SessionCollator."""
     sampler = EpochSampler(planner.usable_sessions(), batch_size, seed)
-    collator = SessionCollator(planner, queries, items, seed)
+    collator = SessionCollator(planner, queries, items, seed, parts)
     # A generator of its own: to begin an epoch must not draw from the one that dropout uses.
     return DataLoader(
         _Batches(),  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from hft.metrics import DistShift, RankedLists, order_within, rank_lists, rank_matrix, ranking_depth, top_rows
 from hft.models.packed import PackedTexts
 from hft.training.kept_vectors import kept_vectors
+from hft.training.parts import ItemParts
 from hft.training.ranks import Ranker, full_precision
 from hft.training.sessions import FloatArray, IntArray
 from hft.training.token_store import TokenStore
@@ -24,6 +25,8 @@ Side = Literal["query", "items"]
 PROGRESS_TEXTS = 512
 # Queries scored at once against a pool: bounds the memory of the score matrix.
 QUERY_CHUNK = 256
+# Pairs of query and text ranked at once: bounds the memory of their vectors.
+PAIR_CHUNK = 65536
 Progress = Callable[[int], None]
 
 
@@ -171,6 +174,7 @@ class Evaluator:
         metrics: the metric calculators.
         seed: of the draw that breaks ties.
         extra_items: int64[items], further items to embed in the same pass.
+        parts: which texts are the parts of which item; None: each item is one text. What is ranked are items.
     """
 
     def __init__(
@@ -184,6 +188,7 @@ class Evaluator:
         metrics: Sequence[Any],
         seed: int,
         extra_items: IntArray | None = None,
+        parts: ItemParts | None = None,
     ) -> None:
         self.arrays = arrays
         self.queries = queries
@@ -192,6 +197,7 @@ class Evaluator:
         self.sign = sign
         self.metrics = list(metrics)
         self.seed = seed
+        self.parts = parts
         rows = [arrays.shown_rows]
         if arrays.pool is not None:
             rows.append(arrays.pool)
@@ -202,12 +208,16 @@ class Evaluator:
     @property
     def num_texts(self) -> int:
         """Texts that one evaluation embeds."""
-        return len(np.unique(self.arrays.query_rows)) + len(self.item_rows)
+        return len(np.unique(self.arrays.query_rows)) + len(self.texts_of(self.item_rows))
+
+    def texts_of(self, items: IntArray) -> IntArray:
+        """Rows among the texts of the given items: int64[items], or int64[parts] where they are in parts."""
+        return items if self.parts is None else self.parts.rows(items)
 
     def vectors(self, model: EmbeddingModel, progress: Progress | None = None) -> tuple[Vectors, Vectors]:
         """Vectors of the split's queries and items. Call it inside `inference`."""
         queries = embed_rows(model, self.queries, self.arrays.query_rows, "query", progress)
-        return queries, embed_rows(model, self.items, self.item_rows, "items", progress)
+        return queries, embed_rows(model, self.items, self.texts_of(self.item_rows), "items", progress)
 
     def evaluate(self, queries: Vectors, items: Vectors, start: Evaluation | None = None) -> Evaluation:
         """Metrics of the given vectors.
@@ -241,24 +251,41 @@ class Evaluator:
     def _shown_ranks(self, queries: Vectors, items: Vectors) -> FloatArray:
         owners = self.arrays.query_rows[self.arrays.shown_owners]
         rows = self.arrays.shown_rows
-        parts = [
-            self.ranker(queries.of(owners[at : at + 65536]), items.of(rows[at : at + 65536])).float().cpu().numpy()
-            for at in range(0, len(rows), 65536)
+        if self.parts is not None:
+            return self._shown_ranks_of_parts(queries, items, owners, rows, self.parts)
+        ranks = [
+            self.ranker(queries.of(owners[at : at + PAIR_CHUNK]), items.of(rows[at : at + PAIR_CHUNK])).float().cpu()
+            for at in range(0, len(rows), PAIR_CHUNK)
         ]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+        return np.concatenate(ranks) if ranks else np.zeros(0, dtype=np.float32)
+
+    def _shown_ranks_of_parts(
+        self, queries: Vectors, items: Vectors, owners: IntArray, rows: IntArray, parts: ItemParts
+    ) -> FloatArray:
+        ranks = [np.zeros(0, dtype=np.float32)]
+        for chunk in parts.chunks(rows, PAIR_CHUNK):
+            own = parts.of(rows[chunk]).to(queries.vectors.device)
+            asked = np.repeat(owners[chunk], parts.lengths(rows[chunk]))
+            of_parts = self.ranker(queries.of(asked), items.of(parts.rows(rows[chunk])))
+            ranks.append(own.ranks(of_parts, self.sign).float().cpu().numpy())
+        return np.concatenate(ranks)
 
     def _top_of_pool(self, queries: Vectors, items: Vectors) -> IntArray:
         """int64[queries, depth]: the best items of the pool, exact, a chunk of queries at a time."""
         pool = self.arrays.pool
         assert pool is not None
-        pool_vectors = items.of(pool)
+        pool_vectors = items.of(self.texts_of(pool))
+        parts = None if self.parts is None else self.parts.of(pool).to(pool_vectors.device)
+        chunk = QUERY_CHUNK if parts is None else max(1, QUERY_CHUNK * len(pool) // len(pool_vectors))
         depth = ranking_depth(metric for metric in self.metrics if not isinstance(metric, DistShift))
-        parts = []
-        for at in range(0, len(self.arrays), QUERY_CHUNK):
-            vectors = queries.of(self.arrays.query_rows[at : at + QUERY_CHUNK])
-            scores = self.ranker.matrix(vectors, pool_vectors).float().cpu().numpy()
-            parts.append(top_rows(scores, depth, rows=pool, higher_is_better=self.sign > 0, seed=self.seed + at))
-        return np.concatenate(parts)
+        top = []
+        for at in range(0, len(self.arrays), chunk):
+            ranks = self.ranker.matrix(queries.of(self.arrays.query_rows[at : at + chunk]), pool_vectors)
+            if parts is not None:
+                ranks = parts.ranks(ranks, self.sign)
+            scores = ranks.float().cpu().numpy()
+            top.append(top_rows(scores, depth, rows=pool, higher_is_better=self.sign > 0, seed=self.seed + at))
+        return np.concatenate(top)
 
     def _top_of_shown(self, shown_ranks: FloatArray) -> IntArray:
         """int64[queries, depth]: the shown items in the order of their ranks, -1 past a list's end."""

@@ -167,6 +167,7 @@ class EmbeddingsFineTuner(pl.LightningModule):
             batch.pairs,
             sign=self.settings.rank_sign,
             margin=self.params.margin,
+            parts=batch.parts,
         )
         stage = stage_of_epoch(self.params.examples_order, self.current_epoch, self.settings.num_epochs)
         kept = select_pairs(features, self.params, stage)

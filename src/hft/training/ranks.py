@@ -12,6 +12,7 @@ from hft.losses import FineTuningFeatures
 from hft.settings import FineTuningParams
 from hft.training.batching import PairTensors
 from hft.training.pairs import HARD_EDGE, SOFT_EDGE, ExamplesType
+from hft.training.parts import PartsOfItems
 
 
 class Ranker(Protocol):
@@ -35,20 +36,30 @@ def full_precision(device_type: str) -> AbstractContextManager[None]:
 
 
 def pair_features(
-    ranker: Ranker, queries: Tensor, items: Tensor, pairs: PairTensors, *, sign: float, margin: float
+    ranker: Ranker,
+    queries: Tensor,
+    items: Tensor,
+    pairs: PairTensors,
+    *,
+    sign: float,
+    margin: float,
+    parts: PartsOfItems | None = None,
 ) -> FineTuningFeatures:
     """Ranks of all pairs of a batch.
 
     Args:
         ranker: from the settings.
         queries: FloatTensor[distinct queries, dim].
-        items: FloatTensor[distinct items, dim].
+        items: FloatTensor[distinct items, dim], or of all their parts.
         pairs: indices into the two.
         sign: +1.0 where a higher rank is better, -1.0 where a lower one is.
         margin: handed to the loss.
+        parts: how the ranks of parts become those of items; None: items are not in parts.
     """
     with full_precision(queries.device.type):
         ranks = ranker.matrix(queries, items)
+        if parts is not None:
+            ranks = parts.ranks(ranks, sign)
     positive = ranks[pairs.positive_query, pairs.positive_item]
     return FineTuningFeatures(
         positive_ranks=positive,

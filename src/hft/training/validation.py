@@ -100,14 +100,15 @@ class Validator:
         totals: dict[str, list[tuple[float, int]]] = {}
         for plan in self.plans:
             pairs = PairTensors.of(plan).to(queries.vectors.device)
-            ranker, sign = self.evaluator.ranker, self.evaluator.sign
+            ranker, sign, parts = self.evaluator.ranker, self.evaluator.sign, self.evaluator.parts
             features = pair_features(
                 ranker,
                 queries.of(plan.query_rows),
-                items.of(plan.item_rows),
+                items.of(self.evaluator.texts_of(plan.item_rows)),
                 pairs,
                 sign=sign,
                 margin=self.params.margin,
+                parts=None if parts is None else parts.of(plan.item_rows).to(items.vectors.device),
             )
             kept = select_pairs(features, self.params, ExamplesType.ALL_EXAMPLES)
             if len(kept):
