@@ -22,6 +22,7 @@ FOUNDATION = {
     "threads": set(),
     "stores": {"errors", "files"},
     "compositions": set(),
+    "redaction": set(),
 }
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.
@@ -50,6 +51,7 @@ LIGHT = (
     "hft.errors",
     "hft.settings",
     "hft.files",
+    "hft.redaction",
     "hft.stores",
 )
 

@@ -16,6 +16,7 @@ from hft.data.report import PreparationReport, SplitCounts
 from hft.data.session_files import SessionFiles
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
+from hft.data.sources.sql import SqlSessions
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
 from hft.data.text_clusters import near_duplicate_clusters
 
@@ -45,6 +46,7 @@ __all__ = [
     "SourceData",
     "SplitCounts",
     "Splitter",
+    "SqlSessions",
     "WindowConfidence",
     "near_duplicate_clusters",
     "prepare_ranking_data",
