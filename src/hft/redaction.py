@@ -39,7 +39,7 @@ def redacted(text: str, *secrets: str) -> str:
     hidden |= {match["password"] for value in os.environ.values() for match in _ADDRESS.finditer(value)}
     forms = {form for value in (*secrets, *hidden) for form in (value, unquote(value), quote(value), quote_plus(value))}
     for form in sorted(forms, key=len, reverse=True):
-        if len(form) >= _SHORTEST_SECRET or form in secrets and form:
+        if len(form) >= _SHORTEST_SECRET or (form and form in secrets):
             text = text.replace(form, HIDDEN)
     for pattern in (_ADDRESS, _PARAMETER):
         text = pattern.sub(lambda match: match["start"] + HIDDEN, text)

@@ -40,7 +40,8 @@ def postgres() -> Iterator[PostgresServer]:
         server.do(
             "CREATE TABLE items (item_id text PRIMARY KEY, title text, text text)",
             "INSERT INTO items SELECT 'i' || n, 'Title ' || n, 'text of ' || n FROM generate_series(1, 50) n",
-            "CREATE TABLE sessions (session_id bigint PRIMARY KEY, query text, results text[], events jsonb, at timestamptz)",
+            "CREATE TABLE sessions "
+            "(session_id bigint PRIMARY KEY, query text, results text[], events jsonb, at timestamptz)",
             "INSERT INTO sessions SELECT n, 'query ' || n, ARRAY['i' || n % 50 + 1, 'i' || (n + 7) % 50 + 1], "
             "jsonb_build_array(jsonb_build_object('item_id', 'i' || n % 50 + 1, 'type', 'cart')), "
             f"timestamptz '2026-01-01 00:00:00+00' + n * interval '1 second' FROM generate_series(1, {MANY}) n",
@@ -55,7 +56,10 @@ def read(quarantine: Quarantine | None = None, **options: Any) -> SourceData:
 
 def test_sqlite_is_read_with_lists_as_texts_or_json(sqlite: sqlite3.Connection) -> None:
     sqlite.execute("CREATE TABLE sessions (session_id, query, results, events, at)")
-    rows = [("s1", "first", "a|b|c", "b", 5.0), ("s2", "שלום 🍎", '["c", "d"]', '[{"item_id": "d", "type": "purchase"}]', None)]
+    rows = [
+        ("s1", "first", "a|b|c", "b", 5.0),
+        ("s2", "שלום 🍎", '["c", "d"]', '[{"item_id": "d", "type": "purchase"}]', None),
+    ]
     sqlite.executemany("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", rows)
     sqlite.commit()
     assert list(read().inputs) == [
@@ -123,7 +127,9 @@ def test_a_connection_cut_on_the_wire_loses_and_doubles_nothing(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = CuttingProxy(postgres.folder / ".s.PGSQL.5432", cut_after=400_000, cuts=3)
-    monkeypatch.setenv("HFT_DATABASE_URL", f"postgresql://reader:{PASSWORD}@127.0.0.1:{proxy.port}/postgres?sslmode=disable")
+    monkeypatch.setenv(
+        "HFT_DATABASE_URL", f"postgresql://reader:{PASSWORD}@127.0.0.1:{proxy.port}/postgres?sslmode=disable"
+    )
     try:
         data = read(rows_at_once=500)
     finally:
@@ -136,9 +142,13 @@ def test_a_connection_that_always_breaks_is_told_and_nothing_is_used(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = CuttingProxy(postgres.folder / ".s.PGSQL.5432", cut_after=400_000, cuts=1_000)
-    monkeypatch.setenv("HFT_DATABASE_URL", f"postgresql://reader:{PASSWORD}@127.0.0.1:{proxy.port}/postgres?sslmode=disable")
+    monkeypatch.setenv(
+        "HFT_DATABASE_URL", f"postgresql://reader:{PASSWORD}@127.0.0.1:{proxy.port}/postgres?sslmode=disable"
+    )
     try:
-        with pytest.raises(DataError, match=r"data\.source\.sessions: the connection .* broke after row \d+ and 2") as error:
+        with pytest.raises(
+            DataError, match=r"data\.source\.sessions: the connection .* broke after row \d+ and 2"
+        ) as error:
             read(rows_at_once=500, retries=2)
     finally:
         proxy.close()
@@ -220,13 +230,20 @@ def test_a_query_that_is_refused_or_gives_too_little_is_told(sqlite: sqlite3.Con
 
 def test_rows_that_cannot_be_used_are_set_aside_with_their_place(sqlite: sqlite3.Connection, tmp_path: Path) -> None:
     sqlite.execute("CREATE TABLE sessions (session_id, query, results, events, at)")
-    rows = [("s1", "first", "a|b", "b", 1), ("s2", None, "a|b", "b", 1), ("s3", "", "a|b", "", 1), ("s4", "q", "a|b", "c", 1)]
+    rows = [
+        ("s1", "first", "a|b", "b", 1),
+        ("s2", None, "a|b", "b", 1),
+        ("s3", "", "a|b", "", 1),
+        ("s4", "q", "a|b", "c", 1),
+    ]
     sqlite.executemany("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", [*rows, ("s5", "q", b"\xff|a", "", 1)])
     sqlite.commit()
     with Quarantine(tmp_path / "quarantine.jsonl", 1.0) as quarantine:
         assert len(read(quarantine).inputs) == 1
     entries = [json.loads(line) for line in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
-    assert [(entry["file"], entry["line"]) for entry in entries] == [("data.source.sessions", row) for row in (2, 3, 4, 5)]
+    assert [(entry["file"], entry["line"]) for entry in entries] == [
+        ("data.source.sessions", row) for row in (2, 3, 4, 5)
+    ]
     assert entries[2]["reason"] == "an event on a result that was not shown"
 
 

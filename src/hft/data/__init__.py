@@ -16,13 +16,17 @@ from hft.data.report import PreparationReport, SplitCounts
 from hft.data.session_files import SessionFiles
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
+from hft.data.sources.aggregated import AggregatedSource
+from hft.data.sources.huggingface import HuggingFaceSessions
 from hft.data.sources.sql import SqlSessions
+from hft.data.sources.ubi import UbiSessions
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
 from hft.data.text_clusters import near_duplicate_clusters
 
 __all__ = [
     "INPUTS_SCHEMA",
     "ITEMS_SCHEMA",
+    "AggregatedSource",
     "BeirFolder",
     "ClickSimulator",
     "ConfidenceCalculator",
@@ -31,6 +35,7 @@ __all__ = [
     "FineTuningInputs",
     "GivenSplitter",
     "GroupSplitter",
+    "HuggingFaceSessions",
     "Impressions",
     "ItemsSet",
     "Labels",
@@ -47,6 +52,7 @@ __all__ = [
     "SplitCounts",
     "Splitter",
     "SqlSessions",
+    "UbiSessions",
     "WindowConfidence",
     "near_duplicate_clusters",
     "prepare_ranking_data",

@@ -59,6 +59,22 @@ class Place(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class NamedPlace:
+    """A place that is no file of its own.
+
+    Args:
+        name: what ids are made of.
+        told: what messages call it.
+    """
+
+    name: str
+    told: str
+
+    def __str__(self) -> str:
+        return self.told
+
+
 class Records(NamedTuple):
     """The records of one place.
 

@@ -39,6 +39,10 @@ class SessionRecords(ABC):
         cells: how lists stand in texts.
     """
 
+    # One may lack either within hft.data.AggregatedSource.
+    has_sessions = True
+    has_items = True
+
     def __init__(
         self,
         fields: Mapping[str, str | list[str]] | None,
@@ -52,6 +56,8 @@ class SessionRecords(ABC):
         self.cells = cells
         # Besides sessions and items: what was left out while they were read.
         self.dropped: Counter[str] = Counter()
+        # Known once they are read, which is before the sessions.
+        self.loaded_items: ItemsSet | None = None
 
     @abstractmethod
     def session_parts(self, quarantine: Quarantine) -> list[Records]:
@@ -86,15 +92,25 @@ class SessionRecords(ABC):
             DataError: a file is missing, empty or damaged, a needed field is in no line, or too many lines
                 are malformed.
         """
+        for kind, is_there in (("sessions", self.has_sessions), ("items", self.has_items)):
+            if not is_there:
+                raise DataError(
+                    f"data.source.{kind}: found null, which only a part of hft.data.AggregatedSource may have."
+                )
         try:
-            items, merged = self._read_items(quarantine)
+            items, merged = self.read_items(quarantine)
         except MissingFieldsError as error:
             quarantine.close()
             raise MissingFieldsError(" ".join([str(error), *self._missing_of_sessions()])) from error
         inputs = self._read_sessions(items, quarantine)
         return SourceData(items, inputs, dropped={"identical lines of items": merged, **self.dropped})
 
-    def _read_items(self, quarantine: Quarantine) -> tuple[ItemsSet, int]:
+    def read_items(self, quarantine: Quarantine) -> tuple[ItemsSet, int]:
+        """(the items, how many identical lines were merged).
+
+        Raises:
+            DataError: they cannot be had, or none is usable.
+        """
         parts = self.item_parts(quarantine)
         lines = ItemLines(
             parts[0].place,
@@ -112,6 +128,7 @@ class SessionRecords(ABC):
         return lines.finish()
 
     def _read_sessions(self, items: ItemsSet, quarantine: Quarantine) -> FineTuningInputs:
+        self.loaded_items = items
         parts = self.session_parts(quarantine)
         lines = self._session_lines(parts[0].place, items, quarantine)
         try:
@@ -175,8 +192,8 @@ class SessionFiles(SessionRecords):
 
     def __init__(
         self,
-        sessions: Annotated[str, Field(min_length=1)],
-        items: Annotated[str, Field(min_length=1)],
+        sessions: Annotated[str, Field(min_length=1)] | None,
+        items: Annotated[str, Field(min_length=1)] | None,
         fields: dict[str, str | list[str]] | None = None,
         event_weights: dict[str, NonNegativeFloat] | None = None,
         events_as: Literal["auto", "picked", "weights"] = "auto",
@@ -186,8 +203,9 @@ class SessionFiles(SessionRecords):
         retry_seconds: Annotated[float, Field(ge=0.0, le=30.0)] = 0.5,
     ) -> None:
         super().__init__(fields, event_weights, events_as, CellFormat(list_separator, csv_delimiter))
-        self.sessions = str(sessions)
-        self.items = str(items)
+        self.has_sessions, self.has_items = sessions is not None, items is not None
+        self.sessions = "" if sessions is None else str(sessions)
+        self.items = "" if items is None else str(items)
         self._session_files = FilesOfRecords(self.sessions, "data.source.sessions", self.cells, retries, retry_seconds)
         self._item_files = FilesOfRecords(self.items, "data.source.items", self.cells, retries, retry_seconds)
 
@@ -197,11 +215,16 @@ class SessionFiles(SessionRecords):
         Raises:
             DataError: a file is missing.
         """
-        files = {**(self._session_files.identity("sessions") or {}), **(self._item_files.identity("items") or {})}
-        names = [file.name for group in (self._session_files, self._item_files) for file in group.files]
-        if len(files) != len(names):
+        given = {"sessions": self._session_files, "items": self._item_files}
+        groups = {role: group for role, group in given.items() if group.location}
+        found = [group.identity(role) for role, group in groups.items()]
+        if any(each is None for each in found):
             return None
-        return SourceIdentity(files, {"names": names, **self.reading_options()})
+        names = [file.name for group in groups.values() for file in group.files]
+        return SourceIdentity(
+            {role: file for each in found if each is not None for role, file in each.items()},
+            {"names": names, **self.reading_options()},
+        )
 
     def session_parts(self, quarantine: Quarantine) -> list[Records]:
         return self._session_files.parts(self.list_fields, quarantine)

@@ -113,8 +113,8 @@ class Database:
         address = os.environ.get(self.url_env, "")
         if not address:
             raise ConfigError(
-                f"data.source.url_env: the environment has no variable {self.url_env}. Set it to the database's address: "
-                f"export {self.url_env}=postgresql://user:password@host/name (or sqlite:////path/to/file.db)."
+                f"data.source.url_env: the environment has no variable {self.url_env}. Set it to the database's "
+                f"address: export {self.url_env}=postgresql://user:password@host/name (or sqlite:////path/to/file.db)."
             )
         try:
             from sqlalchemy import make_url
@@ -130,9 +130,9 @@ class Database:
             ) from None
         if url.drivername in ("postgres", "postgresql"):
             url = url.set(drivername="postgresql+psycopg")
-        if url.get_backend_name() == "sqlite" and url.database and "mode=" not in address:
-            if not Path(url.database).is_file() and not url.database.startswith("file:"):
-                raise DataError(f"data.source.url_env: {self.url_env} names {url.database}, and there is no such file.")
+        is_file = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith("file:")
+        if is_file and not Path(url.database or "").is_file():  # SQLite would make an empty one
+            raise DataError(f"data.source.url_env: {self.url_env} names {url.database}, and there is no such file.")
         return url
 
     def _engine(self, url: URL) -> Engine:
@@ -160,22 +160,19 @@ class Database:
         told = " ".join(redacted(str(original), str(url.password or "")).split())
         where = f"{url.get_backend_name()} at {url.host or url.database or 'its default place'}"
         if _is_refused(error):
-            return (
-                f"data.source.url_env: {where} refuses the credentials in {self.url_env} ({told}). Check user and password."
-            )
+            advice = "Check user and password."
+            return f"data.source.url_env: {where} refuses the credentials in {self.url_env} ({told}). {advice}"
         if not connected:
             return f"data.source.url_env: no connection to {where}, named by {self.url_env} ({told})."
         if _passes(error):
             return (
-                f"{key}: the connection to {where} broke after row {given} and {self.retries} further attempts ({told}). "
-                f"Nothing of it is used. Run it again, or raise data.source.retries."
+                f"{key}: the connection to {where} broke after row {given} and {self.retries} further attempts "
+                f"({told}). Nothing of it is used. Run it again, or raise data.source.retries."
             )
         return f"{key}: {where} refuses the query after row {given} ({told})."
 
 
-_MISSING_PACKAGE = (
-    'data.source: reading a database needs packages that are not installed. Run: pip install "hft[sql]"'
-)
+_MISSING_PACKAGE = 'data.source: reading a database needs packages that are not installed. Run: pip install "hft[sql]"'
 
 
 def _other_order(key: str, given: int) -> str:
@@ -187,9 +184,11 @@ def _other_order(key: str, given: int) -> str:
 
 def _is_refused(error: Exception) -> bool:
     """Whether the server asked for a password and did not take the one given."""
-    connection = getattr(getattr(error, "orig", None), "pgconn", None)
-    return bool(getattr(connection, "used_password", False)) and getattr(error.orig, "sqlstate", None) is None \
-        and not getattr(error, "connection_invalidated", False)  # type: ignore[attr-defined]  # fmt: skip
+    original = getattr(error, "orig", None)
+    connection = getattr(original, "pgconn", None)
+    is_state_known = getattr(original, "sqlstate", None) is not None
+    was_connected = getattr(error, "connection_invalidated", False)
+    return bool(getattr(connection, "used_password", False)) and not is_state_known and not was_connected
 
 
 def _passes(error: Exception) -> bool:

@@ -18,7 +18,7 @@ from hft.errors import DataError
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
-    from hft.data.records import CellFormat, Record, Records
+    from hft.data.records import CellFormat, Records
 
 _WILD = re.compile(r"[*?\[]")
 _NAMED = 5

@@ -35,7 +35,7 @@ def differs(info: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 class RemoteBytes(io.RawIOBase):
     """A file in a store, from its start, or from anywhere. Wrap it in io.BufferedReader to read lines.
 
-    A range that breaks off gives what came of it; the next one starts there. So nothing is lost and nothing comes twice.
+    A range that breaks off gives what came of it, and the next one starts there: nothing is lost or comes twice.
 
     Args:
         system: an fsspec file system.

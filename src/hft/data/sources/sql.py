@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat
 from pydantic_core import from_json, to_json
 
-from hft.data.records import CellFormat, Record, Records, RowRecords, as_line
+from hft.data.records import CellFormat, NamedPlace, Record, Records, RowRecords, as_line
 from hft.data.session_files import SessionRecords
 from hft.data.sources.databases import Database
 from hft.data.sources.spool import Spool
@@ -23,22 +22,6 @@ _JOINED_AT_ONCE = 2000
 _NO_ID = "no id of a session and of an item"
 EVENTS_WITHOUT_SESSION = "rows of events whose session is not there"
 RESULTS_WITHOUT_SESSION = "rows of results whose session is not there"
-
-
-@dataclass(frozen=True)
-class QueryRows:
-    """The rows of a query as a place of records.
-
-    Args:
-        name: what ids are made of where rows have none.
-        key: config key of the query, for messages.
-    """
-
-    name: str
-    key: str
-
-    def __str__(self) -> str:
-        return self.key
 
 
 class SqlSessions(SessionRecords):
@@ -68,8 +51,8 @@ class SqlSessions(SessionRecords):
     def __init__(
         self,
         url_env: str,
-        sessions: Annotated[str, Field(min_length=1)],
-        items: Annotated[str, Field(min_length=1)],
+        sessions: Annotated[str, Field(min_length=1)] | None,
+        items: Annotated[str, Field(min_length=1)] | None,
         results: Annotated[str, Field(min_length=1)] | None = None,
         events: Annotated[str, Field(min_length=1)] | None = None,
         fields: dict[str, str | list[str]] | None = None,
@@ -85,27 +68,28 @@ class SqlSessions(SessionRecords):
         self.items = items
         self.results = results
         self.events = events
+        self.has_sessions, self.has_items = sessions is not None, items is not None
         self.database = Database(url_env, rows_at_once, retries, retry_seconds)
 
     def item_parts(self, quarantine: Quarantine) -> list[Records]:
-        place = QueryRows("items", "data.source.items")
-        return [Records(place, lambda: self._records(self.items, place, (), quarantine))]
+        place = NamedPlace("items", "data.source.items")
+        return [Records(place, lambda: self._records(self.items or "", place, (), quarantine))]
 
     def session_parts(self, quarantine: Quarantine) -> list[Records]:
-        place = QueryRows("sessions", "data.source.sessions")
+        place = NamedPlace("sessions", "data.source.sessions")
         return [Records(place, lambda: self._sessions(place, quarantine))]
 
     def _records(
-        self, query: str, place: QueryRows, list_fields: Sequence[str], quarantine: Quarantine
+        self, query: str, place: NamedPlace, list_fields: Sequence[str], quarantine: Quarantine
     ) -> Iterator[Record]:
         rows = RowRecords(str(place), list_fields, self.cells.separator, quarantine)
-        for fields in self.database.rows(query, place.key):
+        for fields in self.database.rows(query, str(place)):
             record = rows.of_row(fields)
             if record is not None:
                 yield record
 
-    def _sessions(self, place: QueryRows, quarantine: Quarantine) -> Iterator[Record]:
-        records = self._records(self.sessions, place, self.list_fields, quarantine)
+    def _sessions(self, place: NamedPlace, quarantine: Quarantine) -> Iterator[Record]:
+        records = self._records(self.sessions or "", place, self.list_fields, quarantine)
         if self.results is None and self.events is None:
             yield from records
             return
@@ -122,9 +106,9 @@ class SqlSessions(SessionRecords):
         """Read the rows of results, or of events: (session's id, the rest as JSON)."""
         if query is None:
             return
-        place, id_field = QueryRows(kind, f"data.source.{kind}"), self.names.session_id
+        place, id_field = NamedPlace(kind, f"data.source.{kind}"), self.names.session_id
         number = 0
-        for number, row in enumerate(self.database.rows(query, place.key), start=1):
+        for number, row in enumerate(self.database.rows(query, str(place)), start=1):
             quarantine.saw(str(place))
             session_id, item_id = row.pop(id_field, None), row.get(item_field)
             if session_id is None or item_id is None:
@@ -148,4 +132,3 @@ class SqlSessions(SessionRecords):
             if self.events is not None:
                 fields[self.names.events] = [from_json(body) for body in done.get(session_id, ())]
             yield Record(record.number, as_line(fields), fields)
-
