@@ -108,7 +108,10 @@ def write_formats(folder: Path) -> None:
     with pq.ParquetWriter(folder / "sessions.parquet", schema) as writer:
         rows = rows_of(folder / "sessions.jsonl")
         while block := list(islice(rows, 20_000)):
-            columns = [pa.array(column, type=field.type) for column, field in zip(zip(*block), schema, strict=True)]
+            columns = [
+                pa.array(column, type=field.type)
+                for column, field in zip(zip(*block, strict=True), schema, strict=True)
+            ]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     with closing(sqlite3.connect(folder / "log.db")) as database:
         fill(database, folder)
