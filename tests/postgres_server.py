@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,48 +71,3 @@ def postgres_server() -> Iterator[PostgresServer]:
         if server is not None:
             server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class CuttingProxy:
-    """Passes bytes between clients on loopback and a server's Unix socket, and cuts connections.
-
-    Args:
-        target: path of the server's socket.
-        cut_after: bytes from the server after which each of the first connections is cut.
-        cuts: how many connections are cut.
-    """
-
-    def __init__(self, target: Path, cut_after: int, cuts: int) -> None:
-        self._target = target
-        self._cut_after = cut_after
-        self._cuts = cuts
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            allowed = self._cut_after if self.connections <= self._cuts else 1 << 60
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(str(self._target))
-            threading.Thread(target=self._pass, args=(client, server, 1 << 60), daemon=True).start()
-            threading.Thread(target=self._pass, args=(server, client, allowed), daemon=True).start()
-
-    def _pass(self, source: socket.socket, target: socket.socket, allowed: int) -> None:
-        with suppress(OSError):
-            while allowed > 0 and (data := source.recv(min(65_536, allowed))):
-                allowed -= len(data)
-                target.sendall(data)
-        for each in (source, target):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from cutting_proxy import CuttingProxy
 from hft.data import Quarantine, QuerySplitter, SessionFiles, SourceData, prepare_ranking_data
 from hft.data.sources.retrying import Retrying
 from hft.errors import DataError
@@ -198,6 +199,20 @@ def test_a_truncated_file_of_a_bucket_is_told(bucket: str, server: str) -> None:
         read(f"{bucket}/cut.jsonl.gz", f"{bucket}/items.jsonl")
     with pytest.raises(DataError, match=r"s3://clicks/cut\.parquet: cannot be read as Parquet"):
         read(f"{bucket}/cut.parquet", f"{bucket}/items.jsonl")
+
+
+def test_a_connection_cut_in_the_middle_of_a_file_loses_and_doubles_nothing(
+    bucket: str, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(server, "clicks", {"large.jsonl": lines(sessions(0, 20_000))})
+    proxy = CuttingProxy(int(server.rpartition(":")[2]), cut_after=700_000, cuts=3)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+    try:
+        data = read(f"{bucket}/large.jsonl", f"{bucket}/items.jsonl", retries=8)
+    finally:
+        proxy.close()
+    assert data.inputs.queries == [f"word{number} 🍎" for number in range(20_000)]
+    assert proxy.connections > 3
 
 
 class FlakyStore(MemoryFileSystem):

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from cutting_proxy import CuttingProxy
 from hft.data import FineTuningInput, Quarantine, SourceData, SqlSessions
 from hft.data.sources.databases import Database
 from hft.errors import ConfigError, DataError
-from postgres_server import PASSWORD, CuttingProxy, PostgresServer, postgres_server
+from postgres_server import PASSWORD, PostgresServer, postgres_server
 
 ITEMS = "SELECT item_id, title, text FROM items ORDER BY item_id"
 SESSIONS = "SELECT session_id, query, results, events, at AS timestamp FROM sessions ORDER BY session_id"
