@@ -146,3 +146,21 @@ def test_it_is_kept_like_its_parts(write: Write, shop: SessionFiles) -> None:
     identity = AggregatedSource(sources).identity()
     assert identity is not None
     assert sorted(identity.files) == ["shop/items/shop.jsonl", "web/sessions/web.jsonl"]
+
+
+def test_it_is_declared_in_yaml(write: Write) -> None:
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    web = write("web.jsonl", [{"query": "q", "results": ["shop:1", "2"], "events": ["2"]}])
+    shop = write("shop.csv", ["sku,words", "1,one", "2,two"])
+    config = OmegaConf.create(
+        f"""
+        _target_: hft.data.AggregatedSource
+        sources:
+          web: {{_target_: hft.data.SessionFiles, sessions: {web}, items: null}}
+          shop: {{_target_: hft.data.SessionFiles, sessions: null, items: {shop}, fields: {{item_id: sku, text: words}}}}
+        """
+    )
+    (found,) = instantiate(config).read(Quarantine()).inputs
+    assert found == FineTuningInput("web:web.jsonl:1", "q", ("shop:1", "shop:2"), (0.0, 1.0))

@@ -51,7 +51,7 @@ def test_a_file_of_a_folder_with_other_fields_is_named_and_stops_the_run(write: 
     write("log/1.jsonl", [session("one")] * 500)
     write("log/2.jsonl", [{"q": "two", "results": ["a", "b"], "events": []}] * 3)
     write("log/3.jsonl", [session("three")] * 500)
-    with pytest.raises(DataError, match=r"2\.jsonl: no line has the field 'query'.*data\.source\.fields\.query=NAME"):
+    with pytest.raises(DataError, match=r"2\.jsonl: no line has the field 'query'.*data\.source\.fields\.query=q"):
         read(items_file.parent / "log", items_file)
     write("catalogue/1.jsonl", ITEMS[:2])
     write("catalogue/2.jsonl", [{"item_id": "c", "body": "text"}])

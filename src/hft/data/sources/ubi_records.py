@@ -118,7 +118,8 @@ class QueryGroup:
         shown.sort(key=lambda record: (record.get("place", math.inf), record.get("seconds", math.inf)))
         done = [record for record in records if record["kind"] == "event"]
         done.sort(key=lambda record: record.get("seconds", math.inf))
-        times = [record["seconds"] for record in queries or records if "seconds" in record]
+        asked = [record["seconds"] for record in queries if "seconds" in record]
+        times = asked or [record["seconds"] for record in records if "seconds" in record]
         return cls(
             query_id,
             next((record["words"] for record in ordered if record.get("words")), ""),
