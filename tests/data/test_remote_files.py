@@ -223,6 +223,10 @@ class FlakyStore(MemoryFileSystem):
     failures: ClassVar[int] = 0
     always: ClassVar[bool] = False
 
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("flaky://")))
+
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
         kind = type(self)
         kind.requests += 1
