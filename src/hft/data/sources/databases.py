@@ -105,7 +105,7 @@ class Database:
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise DataError(f"{key}: two columns of the query are called {twice[0]!r}. Name one otherwise (AS).")
-        for block in result.partitions():
+        for block in result.partitions(self.rows_at_once):
             for row in block:
                 yield dict(zip(columns, row, strict=True))
 

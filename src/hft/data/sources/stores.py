@@ -47,7 +47,7 @@ def file_system(location: str, key: str) -> tuple[Any, str]:
     except ImportError:
         raise DataError(_missing_package(scheme, key)) from None
     except ValueError:
-        near = difflib.get_close_matches(scheme, [*STORES, *known_implementations], n=1)
+        near = difflib.get_close_matches(scheme, [*STORES, *known_implementations], n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]}://?" if near else ""
         raise DataError(f"{key}: no store is known by {scheme}://.{hint} Expected: {', '.join(STORES)}.") from None
     # Fresh, so that credentials and listings are those of now.
