@@ -23,6 +23,7 @@ FOUNDATION = {
     "moments": set(),
     "stores": {"errors", "files"},
     "compositions": set(),
+    "redaction": set(),
 }
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.
@@ -51,6 +52,7 @@ LIGHT = (
     "hft.errors",
     "hft.settings",
     "hft.files",
+    "hft.redaction",
     "hft.stores",
 )
 

@@ -22,9 +22,15 @@ OPTIONS = [name for name in FILES if "/" in name and not name.startswith("hydra/
 NEEDED = {
     "confidence/window.yaml": ["loss=prob_margin", "settings.negatives=shown"],
     "data/augmentation/synonyms.yaml": ["data.augmentation.queries.table=lines.jsonl"],
-    "data/beir.yaml": ["data.source.folder=."],
     "data/passages.yaml": ["data.source.source.sessions=lines.jsonl", "data.source.source.items=lines.jsonl"],
+    "data/aggregated.yaml": [
+        "+data.source.sources.web={_target_: hft.data.SessionFiles, sessions: lines.jsonl, items: lines.jsonl}"
+    ],
+    "data/beir.yaml": ["data.source.folder=."],
+    "data/huggingface.yaml": ["data.source.sessions=someone/clicks", "data.source.items=."],
     "data/sessions.yaml": ["data.source.sessions=lines.jsonl", "data.source.items=lines.jsonl"],
+    "data/sql.yaml": ["data.source.url_env=PATH", "data.source.sessions=SELECT 1", "data.source.items=SELECT 2"],
+    "data/ubi.yaml": ["data.source.events=lines.jsonl", "data.source.queries=lines.jsonl"],
     "experiment/movie_search.yaml": ["data.source.folder=."],
     "experiment/movie_search_dict.yaml": ["data.source.folder=."],
     "experiment/scifact.yaml": ["data.source.folder=."],

@@ -223,8 +223,9 @@ def test_a_file_that_is_missing_damaged_or_of_unknown_format_is_told(
     with pytest.raises(DataError, match=r"sessions\.parquet.*Parquet") as error:
         read(write("sessions.parquet", ["not parquet"]), items_file)
     assert ".." not in str(error.value)
-    with pytest.raises(DataError, match=r"data\.source\.sessions: .* is a folder"):
-        read(tmp_path, items_file)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"data\.source\.sessions: .* is a folder without .*there: nothing"):
+        read(tmp_path / "empty", items_file)
     with pytest.raises(DataError, match=r"data\.source\.items"):
         read(write("sessions.jsonl", SESSIONS), tmp_path / "nowhere.csv")
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 
 from hft.errors import HftError
+from hft.redaction import redacted
 
 STOPPED_BY_THE_USER = 130
 
@@ -26,9 +27,9 @@ def exit_status(error: BaseException) -> int:
         return 0
     slip = user_error(error)
     if slip is not None:
-        print(f"hft: {slip}", file=sys.stderr)
+        print(redacted(f"hft: {slip}"), file=sys.stderr)
         return slip.exit_status if isinstance(slip, HftError) else 1
-    traceback.print_exception(error)
+    print(redacted("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     print(
         "hft: this is a bug of hft, or of a class that the config names. The traceback above says where.",
         file=sys.stderr,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hft.config.data_locations import check_data_locations
 from hft.config.metric_checks import check_metrics
 from hft.config.model_layers import check_fixed_layers
 from hft.config.no_effect import warn_of_no_effect
@@ -33,6 +34,7 @@ def cross_check(
     check_trainer(tree, report)
     check_shares(tree, checker, report)
     check_model_folders(tree, report)
+    check_data_locations(tree, checker, report)
     check_fixed_layers(tree, report)
     _check_curriculum(tree, report)
     warn_of_no_effect(tree, checker, set(named), defaults, report)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hft.errors import ConfigError
+from hft.redaction import redacted
 
 
 class CheckFailedError(ConfigError):
@@ -79,7 +80,7 @@ class CheckReport:
     def text(self) -> str:
         """The report for a terminal: errors first, then warnings, notes, and a line that counts them."""
         kinds = (("error", self.errors), ("warning", self.warnings), ("note", self.notes))
-        lines = [f"{kind}: {finding}" for kind, findings in kinds for finding in findings]
+        lines = [redacted(f"{kind}: {finding}") for kind, findings in kinds for finding in findings]
         return "\n".join([*lines, self.summary()])
 
     def summary(self) -> str:
@@ -92,9 +93,9 @@ class CheckReport:
         """The report for scripts: `ok`, and lists of findings."""
         return {
             "ok": self.ok,
-            "errors": [asdict(finding) for finding in self.errors],
-            "warnings": [asdict(finding) for finding in self.warnings],
-            "notes": [asdict(finding) for finding in self.notes],
+            "errors": [_without_secrets(finding) for finding in self.errors],
+            "warnings": [_without_secrets(finding) for finding in self.warnings],
+            "notes": [_without_secrets(finding) for finding in self.notes],
         }
 
     def raise_errors(self, otherwise: Exception | None = None) -> None:
@@ -110,6 +111,10 @@ class CheckReport:
             self.errors.append(Finding("config", first_line(otherwise)))
         if not self.ok:
             raise CheckFailedError(self) from otherwise
+
+
+def _without_secrets(finding: Finding) -> dict[str, Any]:
+    return {name: redacted(text) if text is not None else None for name, text in asdict(finding).items()}
 
 
 def nearest(word: str, options: Iterable[str]) -> str | None:

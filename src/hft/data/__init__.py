@@ -30,6 +30,10 @@ from hft.data.report import PreparationReport, SplitCounts
 from hft.data.session_files import SessionFiles
 from hft.data.simulator import ClickSimulator, PositionBasedClicks
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
+from hft.data.sources.aggregated import AggregatedSource
+from hft.data.sources.huggingface import HuggingFaceSessions
+from hft.data.sources.sql import SqlSessions
+from hft.data.sources.ubi import UbiSessions
 from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
 from hft.data.stratified_splitter import StratifiedSplitter
 from hft.data.text_clusters import near_duplicate_clusters
@@ -40,6 +44,7 @@ from hft.data.user_splitter import UserSplitter
 __all__ = [
     "INPUTS_SCHEMA",
     "ITEMS_SCHEMA",
+    "AggregatedSource",
     "BeirFolder",
     "ClickSimulator",
     "ConfidenceCalculator",
@@ -52,6 +57,7 @@ __all__ = [
     "FineTuningInputs",
     "GivenSplitter",
     "GroupSplitter",
+    "HuggingFaceSessions",
     "Impressions",
     "IrrelevantSessions",
     "ItemJson",
@@ -77,9 +83,11 @@ __all__ = [
     "SourceData",
     "SplitCounts",
     "Splitter",
+    "SqlSessions",
     "StratifiedSplitter",
     "TextNormalizer",
     "TimeSplitter",
+    "UbiSessions",
     "UserSplitter",
     "WindowConfidence",
     "describe_data",

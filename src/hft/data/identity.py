@@ -20,6 +20,7 @@ from hft.stores import StoreFolder, digest
 
 if TYPE_CHECKING:
     from hft.data.source import SessionSource, Splitter
+    from hft.data.sources.record_files import RecordFile
 
 # The contents of large files are remembered by size, times and inode; smaller ones are read faster than remembered.
 _REMEMBERED_BYTES = 8 << 20
@@ -30,7 +31,7 @@ _FILES, _CONTENT_NAME = "files", "content"
 _PACKAGES = ("numpy", "pyarrow", "scipy", "bm25s", "pydantic")
 _CODE = Path(__file__).parent
 
-Stats = tuple[tuple[int, ...], ...]
+Stats = tuple[tuple[int | str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,22 @@ class SourceIdentity:
     """What a source reads, and how. Two of the same contents and options give the same data.
 
     Args:
-        files: each file by the part that it plays; where a name matters (ids made of it), the name is an option.
+        files: each file by the part that it plays; where a name matters (ids made of it), the name is an option. A file
+            in a store is what the store says of its state.
         options: plain values that JSON has: all else that decides what is read.
     """
 
-    files: Mapping[str, Path]
+    files: Mapping[str, Path | RecordFile]
     options: Mapping[str, Any]
 
     def stats(self) -> Stats:
-        """Size, times and inode of each file: as long as they stay, the content does.
+        """Size, times and inode of each file, the state of one in a store: as long as they stay, the content does.
 
         Raises:
             OSError: a file is gone.
         """
-        return tuple(_stat(path) for _, path in sorted(self.files.items()))
+        files = [file for _, file in sorted(self.files.items())]
+        return tuple(_stat(file) if isinstance(file, Path) else file.state for file in files)
 
 
 def is_known(part: object) -> bool:
@@ -80,8 +83,9 @@ def identity_of(source: SessionSource, splitter: Splitter) -> SourceIdentity | N
     if not (is_known(source) and _is_ours(splitter)):
         return None
     try:
-        found: SourceIdentity = source.identity()  # type: ignore[attr-defined]
-        found.stats()
+        found: SourceIdentity | None = source.identity()  # type: ignore[attr-defined]
+        if found is not None:
+            found.stats()
     except Exception:  # a file that is not there, not whole, not allowed: reading it says so in its words
         return None
     return found
@@ -114,12 +118,15 @@ def preparation_key(
     return digest(code_version(), plain, *contents)
 
 
-def content_of(path: Path, store: StoreFolder) -> str:
-    """BLAKE2b-128 of a file's bytes, hexadecimal; of a large one that has not changed since, as remembered.
+def content_of(path: Path | RecordFile, store: StoreFolder) -> str:
+    """BLAKE2b-128 of a file's bytes, hexadecimal; of a large one that has not changed since, as remembered; of one in a
+    store, of its address and state.
 
     Raises:
         OSError: it cannot be read.
     """
+    if not isinstance(path, Path):
+        return digest(*path.state)
     before = _stat(path)
     is_large = before[0] >= _REMEMBERED_BYTES
     key = digest(str(path.absolute()), *map(str, before))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -18,7 +17,7 @@ from hft.errors import DataError
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
-    from hft.data.records import Record
+    from hft.data.records import Place, Record
     from hft.data.text_normalizer import FieldsNormalizer
 
 _RENAME_KEY = "data.source.normalizer.rename"
@@ -26,10 +25,10 @@ _ID = TypeAdapter(str, config=ConfigDict(coerce_numbers_to_str=True))
 
 
 class ItemLines:
-    """Collects the items of a file.
+    """Collects the items of a file, or of several one after the other.
 
     Args:
-        file: the file, for messages.
+        file: the first file, for messages.
         id_field: field of the item's id.
         title_field: field of the title; an item may have none.
         text_fields: fields that make the text.
@@ -42,7 +41,7 @@ class ItemLines:
 
     def __init__(
         self,
-        file: Path,
+        file: Place,
         id_field: str,
         title_field: str,
         text_fields: Sequence[str],
@@ -66,19 +65,39 @@ class ItemLines:
         if item_text is not None:
             texts = [Needed(name, item_text.key, False, is_within=True) for name in item_text.fields]
         self._presence = FieldPresence([Needed(id_field, id_key), *texts])
+        self._files = [str(file)]
         self._rows: dict[str, int] = {}
         self._texts: list[str] = []
         self._titles: list[str | None] = []
         self._merged = 0
         self._lines = 0
 
+    def begin(self, file: Place) -> None:
+        """The records that follow are of this file; what the last one lacks is told now.
+
+        Raises:
+            DataError: the last file lacks a field, or has too many malformed lines.
+        """
+        self._end_file()
+        if str(file) != self._files[-1]:
+            self._files.append(str(file))
+        self._file = file
+        self._raw_presence = FieldPresence(self._raw_presence.needed)
+        self._presence = FieldPresence(self._presence.needed)
+
+    def _end_file(self) -> None:
+        file = str(self._file)
+        self._raw_presence.require(file, in_most=False)
+        self._presence.require(file, in_most=self._quarantine.is_too_full(file))
+        self._quarantine.check(file)
+
     def add(self, record: Record) -> None:
         """Add the item of a record, or set the line aside."""
         self._lines += 1
-        self._quarantine.saw(self._file)
+        self._quarantine.saw(str(self._file))
         problem = self._keep(record)
         if problem is not None:
-            self._quarantine.add(self._file, record.number, problem, record.raw)
+            self._quarantine.add(str(self._file), record.number, problem, record.raw)
 
     def _keep(self, record: Record) -> str | None:
         """Keep an item; what is wrong with it where it cannot be kept."""
@@ -127,11 +146,10 @@ class ItemLines:
         Raises:
             DataError: the file is empty, a field is in no line, or too many lines are malformed.
         """
-        if self._lines == 0 and not self._quarantine.read[str(self._file)]:
-            raise DataError(f"{self._file}: the file is empty. Expected one item a line.")
-        self._raw_presence.require(str(self._file), in_most=False)
-        self._presence.require(str(self._file), in_most=self._quarantine.is_too_full(self._file))
-        self._quarantine.check(self._file)
+        if self._lines == 0 and not any(self._quarantine.read[each] for each in self._files):
+            what = "the file is empty" if len(self._files) == 1 else f"it and {len(self._files) - 1} more are empty"
+            raise DataError(f"{self._files[0]}: {what}. Expected one item a line.")
+        self._end_file()
         if not self._texts:
-            raise DataError(f"{self._file}: no item is left: every line was set aside.")
+            raise DataError(f"{self._files[0]}: no item is left: every line was set aside.")
         return ItemsSet.from_columns(list(self._rows), self._texts, self._titles), self._merged

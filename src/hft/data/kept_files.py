@@ -43,7 +43,7 @@ class NotWholeError(Exception):
     """An entry's files are not what its manifest says."""
 
 
-def write_prepared(data: RankingData, files: Mapping[str, Path], folder: Path) -> None:
+def write_prepared(data: RankingData, files: Mapping[str, object], folder: Path) -> None:
     """Write prepared data into an empty folder.
 
     Args:
@@ -81,7 +81,7 @@ def write_prepared(data: RankingData, files: Mapping[str, Path], folder: Path) -
     (folder / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def read_prepared(folder: Path, files: Mapping[str, Path], quarantine_path: Path | None) -> RankingData:
+def read_prepared(folder: Path, files: Mapping[str, object], quarantine_path: Path | None) -> RankingData:
     """Map prepared data into memory. Its report is that of the first reading, and so is the quarantine file.
 
     Args:

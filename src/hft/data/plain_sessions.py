@@ -13,7 +13,6 @@ import re
 from array import array
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +29,8 @@ from hft.data.session_columns import OPTIONAL_TEXTS, dwell_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from hft.data.records import Place
 
 _INFINITY = float("inf")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -52,7 +53,7 @@ class PlainSessions:
 
     def __init__(
         self,
-        file: Path,
+        file: Place,
         names: FieldNames,
         item_ids: pa.Array,
         weights_by_type: Mapping[str, float],
@@ -72,6 +73,10 @@ class PlainSessions:
         self._can_read = not any("." in name for name in given)
         self.fields: set[str] = set()
         self._begin()
+
+    def begin(self, file_name: str) -> None:
+        """The lines that follow are of this file. No line waits."""
+        self._file_name = file_name
 
     def _begin(self) -> None:
         self._numbers: list[int] = []

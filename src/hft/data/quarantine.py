@@ -24,7 +24,8 @@ class Quarantine:
     """Sets lines aside while a source is read, and stops the run when they are too many.
 
     Each becomes one JSON object a line: `file`, `line` (from 1), `reason`, `raw` (the line as it stood;
-    bytes that are not UTF-8 as \\xNN), `kept` (true where the line was mended rather than left out).
+    bytes that are not UTF-8 as \\xNN), `kept` (true where the line was mended rather than left out), and then
+    `left_out` (what of it, for example ids of results).
 
     Args:
         path: the file to write, made at the first line set aside; None counts only.
@@ -89,13 +90,15 @@ class Quarantine:
             line: its number, from 1.
             reason: why a part was left out.
             raw: the line.
-            examples: what was left out; the first of a reason are named in the report.
+            examples: what was left out; all are listed, and the first of a reason are named in the report.
         """
         named = self._examples.setdefault(reason, {})
         named.update(dict.fromkeys(examples[: _EXAMPLES_TOLD - len(named)]))
-        self._write(file, line, reason, raw, kept=True)
+        self._write(file, line, reason, raw, kept=True, left_out=examples)
 
-    def _write(self, file: Path | str, line: int, reason: str, raw: str | bytes, *, kept: bool) -> None:
+    def _write(
+        self, file: Path | str, line: int, reason: str, raw: str | bytes, *, kept: bool, left_out: Sequence[str] = ()
+    ) -> None:
         self.reasons[reason] += 1
         if self.path is None:
             return
@@ -103,6 +106,7 @@ class Quarantine:
             self._file = self._stack.enter_context(atomic_write(self.path))
         text = raw.decode("utf-8", errors="backslashreplace") if isinstance(raw, bytes) else raw
         entry = {"file": str(file), "line": line, "reason": reason, "raw": text, "kept": kept}
+        entry |= {"left_out": list(left_out)} if left_out else {}
         # ASCII, because a lone surrogate in `raw` has no UTF-8 form.
         with storage_errors(self.path):
             self._file.write(json.dumps(entry) + "\n")

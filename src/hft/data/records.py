@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from hft.data.text_lines import decoded, numbered_lines, without_gz
+from hft.data.sources.stores import in_words
+from hft.data.text_lines import decoded, is_gzipped, numbered_lines, without_gz
 from hft.errors import DataError
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
+    from hft.data.sources.record_files import RecordFile
 
 JSON_SUFFIXES = (".jsonl", ".ndjson")
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -33,7 +36,7 @@ class Record(NamedTuple):
 
     Args:
         number: its line (in Parquet its row), from 1.
-        line: the line as it stands; None where there is none (Parquet).
+        line: the line as it stands, or a row as JSON; None where there is none.
         fields: its values by name; None where the line is JSON yet to be parsed.
     """
 
@@ -45,6 +48,43 @@ class Record(NamedTuple):
     def raw(self) -> bytes | str:
         """The line, or its values as JSON."""
         return json.dumps(self.fields, default=str) if self.line is None else self.line
+
+
+class Place(Protocol):
+    """Where records stand: a file, the rows of a query. As a text it is what messages call it."""
+
+    @property
+    def name(self) -> str:
+        """What ids are made of where records have none."""
+        ...
+
+
+@dataclass(frozen=True)
+class NamedPlace:
+    """A place that is no file of its own.
+
+    Args:
+        name: what ids are made of.
+        told: what messages call it.
+    """
+
+    name: str
+    told: str
+
+    def __str__(self) -> str:
+        return self.told
+
+
+class Records(NamedTuple):
+    """The records of one place.
+
+    Args:
+        place: where they stand.
+        read: starts to read them; raises DataError where that cannot be done.
+    """
+
+    place: Place
+    read: Callable[[], Iterator[Record]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +101,7 @@ class CellFormat:
 
 
 def read_records(
-    path: Path, key: str, list_fields: Collection[str], cells: CellFormat, quarantine: Quarantine
+    path: Path | RecordFile, key: str, list_fields: Collection[str], cells: CellFormat, quarantine: Quarantine
 ) -> Iterator[Record]:
     """The records of a file, its format told by the suffix.
 
@@ -75,9 +115,7 @@ def read_records(
     Raises:
         DataError: there is no such file, its format is unknown, or it is damaged.
     """
-    if path.is_dir():
-        raise DataError(f"{key}: {path} is a folder, not a file. Name the file in it.")
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         raise DataError(f"{key}: {path} is not a file. Check the path (a relative one starts at {Path.cwd()}).")
     suffix = without_gz(path)
     if suffix in JSON_SUFFIXES:
@@ -85,17 +123,25 @@ def read_records(
     if suffix in TABLE_SUFFIXES:
         delimiter = "\t" if suffix == ".tsv" else cells.delimiter
         return _table_records(path, delimiter, list_fields, cells.separator, quarantine)
-    if suffix in PARQUET_SUFFIXES and path.suffix.lower() != ".gz":
+    if suffix in PARQUET_SUFFIXES and not is_gzipped(path):
         return _parquet_records(path, list_fields, cells.separator, quarantine)
     known = ", ".join([*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet"])
     raise DataError(f"{key}: {path} has a suffix that tells no known format. Expected: {known} (text also .gz).")
 
 
+def is_known_format(name: str) -> bool:
+    """Whether the name of a file has a suffix that read_records knows."""
+    suffix = PurePosixPath(name.lower()).suffix
+    if suffix == ".gz":
+        return PurePosixPath(name.lower().removesuffix(".gz")).suffix in (*JSON_SUFFIXES, *TABLE_SUFFIXES)
+    return suffix in (*JSON_SUFFIXES, *TABLE_SUFFIXES, *PARQUET_SUFFIXES)
+
+
 class _Lines:
     """Decoded lines for the csv reader, which remembers what a record was made of."""
 
-    def __init__(self, path: Path, quarantine: Quarantine) -> None:
-        self._path = path
+    def __init__(self, path: Path | RecordFile, quarantine: Quarantine) -> None:
+        self._path = str(path)
         self._numbered = numbered_lines(path)
         self._quarantine = quarantine
         self.taken: list[tuple[int, str]] = []
@@ -112,7 +158,7 @@ class _Lines:
 
 
 def _table_records(
-    path: Path, delimiter: str, list_fields: Collection[str], separator: str, quarantine: Quarantine
+    path: Path | RecordFile, delimiter: str, list_fields: Collection[str], separator: str, quarantine: Quarantine
 ) -> Iterator[Record]:
     csv.field_size_limit(_LONGEST_CELL)
     lines = _Lines(path, quarantine)
@@ -145,11 +191,11 @@ def _table_records(
             continue
         # Line by line: an open quote can swallow thousands, and each of them is lost.
         for lost, text in lines.taken:
-            quarantine.saw(path)
-            quarantine.add(path, lost, problem, text)
+            quarantine.saw(str(path))
+            quarantine.add(str(path), lost, problem, text)
 
 
-def _check_delimiter(path: Path, header: list[str], delimiter: str) -> None:
+def _check_delimiter(path: Path | RecordFile, header: list[str], delimiter: str) -> None:
     """A header of one cell that holds another usual delimiter was not split.
 
     Raises:
@@ -170,26 +216,76 @@ def _check_delimiter(path: Path, header: list[str], delimiter: str) -> None:
 
 
 def _parquet_records(
-    path: Path, list_fields: Collection[str], separator: str, quarantine: Quarantine
+    path: Path | RecordFile, list_fields: Collection[str], separator: str, quarantine: Quarantine
 ) -> Iterator[Record]:
-    number = 0
+    rows = RowRecords(str(path), list_fields, separator, quarantine)
     try:
-        with pq.ParquetFile(path) as file:
+        with ExitStack() as stack:
+            opened = path if isinstance(path, Path) else stack.enter_context(path.open())
+            file = stack.enter_context(pq.ParquetFile(opened))
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                for fields in _rows(batch):
-                    number += 1
-                    problem = "not UTF-8" if fields is None else _parse_lists(fields, list_fields, separator)
-                    if fields is not None and problem is None:
-                        present = {name: value for name, value in fields.items() if value is not None}
-                        present |= {name: [] for name in list_fields if name in fields and name not in present}
-                        yield Record(number, None, present)
-                        continue
-                    quarantine.saw(path)
-                    quarantine.add(path, number, problem or "", json.dumps(fields, default=str))
-    except (pa.ArrowInvalid, OSError) as error:
+                yield from rows.of_batch(batch)
+    except DataError:
+        raise
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        if not isinstance(path, Path) and not isinstance(error, pa.ArrowInvalid):
+            raise DataError(in_words(str(path), str(path), error)) from None
         raise DataError(
-            f"{path}: cannot be read as Parquet after row {number}: {str(error).rstrip('.')}. Write it anew."
+            f"{path}: cannot be read as Parquet after row {rows.number}: {str(error).rstrip('.')}. Write it anew."
         ) from error
+
+
+class RowRecords:
+    """Makes records of rows that have values rather than lines, numbered from 1.
+
+    Args:
+        place: where they stand, for the quarantine.
+        list_fields: fields whose texts are lists.
+        separator: between the entries of a list in a text.
+        quarantine: where rows go that are no record.
+
+    Attributes:
+        number: of the last row.
+    """
+
+    def __init__(self, place: str, list_fields: Collection[str], separator: str, quarantine: Quarantine) -> None:
+        self._place = place
+        self._list_fields = list_fields
+        self._separator = separator
+        self._quarantine = quarantine
+        self.number = 0
+
+    def of_batch(self, batch: pa.RecordBatch) -> Iterator[Record]:
+        """The records of a batch of rows."""
+        for fields in _rows(batch):
+            record = self.of_row(fields)
+            if record is not None:
+                yield record
+
+    def of_row(self, fields: dict[str, Any] | None) -> Record | None:
+        """The record of the next row, or None where it was set aside; null is a field that is not there.
+
+        Args:
+            fields: its values by name; None where they are not UTF-8.
+        """
+        self.number += 1
+        problem = "not UTF-8" if fields is None else _parse_lists(fields, self._list_fields, self._separator)
+        if fields is None or problem is not None:
+            self._quarantine.saw(self._place)
+            self._quarantine.add(self._place, self.number, problem or "", json.dumps(fields, default=str))
+            return None
+        present = {name: value for name, value in fields.items() if value is not None}
+        present |= {name: [] for name in self._list_fields if name in fields and name not in present}
+        # With its JSON a session may take the short way.
+        return Record(self.number, as_line(present) if self._list_fields else None, present)
+
+
+def as_line(fields: dict[str, Any]) -> bytes | None:
+    """Fields as a line of JSON; None where a value has no such form."""
+    try:
+        return to_json(fields)
+    except (PydanticSerializationError, ValueError):
+        return None
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any] | None]:

@@ -1,15 +1,17 @@
-"""A user's own click logs: a file of sessions and a file of items."""
+"""A user's own click logs: records of sessions and records of items, in files or elsewhere."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, FilePath, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 
-from hft.data.events import EVENT_WEIGHTS
+from hft.data.events import EVENT_WEIGHTS, EventsAs
 from hft.data.field_names import field_names
 from hft.data.identity import SourceIdentity, told
 from hft.data.item_lines import ItemLines
@@ -18,71 +20,74 @@ from hft.data.items import ItemsSet
 from hft.data.missing_fields import MissingFieldsError
 from hft.data.quarantine import Quarantine
 from hft.data.query_retriever import QueryRetriever
-from hft.data.records import CellFormat, read_records
+from hft.data.records import CellFormat
 from hft.data.session_lines import SessionLines
 from hft.data.source import SourceData
+from hft.data.sources.record_files import FilesOfRecords
 from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hft.data.inputs import FineTuningInputs
-    from hft.data.records import Record
+    from hft.data.records import Place, Records
 
 _LINES_LOOKED_AT = 1000
 
 
-class SessionFiles:
-    """Sessions and items from JSONL, CSV or Parquet files, told by their suffix; text formats also with .gz.
-
-    A line of sessions has a query, the ids of the results shown, and the events on them: a list of picked
-    ids, or one weight for each result, or objects `{"item_id": ..., "type": ..., "weight": ...}`. A line of
-    items has an id and a text. Lines that cannot be used go to the quarantine.
+class SessionRecords(ABC):
+    """A source whose sessions and items are records of places: what they are made of, and how they become both.
 
     Args:
-        sessions: file of sessions.
-        items: file of items.
-        fields: names of the fields where they differ from those of hft.data.field_names.FieldNames, for
-            example `{query: search_term, text: [title, description]}`.
-        event_weights: weight of each type of event; None takes click 1, cart 3, purchase 10, impression and
-            view 0.
-        events_as: what a plain list of events is: ids of `picked` results or `weights` for each. `auto`
-            tells by the content: numbers, as many as results, are weights.
-        list_separator: between the entries of a list in a cell of a table; a cell that begins with [ is JSON.
-        csv_delimiter: between the cells of a CSV line.
-        query_retriever: takes the query out of a session's record; None: it is the field `fields.query`.
-        normalizer: what each item's record goes through first; None: it stays as it is.
-        item_text: makes the text of an item's record; None: it is `fields.text`.
+        fields, event_weights, events_as: as SessionFiles has them.
+        cells: how lists stand in texts.
+        query_retriever, normalizer, item_text: as SessionFiles has them.
     """
+
+    # One may lack either within hft.data.AggregatedSource.
+    has_sessions = True
+    has_items = True
 
     def __init__(
         self,
-        sessions: FilePath,
-        items: FilePath,
-        fields: dict[str, str | list[str]] | None = None,
-        event_weights: dict[str, NonNegativeFloat] | None = None,
-        events_as: Literal["auto", "picked", "weights"] = "auto",
-        list_separator: Annotated[str, Field(min_length=1)] = "|",
-        csv_delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ",",
+        fields: Mapping[str, str | list[str]] | None,
+        event_weights: Mapping[str, float] | None,
+        events_as: EventsAs,
+        cells: CellFormat,
         query_retriever: QueryRetriever | None = None,
         normalizer: FieldsNormalizer | None = None,
         item_text: ItemText | None = None,
     ) -> None:
-        self.sessions = Path(sessions)
-        self.items = Path(items)
         self.names = field_names(fields)
         self.event_weights = dict(EVENT_WEIGHTS if event_weights is None else event_weights)
         self.events_as = events_as
-        self.cells = CellFormat(list_separator, csv_delimiter)
+        self.cells = cells
+        # Besides sessions and items: what was left out while they were read.
+        self.dropped: Counter[str] = Counter()
+        # Known once they are read, which is before the sessions.
+        self.loaded_items: ItemsSet | None = None
         self.query_retriever = query_retriever
         self.normalizer = normalizer
         self.item_text = item_text
 
-    def identity(self) -> SourceIdentity:
-        """Its two files, and how they are read."""
-        options = {
-            "names": [self.sessions.name, self.items.name],
+    @abstractmethod
+    def session_parts(self, quarantine: Quarantine) -> list[Records]:
+        """The records of sessions, place by place; at least one.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+
+    @abstractmethod
+    def item_parts(self, quarantine: Quarantine) -> list[Records]:
+        """The records of items, place by place; at least one.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+
+    def reading_options(self) -> dict[str, Any]:
+        """Plain values: how records are read."""
+        return {
             "fields": self.names.model_dump(),
             "renamed": sorted(self.names.renamed()),
             "event_weights": self.event_weights,
@@ -90,7 +95,6 @@ class SessionFiles:
             "cells": asdict(self.cells),
             "parts": [told(part) for part in (self.query_retriever, self.normalizer, self.item_text)],
         }
-        return SourceIdentity({"sessions": self.sessions, "items": self.items}, options)
 
     def read(self, quarantine: Quarantine) -> SourceData:
         """Read the items, then the sessions.
@@ -99,17 +103,28 @@ class SessionFiles:
             DataError: a file is missing, empty or damaged, a needed field is in no line, or too many lines
                 are malformed.
         """
+        for kind, is_there in (("sessions", self.has_sessions), ("items", self.has_items)):
+            if not is_there:
+                raise DataError(
+                    f"data.source.{kind}: found null, which only a part of hft.data.AggregatedSource may have."
+                )
         try:
-            items, merged = self._read_items(quarantine)
+            items, merged = self.read_items(quarantine)
         except MissingFieldsError as error:
             quarantine.close()
             raise MissingFieldsError(" ".join([str(error), *self._missing_of_sessions()])) from error
         inputs = self._read_sessions(items, quarantine)
-        return SourceData(items, inputs, dropped={"identical lines of items": merged})
+        return SourceData(items, inputs, dropped={"identical lines of items": merged, **self.dropped})
 
-    def _read_items(self, quarantine: Quarantine) -> tuple[ItemsSet, int]:
+    def read_items(self, quarantine: Quarantine) -> tuple[ItemsSet, int]:
+        """(the items, how many identical lines were merged).
+
+        Raises:
+            DataError: they cannot be had, or none is usable.
+        """
+        parts = self.item_parts(quarantine)
         lines = ItemLines(
-            self.items,
+            parts[0].place,
             self.names.item_id,
             self.names.title,
             self.names.text_fields,
@@ -119,15 +134,21 @@ class SessionFiles:
             item_text=self.item_text,
             normalizer=self.normalizer,
         )
-        for record in read_records(self.items, "data.source.items", (), self.cells, quarantine):
-            lines.add(record)
+        for place, records in parts:
+            lines.begin(place)
+            for record in records():
+                lines.add(record)
         return lines.finish()
 
     def _read_sessions(self, items: ItemsSet, quarantine: Quarantine) -> FineTuningInputs:
-        lines = self._session_lines(items, quarantine)
+        self.loaded_items = items
+        parts = self.session_parts(quarantine)
+        lines = self._session_lines(parts[0].place, items, quarantine)
         try:
-            for record in self._session_records(quarantine):
-                lines.add(record)
+            for place, records in parts:
+                lines.begin(place)
+                for record in records():
+                    lines.add(record)
         finally:
             lines.finish_block()
         return lines.finish()
@@ -136,8 +157,9 @@ class SessionFiles:
         """What the first sessions lack, for one message about both files."""
         quarantine = Quarantine()
         try:
-            lines = self._session_lines(ItemsSet.from_columns([], [], []), quarantine)
-            for record in islice(self._session_records(quarantine), _LINES_LOOKED_AT):
+            place, records = self.session_parts(quarantine)[0]
+            lines = self._session_lines(place, ItemsSet.from_columns([], [], []), quarantine)
+            for record in islice(records(), _LINES_LOOKED_AT):
                 lines.add(record)
             lines.require_fields()
         except MissingFieldsError as error:
@@ -146,12 +168,88 @@ class SessionFiles:
             pass  # Told in full once the items are right.
         return []
 
-    def _session_lines(self, items: ItemsSet, quarantine: Quarantine) -> SessionLines:
+    def _session_lines(self, place: Place, items: ItemsSet, quarantine: Quarantine) -> SessionLines:
         by_type, separator = self.event_weights, self.cells.separator
         return SessionLines(
-            self.sessions, self.names, items, by_type, self.events_as, quarantine, separator, self.query_retriever
+            place, self.names, items, by_type, self.events_as, quarantine, separator, self.query_retriever
         )
 
-    def _session_records(self, quarantine: Quarantine) -> Iterator[Record]:
-        lists = (self.names.results, self.names.events, self.names.ranks)
-        return read_records(self.sessions, "data.source.sessions", lists, self.cells, quarantine)
+    @property
+    def list_fields(self) -> tuple[str, ...]:
+        """Fields of sessions whose texts in tables are lists."""
+        return (self.names.results, self.names.events, self.names.ranks)
+
+
+class SessionFiles(SessionRecords):
+    """Sessions and items from JSONL, CSV or Parquet files, told by their suffix; text formats also with .gz.
+
+    A line of sessions has a query, the ids of the results shown, and the events on them: a list of picked
+    ids, or one weight for each result, or objects `{"item_id": ..., "type": ..., "weight": ...}`. A line of
+    items has an id and a text. Lines that cannot be used go to the quarantine.
+
+    Args:
+        sessions: file of sessions, a folder of such files, or a pattern (`logs/**/*.jsonl.gz`); a path, or an address
+            in a store (`s3://bucket/key`, `gs://`, `az://`). Credentials are taken from the environment.
+        items: the same of items.
+        fields: names of the fields where they differ from those of hft.data.field_names.FieldNames, for
+            example `{query: search_term, text: [title, description]}`.
+        event_weights: weight of each type of event; None takes click 1, cart 3, purchase 10, impression and
+            view 0.
+        events_as: what a plain list of events is: ids of `picked` results or `weights` for each. `auto`
+            tells by the content: numbers, as many as results, are weights.
+        list_separator: between the entries of a list in a cell of a table; a cell that begins with [ is JSON.
+        csv_delimiter: between the cells of a CSV line.
+        retries: how often a request to a store is repeated before the run stops; 0: never.
+        retry_seconds: before the first repetition; each further pause is twice as long, at most 30.
+        query_retriever: takes the query out of a session's record; None: it is the field `fields.query`.
+        normalizer: what each item's record goes through first; None: it stays as it is.
+        item_text: makes the text of an item's record; None: it is `fields.text`.
+    """
+
+    LOCATIONS = ("sessions", "items")
+
+    def __init__(
+        self,
+        sessions: Annotated[str, Field(min_length=1)] | None,
+        items: Annotated[str, Field(min_length=1)] | None,
+        fields: dict[str, str | list[str]] | None = None,
+        event_weights: dict[str, NonNegativeFloat] | None = None,
+        events_as: Literal["auto", "picked", "weights"] = "auto",
+        list_separator: Annotated[str, Field(min_length=1)] = "|",
+        csv_delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ",",
+        retries: Annotated[int, Field(ge=0, le=20)] = 5,
+        retry_seconds: Annotated[float, Field(ge=0.0, le=30.0)] = 0.5,
+        query_retriever: QueryRetriever | None = None,
+        normalizer: FieldsNormalizer | None = None,
+        item_text: ItemText | None = None,
+    ) -> None:
+        cells = CellFormat(list_separator, csv_delimiter)
+        super().__init__(fields, event_weights, events_as, cells, query_retriever, normalizer, item_text)
+        self.has_sessions, self.has_items = sessions is not None, items is not None
+        self.sessions = "" if sessions is None else str(sessions)
+        self.items = "" if items is None else str(items)
+        self._session_files = FilesOfRecords(self.sessions, "data.source.sessions", self.cells, retries, retry_seconds)
+        self._item_files = FilesOfRecords(self.items, "data.source.items", self.cells, retries, retry_seconds)
+
+    def identity(self) -> SourceIdentity | None:
+        """Its files, and how they are read; None where a store does not tell when a file changes.
+
+        Raises:
+            DataError: a file is missing.
+        """
+        given = {"sessions": self._session_files, "items": self._item_files}
+        groups = {role: group for role, group in given.items() if group.location}
+        found = [group.identity(role) for role, group in groups.items()]
+        if any(each is None for each in found):
+            return None
+        names = [file.name for group in groups.values() for file in group.files]
+        return SourceIdentity(
+            {role: file for each in found if each is not None for role, file in each.items()},
+            {"names": names, **self.reading_options()},
+        )
+
+    def session_parts(self, quarantine: Quarantine) -> list[Records]:
+        return self._session_files.parts(self.list_fields, quarantine)
+
+    def item_parts(self, quarantine: Quarantine) -> list[Records]:
+        return self._item_files.parts((), quarantine)

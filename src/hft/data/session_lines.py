@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
     from hft.data.query_retriever import QueryRetriever
+    from hft.data.records import Place
 
 UNKNOWN_ITEM = "results that no item has the id of were left out"
 REPEATED_RESULT = "results that stand twice were left out"
@@ -43,10 +43,10 @@ _TRUE = ("true", "1", "1.0", "yes", "on", "t", "y")
 
 
 class SessionLines:
-    """Collects the sessions of a file.
+    """Collects the sessions of a file, or of several one after the other.
 
     Args:
-        file: the file, for messages.
+        file: the first file, for messages.
         names: the user's names of the fields.
         items: the items that sessions may show.
         weights_by_type: weight of an event by its type.
@@ -58,7 +58,7 @@ class SessionLines:
 
     def __init__(
         self,
-        file: Path,
+        file: Place,
         names: FieldNames,
         items: ItemsSet,
         weights_by_type: Mapping[str, float],
@@ -82,6 +82,7 @@ class SessionLines:
         if query is not None:
             needed = [Needed(field, query.key, False, is_within=True) for field in query.fields] + needed[1:]
         self._presence = FieldPresence(needed)
+        self._files = [str(file)]
         self._events = needed[-1]
         self._seen: set[str] = set()
         self._columns = SessionColumns(items)
@@ -90,6 +91,26 @@ class SessionLines:
         # Lines of the block that wait for the careful way, and those that may have to.
         self._doubtful: list[Record] = []
         self._block: list[Record] = []
+
+    def begin(self, file: Place) -> None:
+        """The records that follow are of this file; what the last one lacks is told now.
+
+        Raises:
+            DataError: the last file lacks a field, or has too many malformed lines.
+        """
+        self._end_file()
+        if str(file) != self._files[-1]:
+            self._files.append(str(file))
+        self._file = file
+        self._presence = FieldPresence(self._presence.needed)
+        self._plain.begin(file.name)
+
+    def _end_file(self) -> None:
+        self.finish_block()
+        self._count_plain_lines()
+        file = str(self._file)
+        self._presence.require(file, in_most=self._quarantine.is_too_full(file))
+        self._quarantine.check(file)
 
     def add(self, record: Record) -> None:
         """Check a record and keep it, or set it aside; a block of plain ones is checked as a whole."""
@@ -126,7 +147,7 @@ class SessionLines:
 
     def _add_with_care(self, record: Record) -> None:
         self._lines += 1
-        self._quarantine.saw(self._file)
+        self._quarantine.saw(str(self._file))
         try:
             if record.fields is None:
                 session = self._record.model_validate_json(record.line or b"")
@@ -134,7 +155,7 @@ class SessionLines:
                 session = self._record.model_validate(record.fields)
         except ValidationError as error:
             self._count_fields(record)
-            self._quarantine.add(self._file, record.number, reason_of(error, record.raw), record.raw)
+            self._quarantine.add(str(self._file), record.number, reason_of(error, record.raw), record.raw)
             return
         self._seen |= session.model_fields_set
         if "events" in session.model_fields_set and self._presence.lines and self._query is None:
@@ -143,7 +164,7 @@ class SessionLines:
             self._count_fields(record)
         problem = self._keep(session, record)
         if problem is not None:
-            self._quarantine.add(self._file, record.number, problem, record.raw)
+            self._quarantine.add(str(self._file), record.number, problem, record.raw)
 
     def _keep(self, session: SessionRecord, record: Record) -> str | None:
         """Keep a session; what is wrong with it where it cannot be kept."""
@@ -200,7 +221,7 @@ class SessionLines:
         if len(places) >= 2:
             reason = UNKNOWN_ITEM if -1 in rows else REPEATED_RESULT
             unknown = [result for result, kept in first.items() if rows[kept] < 0]
-            self._quarantine.mended(self._file, record.number, reason, record.raw, unknown)
+            self._quarantine.mended(str(self._file), record.number, reason, record.raw, unknown)
         return places
 
     def _joined(self, results: list[str], events: Sequence[GivenEvent], record: Record) -> str | None:
@@ -239,10 +260,10 @@ class SessionLines:
                 left.
         """
         self.require_fields()
-        self._quarantine.check(self._file)
+        self._quarantine.check(str(self._file))
         if not len(self._columns):
             reasons = "; ".join(f"{count} x {reason}" for reason, count in self._quarantine.reasons.most_common(3))
-            raise DataError(f"{self._file}: no session is left of {self._lines} lines: {reasons}.")
+            raise DataError(f"{self._files[0]}: no session is left of {self._lines} lines: {reasons}.")
         return self._columns.finish()
 
     def _count_plain_lines(self) -> None:
@@ -250,7 +271,7 @@ class SessionLines:
         if not self._plain_lines:
             return
         self._lines += self._plain_lines
-        self._quarantine.saw(self._file, self._plain_lines)
+        self._quarantine.saw(str(self._file), self._plain_lines)
         self._presence.complete(self._plain_lines)
         self._plain_lines = 0
         self._seen |= {name for name in (*_REQUIRED, *_OPTIONAL) if getattr(self._names, name) in self._plain.fields}
@@ -264,8 +285,9 @@ class SessionLines:
         self.finish_block()
         self._count_plain_lines()
         file = str(self._file)
-        if self._lines == 0 and not self._quarantine.read[file]:
-            raise DataError(f"{file}: the file is empty. Expected one session a line.")
+        if self._lines == 0 and not any(self._quarantine.read[each] for each in self._files):
+            what = "the file is empty" if len(self._files) == 1 else f"it and {len(self._files) - 1} more are empty"
+            raise DataError(f"{self._files[0]}: {what}. Expected one session a line.")
         self._presence.require(file, in_most=self._quarantine.is_too_full(file))
         named = self._names.renamed() if self._seen else set()
         never = [

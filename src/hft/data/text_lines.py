@@ -5,15 +5,20 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
+from hft.data.sources.stores import in_words
 from hft.errors import DataError
+
+if TYPE_CHECKING:
+    from hft.data.sources.record_files import RecordFile
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: Path | RecordFile) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line without its end) for each line that is not blank.
 
     Raises:
@@ -33,7 +38,13 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             f"{path}: the gzip file is cut off or damaged after line {number} ({error}). "
             f"How much is lost cannot be told, so nothing of it is used. Copy or download it anew."
         ) from error
-    except OSError as error:
+    except DataError:
+        raise
+    except Exception as error:
+        if not isinstance(path, Path):
+            raise DataError(in_words(str(path), str(path), error)) from None
+        if not isinstance(error, OSError):
+            raise
         raise DataError(f"{path}: cannot be read: {error.strerror or error}. Check the path.") from error
 
 
@@ -45,13 +56,22 @@ def decoded(line: bytes) -> str | None:
         return None
 
 
-def without_gz(path: Path) -> str:
+def without_gz(path: Path | RecordFile) -> str:
     """The suffix that tells the format, lower case: `.jsonl` of `clicks.JSONL.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
 
-def _opened(path: Path) -> IO[bytes]:
-    if path.suffix.lower() == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return open(path, "rb")
+def is_gzipped(path: Path | RecordFile) -> bool:
+    """Whether the suffix says so."""
+    return path.name.lower().endswith(".gz")
+
+
+@contextmanager
+def _opened(path: Path | RecordFile) -> Iterator[IO[bytes]]:
+    with open(path, "rb") if isinstance(path, Path) else path.open() as file:
+        if not is_gzipped(path):
+            yield file
+            return
+        with gzip.open(file, "rb") as plain:
+            yield cast("IO[bytes]", plain)

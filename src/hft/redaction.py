@@ -1,0 +1,46 @@
+"""Secrets taken out of texts that people and files get to see: passwords in addresses, and what the environment hides.
+
+Credentials come from the environment only. What follows is the net below that rule: a message of a driver, an address
+that somebody typed all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import quote, quote_plus, unquote
+
+HIDDEN = "***"
+# scheme://user:password@ -- up to the last @ before a blank or a quote, for people do not escape their passwords.
+_ADDRESS = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://[^\s/@:'\"]*:)(?P<password>[^\s'\"]+)(?=@)")
+_PARAMETER = re.compile(
+    r"(?P<start>[?&;](?:password|passwd|pwd|sslpassword|secret|token|access_token|api_key|sig|signature"
+    r"|x-amz-(?:signature|credential|security-token))=)(?P<password>[^&;\s'\"]+)",
+    re.IGNORECASE,
+)
+_SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|PGPASS|TOKEN|ACCESS_KEY|ACCOUNT_KEY|API_KEY|CONNECTION_STRING")
+# A variable that holds less is no secret that could be told apart from words.
+_SHORTEST_SECRET = 6
+
+
+def has_password(text: str) -> bool:
+    """Whether an address in the text carries a password or a signature."""
+    return _ADDRESS.search(text) is not None or _PARAMETER.search(text) is not None
+
+
+def redacted(text: str, *secrets: str) -> str:
+    """The text without passwords in addresses, values of variables of the environment that are secrets, and these.
+
+    Args:
+        text: a message.
+        secrets: more of what must not be in it, plain or as in an address.
+    """
+    hidden = {value for name, value in os.environ.items() if _SECRET_NAME.search(name.upper())}
+    hidden |= {match["password"] for value in os.environ.values() for match in _ADDRESS.finditer(value)}
+    forms = {form for value in (*secrets, *hidden) for form in (value, unquote(value), quote(value), quote_plus(value))}
+    for form in sorted(forms, key=len, reverse=True):
+        if len(form) >= _SHORTEST_SECRET or (form and form in secrets):
+            text = text.replace(form, HIDDEN)
+    for pattern in (_ADDRESS, _PARAMETER):
+        text = pattern.sub(lambda match: match["start"] + HIDDEN, text)
+    return text

@@ -1,0 +1,82 @@
+"""Data sets of Hugging Face, from disk and from local files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from hft.data import FineTuningInput, HuggingFaceSessions, Quarantine, QuerySplitter, SourceData, prepare_ranking_data
+from hft.errors import DataError
+from hft.stores import StoreFolder
+
+ITEMS = [{"item_id": name, "title": name.upper(), "text": f"نص {name}"} for name in "abc"]
+SESSIONS = [
+    {
+        "session_id": f"s{number}",
+        "query": f"بحث {number}",
+        "results": ["a", "b", "c"],
+        "events": ["b"],
+        "timestamp": number,
+    }
+    for number in range(3000)
+]
+
+
+@pytest.fixture(autouse=True)
+def without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    splits = {"train": datasets.Dataset.from_list(SESSIONS), "items": datasets.Dataset.from_list(ITEMS)}
+    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    return tmp_path / "saved"
+
+
+def read(sessions: Path | str, items: Path | str, **options: Any) -> SourceData:
+    return HuggingFaceSessions(str(sessions), str(items), **options).read(Quarantine())
+
+
+def test_a_saved_data_set_is_read_by_its_splits(saved: Path) -> None:
+    data = read(saved, saved, items_split="items")
+    assert len(data.inputs) == 3000
+    assert data.inputs[2999] == FineTuningInput("s2999", "بحث 2999", ("a", "b", "c"), (0.0, 1.0, 0.0), timestamp=2999.0)
+    assert data.items.texts[0] == "نص a"
+
+
+def test_a_saved_data_set_without_splits_is_read(saved: Path, tmp_path: Path) -> None:
+    datasets.Dataset.from_list(ITEMS).save_to_disk(str(tmp_path / "items"))
+    assert len(read(saved, tmp_path / "items").items) == 3
+
+
+def test_a_folder_of_data_files_is_read(tmp_path: Path) -> None:
+    for name, rows in (("sessions", SESSIONS[:20]), ("items", ITEMS)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert len(read(tmp_path / "sessions", tmp_path / "items").inputs) == 20
+
+
+def test_what_was_prepared_is_kept_until_a_file_changes(saved: Path, tmp_path: Path) -> None:
+    source = HuggingFaceSessions(str(saved), str(saved), items_split="items")
+    said: list[str] = []
+    store = StoreFolder(tmp_path / "stores", None, said.append)
+    first = prepare_ranking_data(source, QuerySplitter(), candidates="shown", store=store)
+    assert (tmp_path / "stores" / "data").is_dir()
+    again = prepare_ranking_data(source, QuerySplitter(), candidates="shown", store=store)
+    assert first.fingerprint() == again.fingerprint()
+    assert said == []
+
+
+def test_a_split_or_a_data_set_that_is_not_there_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"data\.source\.items: .* has no split 'none'\. There: train, items"):
+        read(saved, saved, items_split="none")
+    monkeypatch.setenv("HF_TOKEN", "hf_hidden_word")
+    with pytest.raises(DataError, match=r"data\.source\.items: the data set 'someone/no-such-set'") as error:
+        read(saved, "someone/no-such-set")
+    assert "hf_hidden_word" not in str(error.value)
