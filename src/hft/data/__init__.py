@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hft.data.beir import BeirFolder
+from hft.data.category_files import CategoryFiles
 from hft.data.clicks import ConfidenceCalculator, ConstantConfidence, WindowConfidence
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
@@ -23,6 +24,7 @@ __all__ = [
     "INPUTS_SCHEMA",
     "ITEMS_SCHEMA",
     "BeirFolder",
+    "CategoryFiles",
     "ClickSimulator",
     "ConfidenceCalculator",
     "ConstantConfidence",

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from hft.methods.base import FineTuningMethod, PluginMeta
+from hft.methods.categories import CategoriesFineTuningMethod, CategoriesTextFineTuningMethod
 from hft.methods.embeddings import EmbeddingsMethod
 
-__all__ = ["EmbeddingsMethod", "FineTuningMethod", "PluginMeta"]
+__all__ = [
+    "CategoriesFineTuningMethod",
+    "CategoriesTextFineTuningMethod",
+    "EmbeddingsMethod",
+    "FineTuningMethod",
+    "PluginMeta",
+]

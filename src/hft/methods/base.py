@@ -18,13 +18,21 @@ Direction = Literal["maximize", "minimize"]
 
 
 class PluginMeta(BaseModel):
-    """Who a method is: name, version, and one line on what is learned from what."""
+    """Who a method is: name, version, and one line on what is learned from what.
+
+    Args:
+        name: of the method.
+        version: of its declaration.
+        description: what is learned from what.
+        classic_name: under which users of the reference system know it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     version: str = "0.1.0"
     description: str = ""
+    classic_name: str | None = None
 
 
 class FineTuningMethod(ABC):

@@ -7,6 +7,7 @@ from hft.training.callbacks import BestWeights, StepLog, ValidationReport
 from hft.training.checkpoint_file import CheckpointFile
 from hft.training.evaluation import Evaluation, EvaluationArrays, Evaluator, inference
 from hft.training.finetuner import EmbeddingsFineTuner
+from hft.training.hard_negatives import HardNegativeMiner, HardNegativeMining
 from hft.training.hardware import resolve_accelerator, resolve_precision
 from hft.training.pairs import ExamplesType, PairPlanner
 from hft.training.resume import ResumePoint
@@ -24,6 +25,8 @@ __all__ = [
     "EvaluationArrays",
     "Evaluator",
     "ExamplesType",
+    "HardNegativeMiner",
+    "HardNegativeMining",
     "PairPlanner",
     "ResumePoint",
     "SessionArrays",
