@@ -83,9 +83,7 @@ class HardNegativeSettings(BaseModel):
     def _ranks_are_a_window(self) -> HardNegativeSettings:
         first, last = self.ranks
         if last < first:
-            raise ValueError(
-                f"ranks [{first}, {last}]: the last place stands before the first; write [{last}, {first}]"
-            )
+            raise ValueError(f"ranks [{first}, {last}] end before they begin; write [{last}, {first}]")
         return self
 
 

@@ -195,7 +195,7 @@ class PairPlanner:
         return _Pairs(taken, negatives, positive, np.zeros(len(positive), dtype=bool))
 
     def _pairs_with_mined(self, positives: _Entry, mined: MinedNegatives, others: list[_Pairs]) -> _Pairs:
-        """Each positive with its hard negatives, those that it is paired with already left out: no pair counts twice."""
+        """Each positive with its hard negatives, but those that it is paired with already: no pair counts twice."""
         items, positive = mined.of(positives.query, positives.item)
         size = len(self.sessions.item_keys)
         there = [part.positive_index * size + part.negative.item for part in others]
