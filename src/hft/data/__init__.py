@@ -8,6 +8,7 @@ from hft.data.clicks import ConfidenceCalculator, ConstantConfidence, WindowConf
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
+from hft.data.picture_files import PictureFiles
 from hft.data.prepare import prepare_ranking_data
 from hft.data.python_docs import PythonDocs
 from hft.data.qualities import Qualities, seen_in_training
@@ -35,6 +36,7 @@ __all__ = [
     "Impressions",
     "ItemsSet",
     "Labels",
+    "PictureFiles",
     "PositionBasedClicks",
     "PreparationReport",
     "PythonDocs",

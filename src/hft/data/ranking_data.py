@@ -126,8 +126,12 @@ class RankingData:
         tables.update({name: inputs.table for name, inputs in self.splits.items()})
         for name, table in tables.items():
             for column in table.column_names:
+                if column == "image":
+                    continue
                 digest.update(f"{name}.{column}:".encode())
                 update_hash(digest, table.column(column))
+        if any(hash is not None for hash in self.items.image_hashes):  # what they show, not where they lie
+            digest.update("\n".join(hash or "" for hash in self.items.image_hashes).encode())
         for name in sorted(self.pools):
             digest.update(f"pool.{name}:{len(self.pools[name])};".encode())
             digest.update(self.pools[name].astype("<i4").tobytes())

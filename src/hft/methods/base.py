@@ -62,6 +62,15 @@ class FineTuningMethod(ABC):
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> Any:
         """The texts of the data as the model's tokens, kept in the folder for later runs; None keeps nothing."""
 
+    def prepare_model(self, model: Any, data: Any) -> None:
+        """Gives a model what it needs of the data before anything else is done with it (a tokenizer learnt there).
+
+        Args:
+            model: as it was loaded, or a copy of it.
+            data: as `tokenize` returned it, for this model or one of the same config.
+        """
+        return
+
     def text_uses(self, data: Any, settings: FineTuningSettings, params: FineTuningParams) -> list[TextUse]:
         """The texts that a run embeds, so that what fixed layers give for them can be computed once; none: unknown."""
         return []

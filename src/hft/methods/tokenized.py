@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,6 +30,9 @@ class TokenizedData:
     data: RankingData
     queries: TokenStore
     items: TokenStore
+
+    # Whether an item's text says what it is, so that baselines may go by it.
+    has_item_texts: ClassVar[bool] = True
 
     @classmethod
     def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None) -> TokenizedData:

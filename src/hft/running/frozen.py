@@ -86,9 +86,9 @@ class FrozenLayers:
             uses = [replace(use, tested=use.tested[:0]) for use in uses]
         try:
             for tower in model.towers:
-                cut = cut_of(tower)
                 own = [use for use in uses if model.tower(use.side) is tower]
-                if cut is not None and own:
+                cut = cut_of(tower) if own else None
+                if cut is not None:
                     tower.activations = self._store(model, tower, cut, own, schedule)
             yield
         finally:

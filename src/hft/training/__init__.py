@@ -10,6 +10,7 @@ from hft.training.finetuner import EmbeddingsFineTuner
 from hft.training.hard_negatives import HardNegativeMiner, HardNegativeMining
 from hft.training.hardware import resolve_accelerator, resolve_precision
 from hft.training.pairs import ExamplesType, PairPlanner
+from hft.training.picture_store import PictureStore
 from hft.training.resume import ResumePoint
 from hft.training.schedulers import constant_rate, cosine_warmup, linear_warmup
 from hft.training.sessions import SessionArrays
@@ -28,6 +29,7 @@ __all__ = [
     "HardNegativeMiner",
     "HardNegativeMining",
     "PairPlanner",
+    "PictureStore",
     "ResumePoint",
     "SessionArrays",
     "SessionBatch",
