@@ -14,6 +14,7 @@ from hft.models.clip_saving import is_clip_folder
 from hft.models.clip_towers import CaptionTower, PictureTower
 from hft.models.encoders import check_weights, load_tokenizer, loading_errors, quiet_transformers
 from hft.models.image_text import ImageTextModel
+from hft.models.picture_changes import PictureChanges
 from hft.models.pictures import PicturePreparation, read_preparation
 from hft.models.sources import find_model, require_safetensors
 
@@ -36,6 +37,8 @@ def build_clip(
     max_length: Annotated[int, Field(ge=4)] = 32,
     dim: Annotated[int, Field(ge=2)] = 128,
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0,
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1,
+    zoom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.15,
 ) -> ImageTextModel:
     """Two towers with weights drawn from torch's global seed: a CLIP with nothing learnt yet.
 
@@ -52,6 +55,8 @@ def build_clip(
         max_length: tokens of a text at most.
         dim: width of the vectors.
         dropout: of the attention.
+        shift: share of an edge by which a picture is moved at most in a training step, each way.
+        zoom: share of its size by which it grows or shrinks at most.
 
     Raises:
         ConfigError: sizes that do not go together.
@@ -87,7 +92,7 @@ def build_clip(
         "attention_dropout": dropout,
     }
     clip: Any = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=dim))
-    return _model(clip, None, max_length, PicturePreparation(image_size, image_size))
+    return _model(clip, None, max_length, PicturePreparation(image_size, image_size), PictureChanges(shift, zoom))
 
 
 def load_clip(
@@ -97,6 +102,8 @@ def load_clip(
     max_length: Annotated[int, Field(ge=4)] | None = None,
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None,
     background: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)] | None = None,
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0,
+    zoom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0,
 ) -> ImageTextModel:
     """Loads a CLIP of transformers for fine-tuning, in eval mode, on the CPU, in float32.
 
@@ -109,6 +116,8 @@ def load_clip(
         max_length: tokens of a text at most; None: as many as the text tower takes.
         dropout: of the attention; None keeps what its config says.
         background: red, green, blue of what shows through transparent pictures; None: as the folder says, or white.
+        shift: share of an edge by which a picture is moved at most in a training step, each way.
+        zoom: share of its size by which it grows or shrinks at most.
 
     Raises:
         ModelError: the model is not there, not complete, not safetensors, not what the checksum says, or no CLIP.
@@ -146,7 +155,7 @@ def load_clip(
     # A model that was saved before it had learnt its words has none to load.
     is_unlearnt = not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file()
     tokenizer = None if is_unlearnt and _learns_words(clip) else load_tokenizer(folder, lower_case=False)
-    return _model(clip, tokenizer, max_length or capacity, preparation)
+    return _model(clip, tokenizer, max_length or capacity, preparation, PictureChanges(shift, zoom))
 
 
 def _learns_words(clip: Any) -> bool:
@@ -154,7 +163,9 @@ def _learns_words(clip: Any) -> bool:
     return (config.pad_token_id, config.bos_token_id, config.eos_token_id) == (PAD, BEGIN, END)
 
 
-def _model(clip: Any, tokenizer: Any, max_length: int, preparation: PicturePreparation) -> ImageTextModel:
+def _model(
+    clip: Any, tokenizer: Any, max_length: int, preparation: PicturePreparation, changes: PictureChanges
+) -> ImageTextModel:
     texts = CaptionTower(clip.text_model, clip.text_projection, tokenizer, max_length)
-    pictures = PictureTower(clip.vision_model, clip.visual_projection, preparation)
+    pictures = PictureTower(clip.vision_model, clip.visual_projection, preparation, changes)
     return ImageTextModel(texts, pictures, float(clip.logit_scale.detach())).eval()

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from hft.errors import ConfigError
 from hft.models.budget import ComputeBudget, GraphAllowance
 from hft.models.packed import PackedTexts
+from hft.models.picture_changes import PictureChanges
 from hft.models.pictures import PackedPictures, PicturePreparation
 from hft.models.tokenizing import token_lists
 from hft.models.towers import moved
@@ -153,14 +154,22 @@ class PictureTower(_Tower):
         encoder: a CLIPVisionModel.
         projection: to the vectors' width.
         preparation: from files to the pixels that the encoder takes.
+        changes: made to the pictures of a training step, and to no others.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, encoder: nn.Module, projection: nn.Linear, preparation: PicturePreparation) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        projection: nn.Linear,
+        preparation: PicturePreparation,
+        changes: PictureChanges | None = None,
+    ) -> None:
         super().__init__(encoder, projection)
         self.preparation = preparation
+        self.changes = PictureChanges() if changes is None else changes
         for name in ("mean", "std"):
             values = torch.tensor(getattr(preparation, name)).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -191,13 +200,17 @@ class PictureTower(_Tower):
         size = max(1, (max_tokens or self.budget.token_budget) // self.tokens_a_picture)
         parts = []
         for at in range(0, len(pictures), size):
-            pixels = moved(np.ascontiguousarray(pictures.pixels[at : at + size]), self.device)
-            kept = allowance.keeps(len(pixels) * self.tokens_a_picture)
-            parts.append(self._chunk(self._pooled, pixels, keeps_graph=kept))
+            shown = self._normalised(moved(np.ascontiguousarray(pictures.pixels[at : at + size]), self.device))
+            if self.training:
+                shown = self.changes(shown)
+            kept = allowance.keeps(len(shown) * self.tokens_a_picture)
+            parts.append(self._chunk(self._pooled, shown, keeps_graph=kept))
         return self._vectors(torch.cat(parts))
 
-    def _pooled(self, pixels: Tensor) -> Tensor:
-        """float32 or bfloat16 [pictures, width] of uint8 [pictures, size, size, 3]."""
-        scaled = pixels.permute(0, 3, 1, 2).float() / 255.0
-        pooled: Tensor = self.encoder(pixel_values=(scaled - self.mean) / self.std).pooler_output
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        """float32 [pictures, 3, size, size] of uint8 [pictures, size, size, 3]."""
+        return (pixels.permute(0, 3, 1, 2).float() / 255.0 - self.mean) / self.std
+
+    def _pooled(self, shown: Tensor) -> Tensor:
+        pooled: Tensor = self.encoder(pixel_values=shown).pooler_output
         return pooled
