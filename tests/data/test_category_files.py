@@ -23,9 +23,9 @@ TEST = [{"text": "card did not come", "category": "card_arrival"}]
 
 @pytest.fixture
 def read(write: Callable[[str, Any], Path], tmp_path: Path) -> Callable[..., tuple[SourceData, Quarantine]]:
-    def call(train: Any = TRAIN, test: Any = TEST, **options: Any) -> tuple[SourceData, Quarantine]:
-        write(options.get("train", "train.jsonl"), train)
-        write("test.jsonl", test)
+    def call(rows: Any = TRAIN, held_out: Any = TEST, **options: Any) -> tuple[SourceData, Quarantine]:
+        write(options.get("train", "train.jsonl"), rows)
+        write("test.jsonl", held_out)
         with Quarantine(tmp_path / "quarantine.jsonl", 0.5) as quarantine:
             return CategoryFiles(tmp_path, **options).read(quarantine), quarantine
 

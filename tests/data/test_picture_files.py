@@ -7,10 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from hft.data import GroupSplitter, ItemsSet, PictureFiles, Quarantine, SourceData, prepare_ranking_data
+from hft.data import (
+    FineTuningInputs,
+    GroupSplitter,
+    ItemsSet,
+    PictureFiles,
+    Quarantine,
+    RankingData,
+    SourceData,
+    prepare_ranking_data,
+)
+from hft.data.report import PreparationReport
 from hft.errors import DataError
 from small_collections import write_lines, write_pictures
 
@@ -52,7 +63,7 @@ def test_a_caption_is_a_query_and_its_picture_was_picked(read: Any, tmp_path: Pa
 def test_bad_pictures_are_set_aside_each_with_its_reason(read: Any, tmp_path: Path) -> None:
     good = picture(tmp_path / "good.png")
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-60])
-    picture(tmp_path / "whole.jpg", edge=200)
+    picture(tmp_path / "whole.jpg", edge=100)
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:900])
     (tmp_path / "text.png").write_text("this is no picture")
     (tmp_path / "empty.png").write_bytes(b"")
@@ -104,9 +115,35 @@ def test_the_data_hash_goes_by_what_pictures_show_and_not_by_where_they_lie(tmp_
 
 
 def test_items_without_pictures_have_the_hash_that_they_always_had() -> None:
-    items = ItemsSet.from_columns(["a"], ["text"])
-    assert items.image_paths == items.image_hashes == [None]
+    items = ItemsSet.from_columns(["a", "b"], ["x", "y"])
+    assert items.image_paths == items.image_hashes == [None, None]
     assert ItemsSet(items.table.drop_columns(["image"])).table.equals(items.table)
+
+    def session(name: str) -> FineTuningInputs:
+        results, events = np.array([0, 1], dtype=np.int32), np.array([1, 0], dtype=np.float32)
+        return FineTuningInputs.from_columns(
+            items, [name], [name], offsets=np.array([0, 2]), results=results, events=events
+        )
+
+    report = PreparationReport(items=2, read={}, quarantined={}, reasons={}, dropped={}, splits={})
+    data = RankingData(items, session("p"), session("q"), session("r"), "shown", {}, report)
+    assert data.fingerprint() == "9f1b368e18bb021272fa18e86234be8e853528c60b6d904729bfd76285cbde60"
+
+
+def test_further_words_are_learnt_from_and_never_asked_for(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "captions.jsonl").read_text().splitlines()]
+    tagged = [{**row, "tags": [f"tag {number}", row["caption"]]} for number, row in enumerate(rows)]
+    write_lines(tmp_path / "captions.jsonl", tagged)
+    data = prepare_ranking_data(
+        PictureFiles(tmp_path, more_fields=["tags"]), GroupSplitter(0.2, 0.2), candidates="corpus"
+    )
+    asked = {name: [query.startswith("tag") for query in inputs.queries] for name, inputs in data.splits.items()}
+    assert sum(asked["train"]) == len(data.train) / 2
+    assert asked["validation"]
+    assert asked["test"]
+    assert not any(asked["validation"] + asked["test"])
+    assert data.report.splits["test"].sessions == len(data.test)
 
 
 def test_whole_pictures_are_held_out(tmp_path: Path) -> None:

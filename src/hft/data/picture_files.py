@@ -23,8 +23,13 @@ from hft.data.text_lines import decoded
 from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hft.data.quarantine import Quarantine
     from hft.data.records import Record
+
+# What the ids of sessions begin with.
+CAPTION, _MORE = "caption", "more"
 
 
 class PictureFiles:
@@ -41,6 +46,8 @@ class PictureFiles:
         captions: file of captions, in the folder.
         image_field: field of the picture's file name.
         caption_field: field of the caption; a list where a picture has several.
+        more_fields: fields of further words for the picture (tags, aliases), each a caption of its own to learn from;
+            validation and test never ask for them.
         split_field: field of the split, for data/splitter=given; None: there is none.
         list_separator: between the captions in a cell of a table.
         csv_delimiter: between the cells of a CSV line.
@@ -53,6 +60,7 @@ class PictureFiles:
         captions: Annotated[str, Field(min_length=1)] = "captions.jsonl",
         image_field: Annotated[str, Field(min_length=1)] = "image",
         caption_field: Annotated[str, Field(min_length=1)] = "caption",
+        more_fields: list[Annotated[str, Field(min_length=1)]] | None = None,
         split_field: Annotated[str, Field(min_length=1)] | None = None,
         list_separator: Annotated[str, Field(min_length=1)] = "|",
         csv_delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ",",
@@ -62,6 +70,7 @@ class PictureFiles:
         self.captions = Path(folder) / captions
         self.image_field = image_field
         self.caption_field = caption_field
+        self.more_fields = tuple(more_fields or ())
         self.split_field = split_field
         self.cells = CellFormat(list_separator, csv_delimiter)
         self.max_pixels = max_pixels
@@ -83,7 +92,11 @@ class PictureFiles:
         )
         seen = 0
         for record in read_records(
-            self.captions, "data.source.captions", (self.caption_field,), self.cells, quarantine
+            self.captions,
+            "data.source.captions",
+            (self.caption_field, *self.more_fields),
+            self.cells,
+            quarantine,
         ):
             seen += 1
             quarantine.saw(self.captions)
@@ -111,9 +124,7 @@ class PictureFiles:
             return "not an object"
         presence.count(fields)
         name = as_text(look_up(fields, self.image_field)[1]).strip()
-        said = look_up(fields, self.caption_field)[1]
-        captions = [as_text(caption).strip() for caption in (said if isinstance(said, list) else [said])]
-        captions = [caption for caption in dict.fromkeys(captions) if caption]
+        captions = _texts(fields, self.caption_field)
         if not name:
             return f"field {self.image_field!r}: no file name"
         if not captions:
@@ -125,8 +136,17 @@ class PictureFiles:
                 return problem
             rows.add_picture(name, path, hashlib.sha256(content).hexdigest(), captions[0])
         split = None if self.split_field is None else as_text(look_up(fields, self.split_field)[1]) or None
-        rows.add_captions(name, captions, split)
+        more = dict.fromkeys(text for field in self.more_fields for text in _texts(fields, field))
+        rows.add_captions(name, captions, split, kind=CAPTION)
+        rows.add_captions(name, [text for text in more if text not in captions], split, kind=_MORE)
         return None
+
+
+def _texts(fields: Mapping[str, Any], field: str) -> list[str]:
+    """The distinct texts of a field, which may hold one or a list."""
+    said = look_up(fields, field)[1]
+    texts = [as_text(text).strip() for text in (said if isinstance(said, list) else [said])]
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def picture_content(path: Path, max_pixels: int) -> tuple[bytes, str]:
@@ -165,6 +185,7 @@ class _Rows:
         self.row_of: dict[str, int] = {}
         self.images: list[dict[str, str]] = []
         self.titles: list[str] = []
+        self.ids: list[str] = []
         self.queries: list[str] = []
         self.results: list[int] = []
         self.splits: list[str | None] = []
@@ -174,7 +195,8 @@ class _Rows:
         self.images.append({"path": str(path), "sha256": sha256})
         self.titles.append(title)
 
-    def add_captions(self, name: str, captions: list[str], split: str | None) -> None:
+    def add_captions(self, name: str, captions: list[str], split: str | None, *, kind: str) -> None:
+        self.ids += [f"{kind}:{len(self.queries) + number}" for number in range(len(captions))]
         self.queries += captions
         self.results += [self.row_of[name]] * len(captions)
         self.splits += [split] * len(captions)
@@ -185,7 +207,7 @@ class _Rows:
         items = ItemsSet.from_columns(names, names, self.titles, contents, self.images)
         inputs = FineTuningInputs.from_columns(
             items,
-            [f"caption:{number}" for number in range(len(self.queries))],
+            self.ids,
             self.queries,
             offsets=np.arange(len(self.queries) + 1, dtype=np.int64),
             results=np.array(self.results, dtype=np.int32),
@@ -197,7 +219,22 @@ class _Rows:
         notes = [f"{len(names):,} pictures"]
         if doubles:
             notes.append(f"{doubles:,} pictures are copies of others, byte by byte: no negative tells them apart")
-        return SourceData(items, inputs, notes=tuple(notes))
+        more = sum(session.startswith(_MORE) for session in self.ids)
+        if more:
+            notes.append(f"{more:,} further words for them, to learn from only")
+        return SourceData(items, inputs, CaptionsAlone() if more else None, notes=tuple(notes))
+
+
+class CaptionsAlone:
+    """Leaves the further words out of validation and test. Called after the split, once a split, as Impressions."""
+
+    def __call__(
+        self, inputs: FineTuningInputs, allowed: NDArray[np.int32], sessions_per_query: int | None = None
+    ) -> FineTuningInputs:
+        """The inputs as they are; of a held-out split (with a number of sessions a query) its captions alone."""
+        if sessions_per_query is None:
+            return inputs
+        return inputs.select(np.array([session.startswith(CAPTION) for session in inputs.session_ids], dtype=np.bool_))
 
 
 def _require_pillow() -> None:
