@@ -70,7 +70,8 @@ def test_the_run_embeds_evaluates_and_repeats(place: Path, capsys: pytest.Captur
     assert main(["evaluate", run, "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out)
     written = json.loads((Path(run) / "report.json").read_text())
-    assert evaluated["test"]["recall@10"]["tuned"] == pytest.approx(written["test"]["recall@10"]["tuned"])
+    for model_of in ("start", "tuned"):
+        assert evaluated["test"]["ndcg@10"][model_of] == pytest.approx(written["test"]["ndcg@10"][model_of])
 
     assert main(["reproduce", run, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["holds"] is True

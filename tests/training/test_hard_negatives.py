@@ -11,13 +11,24 @@ import pytorch_lightning as pl
 import torch
 from pydantic import ValidationError
 
+from hft.methods import EmbeddingsMethod
 from hft.models import CosineRanker
 from hft.models.rankers import EuclideanRanker
 from hft.running.fitting import CHECKPOINTS_NAME
 from hft.settings import HardNegativeSettings
 from hft.training import HardNegativeMiner, HardNegativeMining, PairPlanner, SessionArrays
 from hft.training.hard_negatives import MinedNegatives
-from small_training import SmallRun, Training, build_small, fit_small, same, small_data
+from small_training import (
+    SmallRun,
+    Training,
+    build_small,
+    fit_small,
+    params_with,
+    same,
+    settings_with,
+    small_data,
+    small_model,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory")
 
@@ -257,3 +268,13 @@ def test_a_training_resumed_in_the_middle_of_an_epoch_has_the_negatives_of_its_b
     resumed = train(tiny_bert, tmp_path / "half", checkpoint=tmp_path / "half" / CHECKPOINTS_NAME / "last.ckpt")
     assert same(resumed.last, whole.last)
     assert same(resumed.weights, whole.weights)
+
+
+def test_what_fixed_layers_give_is_kept_for_all_items_that_may_be_mined(tiny_bert: Path) -> None:
+    method, data = EmbeddingsMethod({"name": "small"}), small_data()
+    texts = method.tokenize(small_model(tiny_bert), data)
+    plain, mining = (
+        method.text_uses(texts, settings_with(negatives="in_batch", **more), params_with())[1].trained
+        for more in ({}, {"hard_negatives": {"count": 2}})
+    )
+    assert set(plain.tolist()) < set(mining.tolist()) == set(data.train.flat_results.tolist())
