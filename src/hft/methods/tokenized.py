@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class TokenizedData:
     has_item_texts: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None) -> TokenizedData:
+    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None) -> Self:
         """Tokenise the data with a model's tokenizer and prompts.
 
         Args:

@@ -30,7 +30,8 @@ def caption_tokenizer(texts: Sequence[str], vocabulary_size: int, max_length: in
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), normalizers.StripAccents()])
+    # Accents stay: in many scripts the marks are letters of their own.
+    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     splitter = pre_tokenizers.BertPreTokenizer()
     in_texts: Counter[str] = Counter()
     for text in texts:

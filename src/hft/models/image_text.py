@@ -107,8 +107,10 @@ class ImageTextModel(nn.Module):
         """
         tower: Any = self.tower(side)
         if torch.is_grad_enabled():
-            return tower.embed(inputs, max_tokens)  # type: ignore[no-any-return]
-        return self.budget.within_memory(lambda: tower.embed(inputs, max_tokens))
+            embedded: Tensor = tower.embed(inputs, max_tokens)
+        else:
+            embedded = self.budget.within_memory(lambda: tower.embed(inputs, max_tokens))
+        return embedded
 
     def embed_step(self, queries: PackedTexts, items: PackedPictures) -> tuple[Tensor, Tensor]:
         """Vectors of both sides of a training step, [queries, dim] and [items, dim], kept within one budget."""
