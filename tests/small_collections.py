@@ -76,6 +76,66 @@ def write_beir(folder: Path) -> list[str]:
     return ["data=beir", f"data.source.folder={folder}"]
 
 
+def write_categories(folder: Path) -> list[str]:
+    """Writes the sessions' queries as texts of four categories; returns the overrides that read them."""
+    for split in ("train", "test"):
+        rows = [
+            {"text": f"{session['query']} {session['session_id']}", "category": session["events"][0].partition("-")[0]}
+            for session in sessions()
+            if session["split"] == split
+        ]
+        write_lines(folder / f"{split}.jsonl", rows)
+    return ["data=categories", f"data.source.folder={folder}"]
+
+
+# Colours that pictures are told apart by.
+COLOURS = {"red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
+SHAPES = ("square", "circle", "cross", "bar")
+SIZES = ("small", "large", "huge")
+EDGE = 24
+
+
+def write_pictures(folder: Path) -> list[str]:
+    """Writes 48 pictures of coloured shapes with their captions; returns the overrides that read them."""
+    from PIL import Image, ImageDraw
+
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for colour, value in COLOURS.items():
+        for shape in SHAPES:
+            for number, size in enumerate(SIZES):
+                picture = Image.new("RGB", (EDGE, EDGE), (255, 255, 255))
+                near, far = 8 - 3 * number, 15 + 3 * number
+                draw = ImageDraw.Draw(picture)
+                if shape == "circle":
+                    draw.ellipse((near, near, far, far), fill=value)
+                elif shape == "square":
+                    draw.rectangle((near, near, far, far), fill=value)
+                else:
+                    draw.rectangle((near, 10, far, 13), fill=value)
+                if shape == "cross":
+                    draw.rectangle((10, near, 13, far), fill=value)
+                name = f"images/{size}_{colour}_{shape}.png"
+                picture.save(folder / name)
+                rows.append({"image": name, "caption": f"a {size} {colour} {shape}"})
+    write_lines(folder / "captions.jsonl", rows)
+    return ["data=pictures", f"data.source.folder={folder}"]
+
+
+# A text-to-picture model that trains in a second.
+SMALL_TOWERS = [
+    "model=clip_small",
+    f"model.image_size={EDGE}",
+    "model.patch_size=8",
+    "model.vision_layers=1",
+    "model.vision_width=32",
+    "model.text_layers=1",
+    "model.text_width=32",
+    "model.vocabulary_size=256",
+    "model.dim=16",
+]
+
+
 def _document(item: Mapping[str, Any]) -> dict[str, Any]:
     use, _, thing = item["item_id"].partition("-")
     metadata = {"genres": [use], "director": f"A. {thing}", "actors": [], "year": 1990, "characters": [thing]}

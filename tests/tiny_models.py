@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,3 +84,38 @@ def _word_piece(vocabulary: dict[str, int]) -> Tokenizer:
         special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
     )
     return tokenizer
+
+
+def write_tiny_clip(folder: Path, *, image_size: int = 24, seed: int = 0) -> Path:
+    """Writes a CLIP of one layer a tower with a tokenizer and an image processor, as transformers does."""
+    from transformers import CLIPConfig, CLIPModel
+
+    from hft.models.caption_words import caption_tokenizer
+
+    text = {
+        "vocab_size": 256,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 16,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 3,
+    }
+    vision = {
+        "image_size": image_size,
+        "patch_size": 8,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
+    model.save_pretrained(folder)
+    caption_tokenizer(TEXTS, 256, 16).save_pretrained(folder)
+    processor = {"size": {"shortest_edge": image_size}, "crop_size": {"height": image_size, "width": image_size}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+    return folder

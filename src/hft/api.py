@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from hft.threads import wait_politely
 
 if TYPE_CHECKING:
-    from hft.models import TextEmbeddingModel
+    from hft.models import ImageTextModel, TextEmbeddingModel
 
 
-def load(run: str | Path, outputs: str | Path = "outputs") -> TextEmbeddingModel:
+def load(run: str | Path, outputs: str | Path = "outputs") -> TextEmbeddingModel | ImageTextModel:
     """The tuned model of a run.
 
     Args:
@@ -28,6 +28,6 @@ def load(run: str | Path, outputs: str | Path = "outputs") -> TextEmbeddingModel
     from hft.models import load_saved_model
 
     folder = Path(run)
-    if not (folder / "modules.json").is_file():
+    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         folder = require_model(find_run(str(run), str(outputs)), outputs)
     return load_saved_model(folder)

@@ -58,6 +58,35 @@ class FineTuningParams(BaseModel):
         return self
 
 
+class HardNegativeSettings(BaseModel):
+    """Negatives that the model itself ranks high, mined among the items of the training sessions while it trains.
+
+    Args:
+        every_n_epochs: mine anew at the beginning of every so many epochs, the first in. Lower: harder, slower.
+        count: negatives for each positive at most, the hardest that pass first.
+        ranks: places, from 1, of a query's ranking from which negatives are taken, both in; known positives and their
+            near-duplicates have no place. A first place above 1 skips what is likely to be relevant and unseen.
+        margin: by how much a negative must rank below the positive, in units of the ranker; 0: below or equal.
+        max_ratio: share of the positive's similarity that a negative's may reach at most (of a distance: a positive's
+            share of the negative's); None: no such bound.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every_n_epochs: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[int, Field(ge=1)] = 4
+    ranks: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)] = [1, 50]
+    margin: Annotated[float, Field(ge=0.0)] = 0.05
+    max_ratio: Ratio | None = None
+
+    @model_validator(mode="after")
+    def _ranks_are_a_window(self) -> HardNegativeSettings:
+        first, last = self.ranks
+        if last < first:
+            raise ValueError(f"ranks [{first}, {last}] end before they begin; write [{last}, {first}]")
+        return self
+
+
 class SettingsScalars(BaseModel):
     """The scalars of FineTuningSettings, as they stand under `settings:` in a config.
 
@@ -74,6 +103,7 @@ class SettingsScalars(BaseModel):
         part_ranks: where items are in parts (`data/item_splitter`): an item's rank is that of its best part (`max`),
             its worst (`min`), their `mean`, or the mean weighted by a `softmax` over them. Without parts ignored.
         part_temperature: of `softmax`, in units of the ranker; towards 0 it is `max`.
+        hard_negatives: negatives that the model ranks high join them; None: none do.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,6 +117,7 @@ class SettingsScalars(BaseModel):
     negatives: Literal["shown", "in_batch", "both"] = "in_batch"
     part_ranks: Literal["mean", "max", "min", "softmax"] = "max"
     part_temperature: Annotated[float, Field(gt=0.0)] = 0.05
+    hard_negatives: HardNegativeSettings | None = None
 
 
 class FineTuningSettings(SettingsScalars):

@@ -94,7 +94,12 @@ def _model_override(subject: str, options: Sequence[str], overrides: Sequence[st
     folder = Path(subject)
     if folder.is_dir():
         is_model = (folder / "modules.json").is_file() or (folder / "config.json").is_file()
-        return ["model=local", f"model.source={_quoted(str(folder))}"] if is_model else None
+        if not is_model:
+            return None
+        from hft.models.clip_saving import is_clip_folder
+
+        kind = "clip" if is_clip_folder(folder) else "local"
+        return [f"model={kind}", f"model.source={_quoted(str(folder))}"]
     if subject in options:
         return [f"model={subject}"]
     if subject.startswith("packaged:"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hft.data.beir import BeirFolder
+from hft.data.category_files import CategoryFiles
 from hft.data.clicks import ConfidenceCalculator, ConstantConfidence, WindowConfidence
 from hft.data.conversion import (
     Converted,
@@ -20,6 +21,7 @@ from hft.data.item_splitter import ItemSplitter
 from hft.data.item_text import ItemJson, ItemTemplate, ItemText
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
+from hft.data.picture_files import PictureFiles
 from hft.data.prepare import prepare_ranking_data
 from hft.data.python_docs import PythonDocs
 from hft.data.qualities import Qualities, seen_in_training
@@ -46,6 +48,7 @@ __all__ = [
     "ITEMS_SCHEMA",
     "AggregatedSource",
     "BeirFolder",
+    "CategoryFiles",
     "ClickSimulator",
     "ConfidenceCalculator",
     "ConstantConfidence",
@@ -67,6 +70,7 @@ __all__ = [
     "ItemsSet",
     "Labels",
     "OtherOrders",
+    "PictureFiles",
     "PositionBasedClicks",
     "PreparationReport",
     "PythonDocs",

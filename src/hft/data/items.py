@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ ITEMS_SCHEMA = pa.schema(
         pa.field("title", pa.string()),
         pa.field("text", pa.string(), nullable=False),
         pa.field("group", pa.string()),
+        pa.field("image", pa.struct([pa.field("path", pa.string()), pa.field("sha256", pa.string())])),
     ]
 )
 
@@ -29,13 +30,16 @@ class ItemsSet:
     Args:
         table: columns as in ITEMS_SCHEMA; ids are distinct. `text` is the text as it will be embedded,
             `title` a short name for people and for the title baseline, `group` what a splitter may keep
-            together.
+            together, `image` the file of a picture and the SHA-256 of its bytes. Without a column `image` no item has
+            one.
 
     Raises:
         ValueError: an id stands twice.
     """
 
     def __init__(self, table: pa.Table) -> None:
+        if "image" not in table.column_names:
+            table = table.append_column("image", pa.nulls(table.num_rows, ITEMS_SCHEMA.field("image").type))
         self.table = table.select(ITEMS_SCHEMA.names).cast(ITEMS_SCHEMA).combine_chunks()
         if pc.count_distinct(self.table.column("item_id")).as_py() != len(self):
             raise ValueError("item ids must be distinct")
@@ -47,10 +51,11 @@ class ItemsSet:
         texts: Sequence[str],
         titles: Sequence[str | None] | None = None,
         groups: Sequence[str | None] | None = None,
+        images: Sequence[Mapping[str, str] | None] | None = None,
     ) -> ItemsSet:
         """Items from plain columns of equal length."""
-        nothing: list[str | None] = [None] * len(ids)
-        columns = [ids, nothing if titles is None else titles, texts, nothing if groups is None else groups]
+        nothing: list[None] = [None] * len(ids)
+        columns: list[Sequence[Any]] = [ids, titles or nothing, texts, groups or nothing, images or nothing]
         arrays = [pa.array(list(column), type=field.type) for column, field in zip(columns, ITEMS_SCHEMA, strict=True)]
         return cls(pa.Table.from_arrays(arrays, schema=ITEMS_SCHEMA))
 
@@ -76,6 +81,16 @@ class ItemsSet:
     def groups(self) -> list[str | None]:
         """Groups, by row; None where the source gives none."""
         return list(self.table.column("group").to_pylist())
+
+    @cached_property
+    def image_paths(self) -> list[str | None]:
+        """Files of the pictures, by row; None where an item has none."""
+        return list(pc.struct_field(self.table.column("image"), "path").to_pylist())
+
+    @cached_property
+    def image_hashes(self) -> list[str | None]:
+        """SHA-256 (hexadecimal) of the pictures' bytes, by row; None where an item has none."""
+        return list(pc.struct_field(self.table.column("image"), "sha256").to_pylist())
 
     @cached_property
     def _rows(self) -> dict[str, int]:

@@ -140,10 +140,14 @@ class RankingData:
         tables.update({name: inputs.table for name, inputs in self.splits.items()})
         for name, table in tables.items():
             for column in table.column_names:
-                if name != "items" and column in LATER_COLUMNS and table.column(column).null_count == len(table):
+                table_column = table.column(column)
+                is_absent = name != "items" and column in LATER_COLUMNS and table_column.null_count == len(table)
+                if is_absent or column == "image":
                     continue
                 digest.update(f"{name}.{column}:".encode())
                 update_hash(digest, table.column(column))
+        if any(hash is not None for hash in self.items.image_hashes):  # what they show, not where they lie
+            digest.update("\n".join(hash or "" for hash in self.items.image_hashes).encode())
         for name in sorted(self.pools):
             digest.update(f"pool.{name}:{len(self.pools[name])};".encode())
             digest.update(self.pools[name].astype("<i4").tobytes())

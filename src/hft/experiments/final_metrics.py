@@ -11,7 +11,8 @@ def metrics_of_report(report: Mapping[str, Any]) -> dict[str, float]:
 
     For each metric of the test and the validation split: `test_ndcg@10` (tuned; the starting model's where
     nothing was tuned), `test_ndcg@10_start`, `_difference` and `_p`; and `test_bm25_ndcg@10` for each baseline,
-    `test_not_irrelevant_dist_shift` for each shift. What is absent in the report is absent here.
+    `test_not_irrelevant_dist_shift` for each shift; `test_macro_f1` of categories. What is absent in the report is
+    absent here.
     """
     return dict(_metrics(report))
 
@@ -25,6 +26,8 @@ def _metrics(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield f"test_{baseline}_{metric}", float(value)
     for shift, value in (report.get("shifts") or {}).items():
         yield f"test_{shift}", float(value)
+    if report.get("categories"):
+        yield from _comparison("test_macro_f1", report["categories"]["macro_f1"])
 
 
 def _comparison(name: str, comparison: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

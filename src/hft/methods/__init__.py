@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from hft.methods.base import FineTuningMethod, PluginMeta
+from hft.methods.categories import CategoriesFineTuningMethod, CategoriesTextFineTuningMethod
 from hft.methods.embeddings import EmbeddingsMethod
+from hft.methods.pictures import DefaultFineTuningMethod
 
-__all__ = ["EmbeddingsMethod", "FineTuningMethod", "PluginMeta"]
+__all__ = [
+    "CategoriesFineTuningMethod",
+    "CategoriesTextFineTuningMethod",
+    "DefaultFineTuningMethod",
+    "EmbeddingsMethod",
+    "FineTuningMethod",
+    "PluginMeta",
+]

@@ -18,7 +18,14 @@ Direction = Literal["maximize", "minimize"]
 
 
 class PluginMeta(BaseModel):
-    """Who a method is: name, version, and one line on what is learned from what."""
+    """Who a method is: name, version, and one line on what is learned from what.
+
+    Args:
+        name: of the method.
+        version: of its declaration.
+        description: what is learned from what.
+        classic_name: under which users of the reference system know it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,6 +61,15 @@ class FineTuningMethod(ABC):
     @abstractmethod
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> Any:
         """The texts of the data as the model's tokens, kept in the folder for later runs; None keeps nothing."""
+
+    def prepare_model(self, model: Any, data: Any) -> None:
+        """Gives a model what it needs of the data before anything else is done with it (a tokenizer learnt there).
+
+        Args:
+            model: as it was loaded, or a copy of it.
+            data: as `tokenize` returned it, for this model or one of the same config.
+        """
+        return
 
     def text_uses(
         self, data: Any, settings: FineTuningSettings, params: FineTuningParams, *, test: bool

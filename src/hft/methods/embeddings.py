@@ -21,6 +21,8 @@ from hft.stores import StoreFolder
 from hft.training import (
     EmbeddingsFineTuner,
     Evaluator,
+    HardNegativeMiner,
+    HardNegativeMining,
     PairPlanner,
     Validator,
     inference,
@@ -53,7 +55,7 @@ class EmbeddingsMethod(FineTuningMethod):
         """See FineTuningMethod. Sessions that give no pair are counted in."""
         train = data.data.train
         items = train.flat_results.astype(np.int64)
-        if settings.negatives == "in_batch":
+        if settings.negatives == "in_batch" and settings.hard_negatives is None:
             embedded = train.flat_events > 0
             if not params.not_irrelevant_only:  # their results are negatives
                 embedded |= np.repeat(train.is_irrelevant, np.diff(train.offsets))
@@ -92,6 +94,7 @@ class EmbeddingsMethod(FineTuningMethod):
             params=params,
             precision=precision,
         )
+        mining = None if settings.hard_negatives is None else self._mining(data, planner, settings, seed, precision)
         return EmbeddingsFineTuner(
             model,
             settings,
@@ -100,6 +103,7 @@ class EmbeddingsMethod(FineTuningMethod):
             scheduler=parts["scheduler"],
             loader=loader,
             validator=validator,
+            callbacks=[] if mining is None else [mining],
         )
 
     def measure(self, model: Any, data: TokenizedData, settings: FineTuningSettings, **options: Any) -> Measured:
@@ -170,6 +174,23 @@ class EmbeddingsMethod(FineTuningMethod):
             not_irrelevant_only=params.not_irrelevant_only,
             negative_downsampling=params.negative_downsampling,
         )
+
+    def _mining(
+        self, data: TokenizedData, planner: PairPlanner, settings: FineTuningSettings, seed: int, precision: str
+    ) -> HardNegativeMining:
+        """The callback that mines hard negatives among the training items for the planner of the training batches."""
+        assert settings.hard_negatives is not None
+        miner = HardNegativeMiner(
+            planner.sessions,
+            data.queries,
+            data.items,
+            settings.hard_negatives,
+            ranker=settings.ranker,
+            sign=settings.rank_sign,
+            precision=precision,
+            seed=seed,
+        )
+        return HardNegativeMining(miner, settings.hard_negatives.every_n_epochs, partial(setattr, planner, "mined"))
 
     def _evaluator(
         self,

@@ -201,9 +201,11 @@ def _baselines(
     data: TokenizedData, settings: FineTuningSettings, sessions: npt.NDArray[np.int64], seed: int
 ) -> dict[str, dict[str, float]]:
     items, train = data.data.items, data.data.train
-    baselines: list[Baseline] = [Bm25Baseline(items.texts, seed), RandomBaseline(seed)]
+    baselines: list[Baseline] = [RandomBaseline(seed)]
+    if data.has_item_texts:
+        baselines.insert(0, Bm25Baseline(items.texts, seed))
     if data.data.candidates == "shown":
-        if any(items.titles):
+        if any(items.titles) and data.has_item_texts:
             baselines.append(TitleOverlapBaseline(items.titles, seed))
         baselines.append(ItemPopularityBaseline(len(items), train.flat_results, train.flat_events, seed))
     arrays = data.evaluation("test")

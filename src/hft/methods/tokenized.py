@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -44,8 +44,11 @@ class TokenizedData:
     parts: Parts | None = None
     augmented: tuple[TokenStore, TokenStore] | None = None
 
+    # Whether an item's text says what it is, so that baselines may go by it.
+    has_item_texts: ClassVar[bool] = True
+
     @classmethod
-    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None, seed: int = 0) -> TokenizedData:
+    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None, seed: int = 0) -> Self:
         """Tokenise the data with a model's tokenizer and prompts.
 
         Args:

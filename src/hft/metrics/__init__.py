@@ -11,20 +11,23 @@ from hft.metrics.baselines import (
     RandomBaseline,
     TitleOverlapBaseline,
 )
+from hft.metrics.classes import ClassScores, compared_macro_f1, macro_f1, worst_classes
 from hft.metrics.comparison import Comparison, bootstrap_interval, compare, paired_randomization_p
 from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
 from hft.metrics.dist_shift import DistShift, IrrelevantDistShift, NotIrrelevantDistShift
 from hft.metrics.learning import learning_verdict
 from hft.metrics.ranked_lists import RankedLists, order_within, rank_lists, rank_matrix, top_rows
-from hft.metrics.ranking import MAP, MRR, NDCG, Precision, Recall
+from hft.metrics.ranking import MAP, MRR, NDCG, Accuracy, Precision, Recall
 from hft.metrics.report import QueryExample, RankedResult, Report
 
 __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "Accuracy",
     "Baseline",
     "Bm25Baseline",
+    "ClassScores",
     "Comparison",
     "DistShift",
     "IrrelevantDistShift",
@@ -43,9 +46,11 @@ __all__ = [
     "TitleOverlapBaseline",
     "bootstrap_interval",
     "compare",
+    "compared_macro_f1",
     "evaluation_advice",
     "fine_tuning_outcome",
     "learning_verdict",
+    "macro_f1",
     "mean_over_queries",
     "order_within",
     "paired_randomization_p",
@@ -53,4 +58,5 @@ __all__ = [
     "rank_matrix",
     "ranking_depth",
     "top_rows",
+    "worst_classes",
 ]

@@ -118,6 +118,24 @@ class Precision(Metric):
         return np.asarray(_hits(lists, self.k).sum(axis=1) / self.k, dtype=np.float64)
 
 
+class Accuracy(Metric):
+    """1 where the first result is relevant, 0 where it is not: whether a query was put into one of its categories.
+
+    It equals precision@1. Two categories of the same rank stand in a seeded order.
+    """
+
+    base_name: ClassVar[str] = "accuracy"
+    k = 1
+
+    @property
+    def name(self) -> str:
+        """`accuracy`: the cutoff is what the word means."""
+        return self.base_name
+
+    def _values(self, lists: RankedLists) -> Values:
+        return np.asarray(_hits(lists, 1).any(axis=1), dtype=np.float64)
+
+
 def _dcg(gains: npt.NDArray[np.float32], k: int) -> Values:
     counted = gains[:, :k].astype(np.float64)
     return np.asarray(counted @ (1.0 / np.log2(np.arange(counted.shape[1]) + 2.0)), dtype=np.float64)

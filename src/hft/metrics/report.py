@@ -65,6 +65,8 @@ class Report:
         verdict: learning_verdict of the curves; empty where nothing was trained.
         counts: of queries, items, sessions and the like, by name.
         seconds: wall time by stage.
+        categories: where queries are put into categories, on the test split: macro-F1, by level, and the worst
+            categories (hft.methods.categories.category_scores); else empty.
     """
 
     main_metric: str
@@ -82,6 +84,7 @@ class Report:
     verdict: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    categories: dict[str, Any] = field(default_factory=dict)
 
     @property
     def main(self) -> Comparison:
@@ -118,6 +121,7 @@ class Report:
             "verdict": self.verdict,
             "counts": dict(self.counts),
             "seconds": dict(self.seconds),
+            **({"categories": dict(self.categories)} if self.categories else {}),
         }
 
     @classmethod

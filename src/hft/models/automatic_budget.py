@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from hft.errors import ModelError
 from hft.models.compute.host_memory import host_memory
 from hft.models.layers import encoder_layers
-from hft.models.towers import TextTower
 from hft.settings import ComputeSettings
 
-__all__ = ["automatic_graph_tokens", "automatic_token_budget", "budget_of", "bytes_a_token"]
+__all__ = ["BudgetedTower", "automatic_graph_tokens", "automatic_token_budget", "budget_of", "bytes_a_token"]
 
 # Chunks beyond this are no faster: on a two-core CPU the caches are small, on a GPU the units are all busy.
 _LARGEST_CHUNK = {"cpu": 4096, "cuda": 32768}
@@ -26,7 +27,27 @@ _SHARE_OF_THE_GRAPH = {"cpu": 0.5, "cuda": 0.7}
 _BYTES_BESIDE_A_WEIGHT = 12
 
 
-def budget_of(towers: Sequence[TextTower], settings: ComputeSettings, precision: str) -> tuple[int, int]:
+class BudgetedTower(Protocol):
+    """What must be known of a tower to tell what its tokens cost: a text's, or the patches of a picture."""
+
+    encoder: nn.Module
+
+    @property
+    def config(self) -> Any: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def max_length(self) -> int: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+
+def budget_of(towers: Sequence[BudgetedTower], settings: ComputeSettings, precision: str) -> tuple[int, int]:
     """(token budget, graph tokens) of a model, each as the settings say or else by the memory of the device.
 
     Args:
@@ -44,7 +65,7 @@ def budget_of(towers: Sequence[TextTower], settings: ComputeSettings, precision:
     return tokens, kept
 
 
-def bytes_a_token(tower: TextTower, *, bytes_a_number: int, layers: int, layer_inputs_only: bool = False) -> int:
+def bytes_a_token(tower: BudgetedTower, *, bytes_a_number: int, layers: int, layer_inputs_only: bool = False) -> int:
     """Bytes of activations that a padded token keeps for the backward pass, about and rather too many.
 
     A layer of width h, with a feed-forward network of width f and a heads, keeps for each token of a text of n tokens
@@ -71,7 +92,7 @@ def bytes_a_token(tower: TextTower, *, bytes_a_number: int, layers: int, layer_i
     return layers * a_layer
 
 
-def automatic_token_budget(towers: Sequence[TextTower], *, bytes_a_number: int) -> int:
+def automatic_token_budget(towers: Sequence[BudgetedTower], *, bytes_a_number: int) -> int:
     """Padded tokens to compute at once: a power of two that the machine and the model alone decide on.
 
     What is free at the moment has no part in it on a CPU, so that a run can be repeated to the last bit.
@@ -92,7 +113,7 @@ def automatic_token_budget(towers: Sequence[TextTower], *, bytes_a_number: int) 
 
 
 def automatic_graph_tokens(
-    towers: Sequence[TextTower], *, token_budget: int, bytes_a_number: int, layer_inputs_only: bool = False
+    towers: Sequence[BudgetedTower], *, token_budget: int, bytes_a_number: int, layer_inputs_only: bool = False
 ) -> int:
     """Padded tokens of a step whose activations the free memory of the device holds, beside one chunk; at least 0.
 
@@ -114,7 +135,7 @@ def automatic_graph_tokens(
     return max(0, int(memory / max(worst, 1)) - token_budget)
 
 
-def _learning_layers(tower: TextTower) -> int:
+def _learning_layers(tower: BudgetedTower) -> int:
     """Layers from the first one with a weight that moves; all of them where the embeddings move."""
     try:
         layers = encoder_layers(tower.encoder)

@@ -24,7 +24,14 @@ _TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
 )
 
-__all__ = ["load_encoder", "load_tokenizer", "position_capacity", "quiet_transformers"]
+__all__ = [
+    "check_weights",
+    "load_encoder",
+    "load_tokenizer",
+    "loading_errors",
+    "position_capacity",
+    "quiet_transformers",
+]
 
 
 @contextmanager
@@ -61,7 +68,7 @@ def load_encoder(folder: Path, dropout: float | None) -> nn.Module:
     require_safetensors(folder)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder / 'config.json'}: the file is missing; this is not a transformers model folder.")
-    with quiet_transformers(), _loading_errors(folder, "model"):
+    with quiet_transformers(), loading_errors(folder, "model"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if config.is_encoder_decoder or getattr(config, "is_decoder", False):
             raise ModelError(f"{folder}: {config.model_type} is not an encoder; choose an encoder (BERT and its kin).")
@@ -76,7 +83,7 @@ def load_encoder(folder: Path, dropout: float | None) -> nn.Module:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    _check_weights(folder, encoder, set(report["missing_keys"]), report.get("mismatched_keys") or ())
+    check_weights(folder, encoder, set(report["missing_keys"]), report.get("mismatched_keys") or ())
     return _as_module(encoder.eval())
 
 
@@ -90,7 +97,7 @@ def load_tokenizer(folder: Path, lower_case: bool) -> Any:
 
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(f"{folder}: no tokenizer here (tokenizer.json is expected). Copy the model again, whole.")
-    with quiet_transformers(), _loading_errors(folder, "tokenizer"):
+    with quiet_transformers(), loading_errors(folder, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     tokenizer.truncation_side = "right"
     tokenizer.padding_side = "right"
@@ -117,7 +124,12 @@ def _as_module(encoder: Any) -> nn.Module:
     return module
 
 
-def _check_weights(folder: Path, encoder: Any, missing: set[str], mismatched: Any) -> None:
+def check_weights(folder: Path, encoder: Any, missing: set[str], mismatched: Any) -> None:
+    """The weights must be those of config.json; a pooler without weights is taken off.
+
+    Raises:
+        ModelError: tensors are missing, or have another shape.
+    """
     pooler = {name for name in missing if name.startswith("pooler.") or ".pooler." in name}
     if pooler:
         encoder.pooler = None
@@ -140,7 +152,7 @@ def _lower_case(tokenizer: Any) -> None:
 
 
 @contextmanager
-def _loading_errors(folder: Path, what: str) -> Iterator[None]:
+def loading_errors(folder: Path, what: str) -> Iterator[None]:
     """Whatever the libraries say of a folder that cannot be loaded becomes one ModelError."""
     try:
         yield

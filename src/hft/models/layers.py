@@ -10,7 +10,7 @@ __all__ = ["count_fixed_layers", "encoder_layers", "fix_first_layers", "paramete
 
 # What stands after the last layer. All else outside the layers feeds the first one (embeddings, their norms and
 # projections, relative positions) and is fixed with it.
-_AFTER_THE_LAYERS = frozenset({"final_norm", "final_layer_norm", "final_layernorm", "ln_f"})
+_AFTER_THE_LAYERS = frozenset({"final_norm", "final_layer_norm", "final_layernorm", "ln_f", "post_layernorm"})
 
 
 def encoder_layers(encoder: nn.Module) -> nn.ModuleList:

@@ -11,8 +11,11 @@ from pydantic import Field
 from torch import nn
 
 from hft.errors import ConfigError, ModelError
+from hft.models.clip_loading import load_clip
+from hft.models.clip_saving import is_clip_folder
 from hft.models.embedding import TextEmbeddingModel
 from hft.models.encoders import load_encoder, load_tokenizer, position_capacity
+from hft.models.image_text import ImageTextModel
 from hft.models.pooling import Projection
 from hft.models.sentence_layout import DenseLayout, TowerLayout, read_layout
 from hft.models.sources import find_model
@@ -84,6 +87,11 @@ def load_text_model(
             f"model.items_source={items_source} needs model.shared=false: a shared tower has one source only."
         )
     folder = find_model(source, revision, sha256)
+    if is_clip_folder(folder):
+        raise ModelError(
+            f"{folder}: holds a CLIP, which is no text model. Choose model=clip with method=default and a source of "
+            "pictures."
+        )
     layout = read_layout(folder)
     wishes = _Wishes(pooling, normalize, dense_dim, max_length, dropout)
     query = _build_tower(layout.query, wishes)
@@ -110,8 +118,8 @@ def load_text_model(
 
 def load_saved_model(
     folder: str | os.PathLike[str], *, max_length: int | None = None, dropout: float | None = None
-) -> TextEmbeddingModel:
-    """Loads what `TextEmbeddingModel.save` wrote, or any sentence-transformers text folder, exactly as it says.
+) -> TextEmbeddingModel | ImageTextModel:
+    """Loads what a model's `save` wrote, or any sentence-transformers text folder or CLIP folder, exactly as it says.
 
     Towers, pooling, dense layers, normalisation and prompts are the folder's; only what is no part of the tuned
     weights can be asked for.
@@ -126,6 +134,8 @@ def load_saved_model(
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise ModelError(f"{path}: no such folder. Give the folder of a saved model (it holds modules.json).")
+    if is_clip_folder(path):
+        return load_clip(str(path), max_length=max_length, dropout=dropout)
     return load_text_model(source=str(path), max_length=max_length, dropout=dropout)
 
 

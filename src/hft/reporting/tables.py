@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hft.reporting.categories import category_tables
 from hft.reporting.leakage_table import leakage_table
 from hft.reporting.numbers import (
     format_difference,
@@ -56,6 +57,10 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     if report["baselines"]:
         yield _heading("Baselines", "the same queries, without a model")
         yield _baselines_table(report)
+    if report.get("categories"):
+        for title, explanation, table in category_tables(report["categories"]):
+            yield _heading(title, explanation)
+            yield table
     if report["slices"]:
         yield _heading("Slices of the test split", report["main_metric"])
         yield _slices_table(report)

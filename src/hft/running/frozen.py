@@ -84,9 +84,9 @@ class FrozenLayers:
         """
         try:
             for tower in model.towers:
-                cut = cut_of(tower)
                 own = [use for use in uses if model.tower(use.side) is tower]
-                if cut is not None and own:
+                cut = cut_of(tower) if own else None
+                if cut is not None:
                     tower.activations = self._store(model, tower, cut, own, schedule)
             yield
         finally:

@@ -32,6 +32,7 @@ def initial_values(
     """
     if config.iteration.start_from is None:
         return {}
+    surroundings.seed_everything()  # weights that are drawn are those that the first iteration drew
     model = instantiate(config.model)
     texts = method.tokenize(model, data, store_folder(config, "tokens", surroundings.say))
     with on_device(model, surroundings), surroundings.text_progress("initial model on test") as progress:

@@ -78,7 +78,9 @@ class Start:
     def tokens(self, method: FineTuningMethod, model: Any, data: RankingData) -> Any:
         """The texts of the data as the model's tokens."""
         folder = store_folder(self.config, "tokens", self.surroundings.say)
-        return self._part("tokens", self._data_key + self._model_key, lambda: method.tokenize(model, data, folder))
+        found = self._part("tokens", self._data_key + self._model_key, lambda: method.tokenize(model, data, folder))
+        method.prepare_model(model, found)
+        return found
 
     def validation_vectors(
         self, validator: Validator, model: Any, *computed_with: str

@@ -8,9 +8,11 @@ from hft.training.callbacks import BestWeights, StepLog, ValidationReport
 from hft.training.checkpoint_file import CheckpointFile
 from hft.training.evaluation import Evaluation, EvaluationArrays, Evaluator, inference
 from hft.training.finetuner import EmbeddingsFineTuner
+from hft.training.hard_negatives import HardNegativeMiner, HardNegativeMining
 from hft.training.hardware import resolve_accelerator, resolve_precision
 from hft.training.pairs import ExamplesType, PairPlanner
 from hft.training.parts import ItemParts
+from hft.training.picture_store import PictureStore
 from hft.training.resume import ResumePoint
 from hft.training.schedulers import constant_rate, cosine_warmup, linear_warmup
 from hft.training.sessions import SessionArrays
@@ -27,8 +29,11 @@ __all__ = [
     "EvaluationArrays",
     "Evaluator",
     "ExamplesType",
+    "HardNegativeMiner",
+    "HardNegativeMining",
     "ItemParts",
     "PairPlanner",
+    "PictureStore",
     "ResumePoint",
     "SessionArrays",
     "SessionBatch",

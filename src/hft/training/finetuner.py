@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -47,6 +47,7 @@ class EmbeddingsFineTuner(pl.LightningModule):
             after every optimizer step; None keeps the rates.
         loader: of the training batches; None where the trainer is handed one.
         validator: validates the model; None for a run without validation.
+        callbacks: of the method's own, beside those of the run.
 
     Attributes:
         step_values: what the last batch is written down with, by name: `train_pairs`, `train_padding` (share of padding
@@ -64,6 +65,7 @@ class EmbeddingsFineTuner(pl.LightningModule):
         scheduler: SchedulerFactory | None = None,
         loader: DataLoader[SessionBatch] | None = None,
         validator: Validator | None = None,
+        callbacks: Sequence[pl.Callback] = (),
     ) -> None:
         super().__init__()
         self.model = model
@@ -73,11 +75,16 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self.make_scheduler = scheduler
         self.loader = loader
         self.validator = validator
+        self.callbacks = list(callbacks)
         self.step_values = StepValues()
         self._epoch_pairs = 0
         self._step_pairs = 0
         self._step: MemoryBoundStep | None = None
         self._unchecked: tuple[int, StepValues] | None = None
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Called by Lightning, which puts their state into each checkpoint."""
+        return self.callbacks
 
     def train_dataloader(self) -> DataLoader[SessionBatch]:
         """Batches of training sessions."""

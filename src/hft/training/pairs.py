@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from hft.training.sessions import BoolArray, FloatArray, IntArray, SessionArrays, flat_rows
+
+if TYPE_CHECKING:
+    from hft.training.hard_negatives import MinedNegatives
 
 Negatives = Literal["shown", "in_batch", "both"]
 
@@ -99,6 +102,9 @@ class PairPlanner:
         negatives: where negatives come from, as in hft.settings.SettingsScalars.
         not_irrelevant_only: leave irrelevant sessions out.
         negative_downsampling: share of each session's shown negatives to keep; rounded up.
+
+    Attributes:
+        mined: hard negatives that join those of each positive; None: there are none. See hft.training.hard_negatives.
     """
 
     def __init__(
@@ -113,6 +119,7 @@ class PairPlanner:
         self.negatives = negatives
         self.not_irrelevant_only = not_irrelevant_only
         self.negative_downsampling = negative_downsampling
+        self.mined: MinedNegatives | None = None
         self._known_positives = sessions.known_positives()
 
     def usable_sessions(self) -> IntArray:
@@ -136,6 +143,8 @@ class PairPlanner:
             pairs.append(_pairs_within_sessions(positives, shown))
         if self.negatives in ("in_batch", "both"):
             pairs.append(self._pairs_across_sessions(positives, shown, own, rows))
+        if self.mined is not None:
+            pairs.append(self._pairs_with_mined(positives, self.mined, pairs))
         if len(irrelevant):
             pairs.append(_pairs_with_irrelevant(positives, irrelevant, len(rows), rng))
         return _assemble(pairs)
@@ -184,6 +193,17 @@ class PairPlanner:
         ones = np.ones(len(positive), dtype=np.float32)
         negatives = _Entry(taken.session, taken.query, candidates[candidate], ones)
         return _Pairs(taken, negatives, positive, np.zeros(len(positive), dtype=bool))
+
+    def _pairs_with_mined(self, positives: _Entry, mined: MinedNegatives, others: list[_Pairs]) -> _Pairs:
+        """Each positive with its hard negatives, but those that it is paired with already: no pair counts twice."""
+        items, positive = mined.of(positives.query, positives.item)
+        size = len(self.sessions.item_keys)
+        there = [part.positive_index * size + part.negative.item for part in others]
+        is_new = ~np.isin(positive * size + items, np.concatenate(there)) if there else np.ones(len(items), dtype=bool)
+        items, positive = items[is_new], positive[is_new]
+        taken = positives.take(positive)
+        negatives = _Entry(taken.session, taken.query, items, np.ones(len(items), dtype=np.float32))
+        return _Pairs(taken, negatives, positive, np.zeros(len(items), dtype=bool))
 
 
 @dataclass(frozen=True)
