@@ -20,7 +20,8 @@ OPTIONS = [name for name in FILES if "/" in name and not name.startswith("hydra/
 
 # What a user must give with an option: files and folders that exist, names, and what makes it take effect.
 NEEDED = {
-    "confidence/window.yaml": ["loss=prob_margin", "settings.negatives=shown"],
+    "data/clicks/randomised.yaml": ["data.clicks.bucket=random"],
+    "data/clicks/window.yaml": ["loss=prob_margin", "settings.negatives=shown"],
     "data/beir.yaml": ["data.source.folder=."],
     "data/sessions.yaml": ["data.source.sessions=lines.jsonl", "data.source.items=lines.jsonl"],
     "experiment/movie_search.yaml": ["data.source.folder=."],

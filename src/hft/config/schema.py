@@ -38,6 +38,7 @@ class DataNode(Node):
 
     source: Target
     splitter: Target
+    clicks: Target
     candidates: Literal["shown", "corpus"]
     batch_id: str | int | None = None
     num_batches: Annotated[int, Field(ge=2)] | None = None
@@ -154,7 +155,6 @@ class TrainConfig(Node):
     technique: Target
     loss: Target
     ranker: Target
-    confidence: Target
     optimizer: Target
     scheduler: Target
     metrics: MetricsNode

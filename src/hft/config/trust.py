@@ -32,7 +32,6 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("technique",): _in("hft.techniques", "FullFineTuning"),
     ("loss",): _in("hft.losses", "InfoNCELoss MarginRankingLoss ProbMarginRankingLoss CosineProbMarginRankingLoss"),
     ("ranker",): _in("hft.models", "CosineRanker DotRanker EuclideanRanker"),
-    ("confidence",): _in("hft.data", "ConstantConfidence WindowConfidence"),
     ("optimizer",): _in(
         "torch.optim",
         "Adadelta Adafactor Adagrad Adam AdamW Adamax ASGD LBFGS NAdam RAdam RMSprop Rprop SGD SparseAdam",
@@ -47,6 +46,14 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
         "hft.metrics", "MAP MRR NDCG Precision Recall NotIrrelevantDistShift IrrelevantDistShift"
     ),
     ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder"),
+    ("data", "source", "clicks"): _in(
+        "hft.data", "PositionBasedClicks CascadeClicks DynamicBayesianClicks UserBrowsingClicks"
+    ),
+    ("data", "clicks"): _in(
+        "hft.data",
+        "ConstantConfidence WindowConfidence PositionBasedModel GivenPropensities RandomisedPropensities CascadeModel "
+        "DynamicBayesianModel UserBrowsingModel",
+    ),
     ("data", "splitter"): _in("hft.data", "QuerySplitter GroupSplitter GivenSplitter"),
     ("trainer",): _in("pytorch_lightning", "Trainer"),
 }

@@ -50,6 +50,7 @@ def prepare_ranking_data(
     seed: Annotated[int, Field(ge=0)] = 0,
     required_splits: Sequence[str] = SPLITS,
     keep_seen_queries: bool = False,
+    keep_without_event: bool = False,
     store: StoreFolder | None = None,
 ) -> RankingData:
     """Read a source and make it ready for training and evaluation.
@@ -78,6 +79,8 @@ def prepare_ranking_data(
         seed: of the draws above.
         required_splits: splits that must not end up empty.
         keep_seen_queries: keep sessions whose query is held out from their split, to measure what that gives away.
+        keep_without_event: keep training sessions without an event: no pair comes from them, but a click model that is
+            fitted on sessions with clicks alone takes people for more eager than they are.
         store: where what is prepared is kept for the next time; None keeps nothing. The data is the same either way.
 
     Raises:
@@ -97,6 +100,7 @@ def prepare_ranking_data(
         fold=None if fold is None else tuple(fold),
         seed=seed,
         keep_seen_queries=keep_seen_queries,
+        keep_without_event=keep_without_event,
     )
     where = None if quarantine_path is None else Path(quarantine_path)
     prepare = partial(_prepared, source, splitter, options, where, tuple(required_splits))
@@ -129,6 +133,7 @@ class _Options:
     fold: tuple[int, ...] | None
     seed: int
     keep_seen_queries: bool
+    keep_without_event: bool
 
 
 def _prepared(
@@ -159,7 +164,7 @@ def _prepared(
         part = inputs.select((assigned == number) & ~leaking)
         rng = np.random.default_rng([options.seed, number])
         seen = needed_of_test if number == TEST else needed
-        part = _complete(part, number, data, seen, options.no_event_is_irrelevant, options.limit_sessions, rng, dropped)
+        part = _complete(part, number, data, seen, options, rng, dropped)
         splits[name] = shared_train(part, splitter, options.train_share) if number == TRAIN and len(part) else part
         if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, assigned, inputs, splitter))
@@ -235,20 +240,22 @@ def _complete(
     split: int,
     data: SourceData,
     needed: NDArray[np.bool_],
-    no_event_is_irrelevant: bool,
-    limit: int | None,
+    options: _Options,
     rng: np.random.Generator,
     dropped: Counter[str],
 ) -> FineTuningInputs:
     """The sessions of a split: shown lists made where the source has none, useless ones left out, limited."""
+    limit = options.limit_sessions
     if data.impressions is not None:
         inputs = _limited(inputs, limit, rng)
         inputs = data.impressions(inputs, showable_items(needed, split), None if split == TRAIN else 1)
-        if no_event_is_irrelevant:
+        if options.no_event_is_irrelevant:
             inputs = inputs.replace(is_irrelevant=inputs.is_irrelevant | ~inputs.has_event)
     useful = inputs.is_irrelevant | inputs.has_event
     if split != TRAIN:
         useful = useful | inputs.has_positive_grade
+    elif options.keep_without_event:
+        useful = np.ones(len(inputs), dtype=np.bool_)
     dropped[f"{SPLITS[split]} sessions without an event"] += int((~useful).sum())
     return _limited(inputs if useful.all() else inputs.select(useful), limit, rng)
 

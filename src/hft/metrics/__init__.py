@@ -13,6 +13,7 @@ from hft.metrics.baselines import (
 )
 from hft.metrics.comparison import Comparison, bootstrap_interval, compare, paired_randomization_p
 from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
+from hft.metrics.counterfactual import ClickEstimate, WeightedClicks, click_estimates
 from hft.metrics.dist_shift import DistShift, IrrelevantDistShift, NotIrrelevantDistShift
 from hft.metrics.learning import learning_verdict
 from hft.metrics.ranked_lists import RankedLists, order_within, rank_lists, rank_matrix, top_rows
@@ -25,6 +26,7 @@ __all__ = [
     "NDCG",
     "Baseline",
     "Bm25Baseline",
+    "ClickEstimate",
     "Comparison",
     "DistShift",
     "IrrelevantDistShift",
@@ -41,7 +43,9 @@ __all__ = [
     "Recall",
     "Report",
     "TitleOverlapBaseline",
+    "WeightedClicks",
     "bootstrap_interval",
+    "click_estimates",
     "compare",
     "evaluation_advice",
     "fine_tuning_outcome",

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from hft.data.clicks.evidence import Evidence, Reading, Weigher
-from hft.data.clicks.log import ClickLog, Pairs
+from hft.data.clicks.log import ClickLog, Pairs, position_classes
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,6 +47,18 @@ class FittedClicks:
     def read(self, log: ClickLog) -> Reading:
         """Propensities, posterior examination, attraction and truth of each result."""
         return self.model.read(log)
+
+    def inverse_propensities(self, log: ClickLog) -> NDArray[np.float32]:
+        """`float32[results]`: what a click stands for, clipped, whatever training weighs it by; 0 without one."""
+        return Weigher("ips", self.weigher.clip, True)(log, self.read(log)).weights
+
+    def examination(self, positions: int) -> NDArray[np.float64] | None:
+        """`float64[positions]`: how probably each place is examined; None for a model in which that hangs on more."""
+        by_class = getattr(self.model, "by_position", None)
+        if by_class is None:
+            return None
+        values: NDArray[np.float64] = by_class()
+        return values[np.minimum(position_classes(np.arange(positions)), len(values) - 1)]
 
     def evidence(self, log: ClickLog) -> Evidence:
         """Weights, confidences and negatives, as training takes them."""

@@ -21,7 +21,7 @@ from hft.data.clicks.log import ClickLog, Pairs, position_classes
 from hft.data.clicks.model import ClickModel, ReadsClicks
 from hft.data.clicks.relative import Cells, fit_attraction, fit_examination, linked_contexts, require_linked
 from hft.data.clicks.two_valued import TwoValuedStart, fit_two_valued
-from hft.errors import ConfigError, DataError
+from hft.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +43,10 @@ class PositionBasedFit:
 
     examination: NDArray[np.float64]
     notes: tuple[str, ...]
+
+    def by_position(self) -> NDArray[np.float64]:
+        """`float64[classes]`."""
+        return self.examination
 
     def read(self, log: ClickLog) -> Reading:
         """See ReadsClicks. Attraction is what the log's own clicks say."""
@@ -137,31 +141,22 @@ class GivenPropensities(ByPosition):
 
     Args:
         propensities: probability of examination by position from the top; deeper positions take the last. Only their
-            ratios matter.
-        eta: instead: 1 / position^eta.
+            ratios matter. None: as eta says.
+        eta: examination is 1 / position^eta, where no propensities are given.
         false_clicks: see PositionBasedModel.
         weighting, clip, unexamined_negatives: see ClickModel.
-
-    Raises:
-        ConfigError: neither or both of propensities and eta.
     """
 
     def __init__(
         self,
         propensities: Annotated[list[Annotated[float, Field(gt=0.0, le=1.0)]], Field(min_length=1)] | None = None,
-        eta: Annotated[float, Field(ge=0.0, le=5.0)] | None = None,
+        eta: Annotated[float, Field(ge=0.0, le=5.0)] = 0.5,
         false_clicks: bool = False,
         weighting: Literal["ips", "pairwise", "none"] = "ips",
         clip: Annotated[float, Field(ge=1.0)] = 10.0,
         unexamined_negatives: bool = False,
     ) -> None:
         super().__init__(false_clicks, weighting, clip, unexamined_negatives)
-        if (propensities is None) == (eta is None):
-            found = "neither" if eta is None else "both"
-            raise ConfigError(
-                f"data.clicks: found {found} of propensities and eta. Give one: data.clicks.propensities=[1.0,0.6,0.4] "
-                "(by position from the top) or data.clicks.eta=0.5 (1 / position^eta)."
-            )
         self.propensities = None if propensities is None else [float(value) for value in propensities]
         self.eta = eta
 
@@ -170,7 +165,7 @@ class GivenPropensities(ByPosition):
         first = np.full(cells.num_contexts, np.iinfo(np.int32).max, dtype=np.int64)
         np.minimum.at(first, position_classes(log.positions), log.positions)
         first = np.minimum(first, int(log.positions.max(initial=0)))
-        if self.eta is not None:
+        if self.propensities is None:
             return (first + 1.0) ** -self.eta, f"propensities: given, 1 / position^{self.eta:g}"
         given = np.asarray(self.propensities, dtype=np.float64)
         return given[np.minimum(first, len(given) - 1)] / given.max(), "propensities: given"

@@ -66,7 +66,7 @@ class SimulatedClicks(ABC):
             DataError: the model is not hft's own; nobody knows what its code does.
         """
         if not type(self).__module__.startswith("hft.data."):
-            raise DataError(f"data.source.clicks: {type(self).__name__} is not hft's own, so that nothing is kept of it.")
+            raise DataError(f"data.source.clicks: {type(self).__name__} is not hft's own, nothing of it is kept.")
         return {"model": type(self).__name__, **vars(self)}
 
 

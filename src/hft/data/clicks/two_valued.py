@@ -61,6 +61,10 @@ class TwoValuedFit:
     share: float
     notes: tuple[str, ...]
 
+    def by_position(self) -> NDArray[np.float64]:
+        """`float64[classes]`: probability of a true click relative to the highest."""
+        return np.asarray(self.if_relevant / self.if_relevant.max())
+
     def read(self, log: ClickLog) -> Reading:
         """See ReadsClicks. The relevance of a pair is what all of its clicks in the log say."""
         pairs, index = Pairs.of(log)
