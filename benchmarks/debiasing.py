@@ -5,8 +5,8 @@
 movie_search: real queries, about 24 shown movies each, and which of them people picked: the true relevance. The lists
 are shown in the order of popularity, 50 times a query, and clicks are simulated: position p is examined with
 probability 1/sqrt(p), an examined relevant movie is always clicked, any other with probability 0.1 (the noise of
-Joachims, Swaminathan and Schnabel 2017). A linear adapter over fixed MiniLM vectors is trained by hft's InfoNCE on shown
-negatives, with the same steps each time:
+Joachims, Swaminathan and Schnabel 2017). A linear adapter over fixed MiniLM vectors is trained by hft's InfoNCE on
+shown negatives, with the same steps each time:
 
 - untouched: the vectors as they are;
 - naive: every click a positive, whatever no session of the query clicked a negative (data/clicks=naive);

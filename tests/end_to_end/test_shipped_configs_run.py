@@ -52,6 +52,10 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
             "python_docs": ["trainer=debug", "data.limit_sessions=16", "data.limit_items=50"],
         }.get(name, [])
         tiny = [] if name == "python_docs" else tiny  # the whole default job
+    elif group == "data/clicks":  # lists that are shown in several orders
+        files = [*given.beir, "data.source.reading=judged", "data.source.shuffled_share=0.5"]
+        files.append("data.source.sessions_per_query=20")
+        chosen += ["data.clicks.bucket=shuffled"] if name == "randomised" else []
     elif group == "experiment":
         files = [given.beir[1]]  # the folder; the rest is the experiment's to say
     elif option == "model/hub":

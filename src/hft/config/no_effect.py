@@ -174,8 +174,8 @@ def _of_confidences(tree: ConfigTree, checker: TargetChecker, report: CheckRepor
         _warn(
             report,
             "data.clicks.weighting" if is_pairwise else "data.clicks",
-            f"found {'pairwise' if is_pairwise else target}, but under the loss {loss['_target_']} only the confidences "
-            "of positives count",
+            f"found {'pairwise' if is_pairwise else target}, but under the loss {loss['_target_']} only the "
+            "confidences of positives count",
             "for those of negatives too: loss=prob_margin settings.negatives=shown",
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from hft.data.clicks.evidence import Reading, unclicked
 from hft.data.clicks.log import ClickLog, Pairs
 from hft.data.clicks.model import ClickModel, PairValues, ReadsClicks
-from hft.data.clicks.running_sums import sums_above
+from hft.data.clicks.running_sums import products_above
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class CascadeFit:
     def read(self, log: ClickLog) -> Reading:
         """See ReadsClicks."""
         attraction = self.attraction.of(log)
-        propensities = np.exp(sums_above(np.log1p(-attraction), log))
+        propensities = products_above(np.log1p(-attraction), log)
         examined = _examined(log).astype(np.float64)
         return Reading(propensities, examined, np.where(examined > 0, 1.0, unclicked(propensities, attraction)[1]))
 

@@ -17,7 +17,7 @@ from hft.data.clicks.evidence import Reading
 from hft.data.clicks.log import ClickLog, Pairs, position_classes
 from hft.data.clicks.model import ClickModel, PairValues, ReadsClicks
 from hft.data.clicks.relative import Cells, linked_contexts, require_linked
-from hft.data.clicks.running_sums import sums_above, sums_to
+from hft.data.clicks.running_sums import products_above, sums_to
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class DynamicBayesianFit:
         """See ReadsClicks."""
         attraction, satisfaction = self.attraction.of(log), self.satisfaction.of(log)
         going_on = np.log(self.perseverance) + np.log1p(-attraction * satisfaction)
-        propensities = np.exp(sums_above(going_on, log))
+        propensities = products_above(going_on, log)
         examined = _examined(log, _Order.of(log), attraction, satisfaction, self.perseverance)[0]
         return Reading(propensities, examined, 1.0 - (1.0 - examined) * attraction)
 
@@ -167,7 +167,7 @@ def _examined(
     step[below] = np.log(unhappy / (satisfaction[below - 1] + goes_on[has_next]))
     reaches = np.repeat(_last_positions(log, last), log.lengths)
     step[(log.positions <= reaches) | (log.positions == 0)] = 0.0
-    return np.exp(sums_to(step, log)), satisfied
+    return np.exp(np.minimum(sums_to(step, log), 0.0)), satisfied
 
 
 def _last_positions(log: ClickLog, last: NDArray[np.int64]) -> NDArray[np.int32]:
