@@ -127,7 +127,8 @@ class FineTuningSettings(SettingsScalars):
         loss_func: `loss(FineTuningFeatures) -> scalar`, from the group `loss`.
         metric_calculators: the metrics to compute, from the group `metrics`.
         ranker: gives the rank of (query, item), from the group `ranker`.
-        confidence_calculator: how far each event is to be believed, from the group `confidence`.
+        confidence_calculator: how clicks are read as evidence, from the group `data/clicks`: a rule
+            (ConfidenceCalculator) or a model that is fitted on the training sessions (ClickModel).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)

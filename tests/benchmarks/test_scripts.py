@@ -24,6 +24,8 @@ CLAIMS = (
     "data_scale",
     "quality",
     "gpu",
+    "debiasing",
+    "click_model_fit",
 )
 
 

@@ -75,11 +75,44 @@ def test_downsampling_is_warned_of_where_no_shown_negative_is_used(folder):
 
 
 def test_confidences_of_negatives_are_warned_of_where_the_loss_ignores_them(folder):
-    found = warnings("confidence=window")
-    assert set(found) == {"confidence"}
-    assert "only the confidences of positives count" in found["confidence"]
-    assert set(warnings("confidence=window", "settings.negatives=shown")) == {"confidence"}
-    assert warnings("confidence=window", "loss=prob_margin", "settings.negatives=shown") == {}
+    found = warnings("data/clicks=window")
+    assert set(found) == {"data.clicks"}
+    assert "only the confidences of positives count" in found["data.clicks"]
+    assert set(warnings("data/clicks=window", "settings.negatives=shown")) == {"data.clicks"}
+    assert warnings("data/clicks=window", "loss=prob_margin", "settings.negatives=shown") == {}
+
+
+def test_a_click_model_counts_under_every_loss_but_for_what_it_says_of_negatives(folder):
+    assert warnings("data/clicks=position_based") == {}
+    found = warnings("data/clicks=ubm", "data.clicks.weighting=pairwise")
+    assert set(found) == {"data.clicks.weighting"}
+    assert (
+        warnings("data/clicks=ubm", "data.clicks.weighting=pairwise", "loss=margin", "settings.negatives=shown") == {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "advice"),
+    [
+        ("confidence=constant", "write data/clicks=naive"),
+        ("confidence=window", "write data/clicks=window"),
+        ("confidence.floor=0.2", "write data.clicks.floor"),
+    ],
+)
+def test_the_old_name_of_the_group_says_the_new_one(folder, override, advice):
+    found = errors(override)
+    assert list(found) == [override]
+    assert "the group confidence is now called data/clicks" in found[override]
+    assert advice in found[override]
+
+
+def test_an_old_file_is_told_the_new_name_of_the_group(folder):
+    (folder / "conf" / "experiment").mkdir(parents=True)
+    file = folder / "conf" / "experiment" / "old.yaml"
+    file.write_text("# @package _global_\ndefaults:\n  - override /confidence: constant\n")
+    ((where, text),) = errors("experiment=old").items()
+    assert where.endswith("old.yaml:3")
+    assert "write: override /data/clicks: naive" in text
 
 
 def test_only_infonce_ignores_the_confidences_of_negatives():
@@ -196,7 +229,7 @@ def test_a_metric_of_ones_own_is_left_to_the_run(folder, write):
 def test_a_config_of_which_parts_are_missing_gets_a_report_and_no_traceback(folder):
     config = compose()
     OmegaConf.set_struct(config, False)
-    for node in ("trainer", "metrics", "params", "settings", "data", "loss", "confidence", "model"):
+    for node in ("trainer", "metrics", "params", "settings", "data", "loss", "model"):
         partial = config.copy()
         del partial[node]
         assert not check_config(partial).ok

@@ -20,12 +20,13 @@ OPTIONS = [name for name in FILES if "/" in name and not name.startswith("hydra/
 
 # What a user must give with an option: files and folders that exist, names, and what makes it take effect.
 NEEDED = {
-    "confidence/window.yaml": ["loss=prob_margin", "settings.negatives=shown"],
     "data/augmentation/synonyms.yaml": ["data.augmentation.queries.table=lines.jsonl"],
     "data/passages.yaml": ["data.source.source.sessions=lines.jsonl", "data.source.source.items=lines.jsonl"],
     "data/aggregated.yaml": [
         "+data.source.sources.web={_target_: hft.data.SessionFiles, sessions: lines.jsonl, items: lines.jsonl}"
     ],
+    "data/clicks/randomised.yaml": ["data.clicks.bucket=random"],
+    "data/clicks/window.yaml": ["loss=prob_margin", "settings.negatives=shown"],
     "data/beir.yaml": ["data.source.folder=."],
     "data/huggingface.yaml": ["data.source.sessions=someone/clicks", "data.source.items=."],
     "data/sessions.yaml": ["data.source.sessions=lines.jsonl", "data.source.items=lines.jsonl"],

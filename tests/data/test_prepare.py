@@ -50,6 +50,15 @@ def test_sessions_without_an_event_leave_every_split(three_splits: Make, source_
     assert data.report.dropped["test sessions without an event"] == 1
 
 
+def test_training_sessions_without_an_event_stay_where_a_click_model_asks_for_them(
+    three_splits: Make, source_of: SourceOf
+) -> None:
+    source = source_of(three_splits("useless", "ab", [0, 0]))
+    data = prepare_ranking_data(source, GivenSplitter(), candidates="shown", keep_without_event=True)
+    assert queries(data) == [["good train", "useless train"], ["good validation"], ["good test"]]
+    assert "train sessions without an event" not in data.report.dropped
+
+
 def test_known_relevance_keeps_a_session_in_evaluation(three_splits: Make, source_of: SourceOf) -> None:
     source = source_of(three_splits("judged", "ab", [0, 0], {"a": 1.0}))
     data = prepare_ranking_data(source, GivenSplitter(), candidates="shown")

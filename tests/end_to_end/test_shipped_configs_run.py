@@ -66,6 +66,10 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
         files = [*write_categories(given.place / "texts")[1:], "data.source.category_field=category"]
     elif option == "experiment/emoji_captions":
         files, tiny = write_pictures(given.place / "pictures")[1:], SMALL_TOWERS
+    elif group == "data/clicks":  # lists that are shown in several orders
+        files = [*given.beir, "data.source.reading=judged", "data.source.shuffled_share=0.5"]
+        files.append("data.source.sessions_per_query=20")
+        chosen += ["data.clicks.bucket=shuffled"] if name == "randomised" else []
     elif group == "experiment":
         files = [given.beir[1]]  # the folder; the rest is the experiment's to say
     elif option == "metrics/categories":

@@ -48,3 +48,33 @@ def test_only_infonce_ignores_the_margin() -> None:
     assert InfoNCELoss.ignores == {"margin"}
     assert not ProbMarginRankingLoss.ignores
     assert not MarginRankingLoss.ignores
+
+
+# Weights of positives
+
+
+def weighted(*weights: float) -> FineTuningFeatures:
+    return FineTuningFeatures(**{**vars(features()), "weights": torch.tensor(weights)})
+
+
+def test_weights_are_relative_to_their_mean_so_that_their_scale_changes_nothing() -> None:
+    assert weighted(1.0, 3.0).confidence.tolist() == pytest.approx([0.5 * 0.5, 0.2 * 1.5])
+    assert weighted(10.0, 30.0).confidence.tolist() == pytest.approx(weighted(1.0, 3.0).confidence.tolist())
+    assert weighted(2.0, 2.0).confidence.tolist() == pytest.approx(features().confidence.tolist())
+    assert weighted(0.0, 0.0).confidence.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("loss", [InfoNCELoss(), MarginRankingLoss(), ProbMarginRankingLoss()])
+def test_a_loss_is_the_mean_over_positives_by_weight(loss) -> None:
+    """Weights 1 and 3 with confidences of 1 are one pair of the first and three of the second."""
+    sure = {"positive_confidences": torch.ones(2), "negative_confidences": torch.ones(2)}
+    single = [loss(FineTuningFeatures(**{**vars(features()), **sure}).select(torch.tensor([row]))) for row in (0, 1)]
+    found = loss(FineTuningFeatures(**{**vars(weighted(1.0, 3.0)), **sure}))
+    assert float(found) == pytest.approx(float(single[0] + 3 * single[1]) / 4, rel=1e-5)
+
+
+def test_selected_pairs_keep_their_weights() -> None:
+    kept = weighted(1.0, 3.0).select(torch.tensor([False, True]))
+    assert kept.weights is not None
+    assert kept.weights.tolist() == [3.0]
+    assert kept.confidence.tolist() == pytest.approx([0.2])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from hft.data import FineTuningInputs, ItemsSet, RankingData
+from hft.data import ClickLog, FineTuningInputs, FittedClicks, GivenPropensities, ItemsSet, RankingData
 from hft.errors import ConfigError
 from hft.methods import EmbeddingsMethod, PluginMeta
 from hft.methods.proof import Measured, _slices, mean_by_query
@@ -81,6 +81,28 @@ def test_a_module_comes_with_its_batches_and_its_validator(tiny_bert: Path) -> N
     assert module.validator is not None
     # Validation takes all negatives, whatever the share that training draws.
     assert sum(map(len, module.validator.plans)) == 5 * 4 + 3 * 2 * 3
+
+
+def test_a_click_model_is_fitted_once_on_the_training_sessions_and_reads_both_splits(tiny_bert: Path) -> None:
+    logs = []
+
+    class Noted(GivenPropensities):
+        def fit(self, log: ClickLog) -> FittedClicks:
+            logs.append(log)
+            return super().fit(log)
+
+    data = small_data(irrelevant=4)
+    method, settings = EmbeddingsMethod({"name": "small"}), settings_with(confidence_calculator=Noted(eta=1.0))
+    model = small_model(tiny_bert)
+    texts = method.tokenize(model, data)
+    parts = {"optimizer": torch.optim.SGD, "scheduler": None, "precision": "32-true", "seed": 0}
+    module = method.build(model, texts, settings, params_with(), **parts)
+    [log] = logs
+    assert len(log) == 15  # of 20, irrelevant sessions left out
+    # Picked are the first result, and in each third session the third with it: 1 / (1 / 3).
+    weights = torch.cat([batch.pairs.weight for batch in module.train_dataloader()])
+    assert set(weights.tolist()) == {1.0, 3.0}
+    assert module.validator is not None
 
 
 def test_the_items_texts_are_embedded_with_the_prompt_of_their_side(tiny_bert: Path) -> None:

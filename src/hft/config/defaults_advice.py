@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from hft.config.composed_files import ComposedFile, DefaultsEntry, groups_on_disk
+from hft.config.renamed import renamed_group
 from hft.config.report import Finding, listed, nearest
 
 
@@ -28,7 +29,10 @@ def _of_file(file: ComposedFile, groups: list[str], primary: Iterable[str]) -> I
         if name.startswith("hydra"):
             continue
         where = f"{file.path}:{entry.line}"
-        if entry.override and name not in groups:
+        old = renamed_group(where, name, *entry.options[:1], in_file=True)
+        if old is not None and name not in groups:
+            yield old
+        elif entry.override and name not in groups:
             close = nearest(name, groups)
             advice = f"did you mean override /{close}?" if close else None
             yield Finding(where, f"there is no group {name}", listed(groups), advice=advice)

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hft.config.composition_failures import explain_failure
 from hft.config.groups import group_options
 from hft.config.overrides import Request, first_choice, unknown_group
+from hft.config.renamed import renamed_group
 from hft.config.report import CheckReport, Finding, listed, nearest
 from hft.config.static import NotFoundError, NotVerifiableError
 from hft.config.targets import TargetChecker
@@ -100,6 +101,8 @@ def _unknown_key(
 ) -> Finding:
     key = override.key_or_group
     prefix, siblings = parent
+    if not prefix and (old := renamed_group(str(override.input_line), key, override.value())) is not None:
+        return old
     name = key[len(prefix) :].lstrip(".").split(".")[0]
     if not isinstance(siblings, dict):
         return Finding(

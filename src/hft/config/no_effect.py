@@ -15,6 +15,9 @@ from hft.config.tree import ConfigTree, lookup, plain_tree
 # What a shared tower does not use: it has the items tower's rate and decay.
 _OF_THE_QUERY_TOWER = ("query_lr", "query_weight_decay")
 
+# Of data/clicks: what says nothing of positives beside what it says of negatives.
+_OF_CONFIDENCES_ALONE = ("WindowConfidence",)
+
 # What `settings` holds for schedulers that refer to it, and no other.
 _OF_A_SCHEDULER = ("step_size", "gamma")
 
@@ -173,15 +176,20 @@ def _of_shown_negatives(request: _Request, report: CheckReport) -> None:
 
 
 def _of_confidences(tree: ConfigTree, checker: TargetChecker, report: CheckReport) -> None:
-    confidence = tree.get("confidence._target_")
-    if not isinstance(confidence, str) or confidence.rpartition(".")[2] == "ConstantConfidence":
+    clicks = tree.get("data.clicks")
+    target = clicks.get("_target_") if isinstance(clicks, dict) else None
+    if not isinstance(target, str):
         return
+    # What a click model says of positives counts under every loss.
+    is_rule = target.rpartition(".")[2] in _OF_CONFIDENCES_ALONE
+    is_pairwise = checker.argument(clicks, "weighting") == "pairwise"
     loss = tree.get("loss")
-    if checker.constant_of(loss, "ignores_negative_confidences") is True:
+    if (is_rule or is_pairwise) and checker.constant_of(loss, "ignores_negative_confidences") is True:
         _warn(
             report,
-            "confidence",
-            f"found {confidence}, but under the loss {loss['_target_']} only the confidences of positives count",
+            "data.clicks.weighting" if is_pairwise else "data.clicks",
+            f"found {'pairwise' if is_pairwise else target}, but under the loss {loss['_target_']} only the "
+            "confidences of positives count",
             "for those of negatives too: loss=prob_margin settings.negatives=shown",
         )
 

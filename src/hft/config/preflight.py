@@ -22,6 +22,7 @@ from hft.config.crosschecks import cross_check
 from hft.config.keys import refuse_unknown_keys, set_values
 from hft.config.outputs import check_outputs
 from hft.config.overrides import Request, parse, sort_out
+from hft.config.renamed import renamed_group
 from hft.config.report import CheckReport, Finding
 from hft.config.schema import TrainConfig
 from hft.config.search_checks import check_search, searches
@@ -229,7 +230,7 @@ def _check_schema(tree: ConfigTree, report: CheckReport) -> None:
     except ValidationError as error:
         for finding in findings_of(error, "", tree.values, TrainConfig):
             if not _is_unknown(tree.values, finding.where):
-                report.errors.append(finding)
+                report.errors.append(renamed_group(finding.where, finding.where) or finding)
 
 
 def _without_echoes(errors: list[Finding], tree: ConfigTree) -> list[Finding]:

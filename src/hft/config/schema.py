@@ -40,6 +40,7 @@ class DataNode(Node):
     source: Target
     splitter: Target
     converter: Target | None = None
+    clicks: Target
     candidates: Literal["shown", "corpus"]
     batch_id: str | int | None = None
     time_window: Annotated[list[str | int | float | None], Field(min_length=2, max_length=2)] | None = None
@@ -167,7 +168,6 @@ class TrainConfig(Node):
     technique: Target
     loss: Target
     ranker: Target
-    confidence: Target
     optimizer: Target
     scheduler: Target
     metrics: MetricsNode

@@ -25,6 +25,7 @@ def _in(package: str, names: str) -> frozenset[str]:
     return frozenset(f"{package}.{name}" for name in names.split())
 
 
+_SOURCES = "SessionFiles BeirFolder SqlSessions HuggingFaceSessions UbiSessions CategoryFiles PictureFiles"
 _SPLITTERS = "SentenceSplitter SeparatorSplitter RegexSplitter JsonFieldSplitter TokenGroupTextSplitter"
 _AUGMENTERS = "ChangeCases Misspellings WordDrop Synonyms"
 
@@ -35,7 +36,6 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("technique",): _in("hft.techniques", "FullFineTuning"),
     ("loss",): _in("hft.losses", "InfoNCELoss MarginRankingLoss ProbMarginRankingLoss CosineProbMarginRankingLoss"),
     ("ranker",): _in("hft.models", "CosineRanker DotRanker EuclideanRanker"),
-    ("confidence",): _in("hft.data", "ConstantConfidence WindowConfidence"),
     ("optimizer",): _in(
         "torch.optim",
         "Adadelta Adafactor Adagrad Adam AdamW Adamax ASGD LBFGS NAdam RAdam RMSprop Rprop SGD SparseAdam",
@@ -57,7 +57,8 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("data", "converter", "rules", ANY): _in(
         "hft.data", "Robots DuplicateSessions OtherOrders DwellThreshold IrrelevantSessions"
     ),
-    ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder parts.JoinedParts"),
+    ("data", "source"): _in("hft.data", f"{_SOURCES} PythonDocs AggregatedSource parts.JoinedParts"),
+    ("data", "source", "sources", ANY): _in("hft.data", _SOURCES),
     ("data", "source", "source"): _in("hft.data", "SessionFiles BeirFolder"),
     ("data", "source", "query_retriever"): _in("hft.data", "QueryRetriever"),
     ("data", "source", "normalizer"): _in("hft.data", "FieldsNormalizer"),
@@ -66,6 +67,14 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("data", "augmentation"): _in("hft.data.augmentation", "Augmentation"),
     ("data", "augmentation", ANY): _in("hft.data.augmentation", f"{_AUGMENTERS} Composition"),
     ("data", "augmentation", ANY, "steps", ANY): _in("hft.data.augmentation", _AUGMENTERS),
+    ("data", "source", "clicks"): _in(
+        "hft.data", "PositionBasedClicks CascadeClicks DynamicBayesianClicks UserBrowsingClicks"
+    ),
+    ("data", "clicks"): _in(
+        "hft.data",
+        "ConstantConfidence WindowConfidence PositionBasedModel GivenPropensities RandomisedPropensities CascadeModel "
+        "DynamicBayesianModel UserBrowsingModel",
+    ),
     ("trainer",): _in("pytorch_lightning", "Trainer"),
 }
 

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from hft.data.beir import BeirFolder
 from hft.data.category_files import CategoryFiles
-from hft.data.clicks import ConfidenceCalculator, ConstantConfidence, WindowConfidence
+from hft.data.clicks import (
+    CascadeModel,
+    ClickLog,
+    ClickModel,
+    ConfidenceCalculator,
+    ConstantConfidence,
+    DynamicBayesianModel,
+    Evidence,
+    FittedClicks,
+    GivenPropensities,
+    PositionBasedModel,
+    RandomisedPropensities,
+    Reading,
+    UserBrowsingModel,
+    WindowConfidence,
+)
+from hft.data.clicks.simulated import (
+    CascadeClicks,
+    DynamicBayesianClicks,
+    PositionBasedClicks,
+    SimulatedClicks,
+    UserBrowsingClicks,
+)
 from hft.data.conversion import (
     Converted,
     DuplicateSessions,
@@ -30,7 +52,7 @@ from hft.data.query_retriever import QueryRetriever
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
 from hft.data.session_files import SessionFiles
-from hft.data.simulator import ClickSimulator, PositionBasedClicks
+from hft.data.simulator import ClickSimulator, JudgedListSimulator
 from hft.data.source import Impressions, SessionSource, SourceData, Splitter
 from hft.data.sources.aggregated import AggregatedSource
 from hft.data.sources.huggingface import HuggingFaceSessions
@@ -48,16 +70,25 @@ __all__ = [
     "ITEMS_SCHEMA",
     "AggregatedSource",
     "BeirFolder",
+    "CascadeClicks",
+    "CascadeModel",
     "CategoryFiles",
+    "ClickLog",
+    "ClickModel",
     "ClickSimulator",
     "ConfidenceCalculator",
     "ConstantConfidence",
     "Converted",
     "DuplicateSessions",
     "DwellThreshold",
+    "DynamicBayesianClicks",
+    "DynamicBayesianModel",
+    "Evidence",
     "FieldsNormalizer",
     "FineTuningInput",
     "FineTuningInputs",
+    "FittedClicks",
+    "GivenPropensities",
     "GivenSplitter",
     "GroupSplitter",
     "HuggingFaceSessions",
@@ -68,22 +99,27 @@ __all__ = [
     "ItemTemplate",
     "ItemText",
     "ItemsSet",
+    "JudgedListSimulator",
     "Labels",
     "OtherOrders",
     "PictureFiles",
     "PositionBasedClicks",
+    "PositionBasedModel",
     "PreparationReport",
     "PythonDocs",
     "Qualities",
     "Quarantine",
     "QueryRetriever",
     "QuerySplitter",
+    "RandomisedPropensities",
     "RankingData",
+    "Reading",
     "Robots",
     "SessionConverter",
     "SessionFiles",
     "SessionRule",
     "SessionSource",
+    "SimulatedClicks",
     "SourceData",
     "SplitCounts",
     "Splitter",
@@ -92,6 +128,8 @@ __all__ = [
     "TextNormalizer",
     "TimeSplitter",
     "UbiSessions",
+    "UserBrowsingClicks",
+    "UserBrowsingModel",
     "UserSplitter",
     "WindowConfidence",
     "describe_data",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,12 +10,13 @@ import numpy as np
 from pydantic import DirectoryPath, Field
 
 from hft.data.beir_files import find_file, judgement_files, read_corpus, read_judgements, read_queries
+from hft.data.clicks.simulated import PositionBasedClicks, SimulatedClicks
 from hft.data.identity import SourceIdentity, told
 from hft.data.inputs import FineTuningInputs, Labels
 from hft.data.item_text import ItemText
 from hft.data.query_retriever import QueryRetriever
 from hft.data.ragged import RaggedPairs
-from hft.data.simulator import ClickSimulator, PositionBasedClicks
+from hft.data.simulator import ClickSimulator, JudgedListSimulator
 from hft.data.source import SourceData
 from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
@@ -36,28 +36,33 @@ class BeirFolder:
         reading: what the judgements are. `labelled`: known relevance; shown lists and clicks are simulated
             after the split (hft.data.simulator). `shown`: every judged item was shown to the query and
             those with a score above 0 were picked; the order, which the files do not keep, is a seeded
-            shuffle.
+            shuffle. `judged`: known relevance; each query is shown its judged items, and clicks on them are
+            simulated after the split.
         item_fields: fields of a corpus line that make the item's text, in this order; a dot leads into nested
             objects (`metadata.genres`). The line's `title` stays the item's title in any case.
         seed: of the shuffle and the simulator.
         drop_all_picked: `shown` only: leave out sessions in which every result was picked (nothing to rank).
         results_per_session: `labelled` only: results shown in a session.
-        sessions_per_query: `labelled` only: sessions simulated for a training query; held-out ones have one
+        sessions_per_query: `labelled` and `judged`: sessions simulated for a training query; held-out ones have one
             each.
         ranker_noise: `labelled` only: standard deviation of the noise on the ranker's (BM25's) scores,
             relative to a query's best.
-        eta: `labelled` only: examination of position p is 1/p^eta; 0 examines everything.
-        click_probability: `labelled` only: of an examined result of the highest grade.
-        false_click_probability: `labelled` only: of an examined irrelevant result.
         query_retriever: takes the query out of a line of queries; None: it is the field `text`.
         normalizer: what each item's record goes through first; None: it stays as it is.
         item_text: makes the text of an item's record, instead of `item_fields`.
+        eta: `labelled` and `judged`: examination of position p is 1/p^eta; 0 examines everything.
+        click_probability: `labelled` and `judged`: of an examined result of the highest grade.
+        false_click_probability: `labelled` and `judged`: of an examined irrelevant result.
+        clicks: another model of those who click, in place of the position-based one that eta and the two probabilities
+            describe.
+        order: `judged` only: of the shown items, `popularity` (among the split's own queries) or `shuffled`.
+        shuffled_share: `judged` only: share of the sessions that are shuffled whatever the order, as batch "shuffled".
     """
 
     def __init__(
         self,
         folder: DirectoryPath,
-        reading: Literal["labelled", "shown"] = "labelled",
+        reading: Literal["labelled", "shown", "judged"] = "labelled",
         item_fields: Annotated[list[str], Field(min_length=1)] | None = None,
         seed: Annotated[int, Field(ge=0)] = 0,
         drop_all_picked: bool = True,
@@ -70,6 +75,9 @@ class BeirFolder:
         query_retriever: QueryRetriever | None = None,
         normalizer: FieldsNormalizer | None = None,
         item_text: ItemText | None = None,
+        clicks: SimulatedClicks | None = None,
+        order: Literal["popularity", "shuffled"] = "popularity",
+        shuffled_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0,
     ) -> None:
         self.folder = Path(folder)
         self.reading = reading
@@ -82,7 +90,9 @@ class BeirFolder:
         self.query_retriever = query_retriever
         self.normalizer = normalizer
         self.item_text = item_text
-        self.clicks = PositionBasedClicks(eta, click_probability, false_click_probability)
+        self.order = order
+        self.shuffled_share = shuffled_share
+        self.clicks = clicks or PositionBasedClicks(eta, click_probability, false_click_probability)
 
     def identity(self) -> SourceIdentity:
         """Its files, and how they are read.
@@ -95,7 +105,7 @@ class BeirFolder:
         options = {name: value for name, value in vars(self).items() if name not in ("folder", "clicks")}
         options |= {name: told(options[name]) for name in ("query_retriever", "normalizer", "item_text")}
         return SourceIdentity(
-            files, {**options, "clicks": asdict(self.clicks), "names": [path.name for path in files.values()]}
+            files, {**options, "clicks": self.clicks.identity(), "names": [path.name for path in files.values()]}
         )
 
     def read(self, quarantine: Quarantine) -> SourceData:
@@ -124,6 +134,11 @@ class BeirFolder:
             inputs = self._shown(items, sessions, dropped)
             note = "shown lists: every judged item of a query, in a drawn order; picked where the score is above 0"
             return SourceData(items, inputs, None, dropped, (note,))
+        if self.reading == "judged":
+            shows = JudgedListSimulator(
+                self.clicks, self.order, self.sessions_per_query, self.shuffled_share, self.seed
+            )
+            return SourceData(items, sessions.labelled(items), shows, dropped, (shows.describe(),))
         simulator = ClickSimulator(
             items, self.clicks, self.results_per_session, self.sessions_per_query, self.ranker_noise, self.seed
         )

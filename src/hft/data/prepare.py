@@ -56,6 +56,7 @@ def prepare_ranking_data(
     seed: Annotated[int, Field(ge=0)] = 0,
     required_splits: Sequence[str] = SPLITS,
     keep_seen_queries: bool = False,
+    keep_without_event: bool = False,
     look: Callable[[FineTuningInputs], object] | None = None,
     store: StoreFolder | None = None,
 ) -> RankingData:
@@ -88,6 +89,8 @@ def prepare_ranking_data(
         seed: of the draws above.
         required_splits: splits that must not end up empty.
         keep_seen_queries: keep sessions whose query is held out from their split, to measure what that gives away.
+        keep_without_event: keep training sessions without an event: no pair comes from them, but a click model that is
+            fitted on sessions with clicks alone takes people for more eager than they are.
         look: is shown the sessions that were taken (batch, window, converter), before they are split and those without
             an event are left out; nothing is taken from the store then.
         store: where what is prepared is kept for the next time; None keeps nothing. The data is the same either way.
@@ -112,6 +115,7 @@ def prepare_ranking_data(
         fold=None if fold is None else tuple(fold),
         seed=seed,
         keep_seen_queries=keep_seen_queries,
+        keep_without_event=keep_without_event,
     )
     where = None if quarantine_path is None else Path(quarantine_path)
     prepare = partial(_prepared, source, splitter, converter, options, where, tuple(required_splits), look)
@@ -146,6 +150,7 @@ class _Options:
     fold: tuple[int, ...] | None
     seed: int
     keep_seen_queries: bool
+    keep_without_event: bool
 
 
 def _prepared(
@@ -241,6 +246,8 @@ def _complete(
     useful = inputs.is_irrelevant | inputs.has_event
     if split != TRAIN:
         useful = useful | inputs.has_positive_grade
+    elif options.keep_without_event:
+        useful = np.ones(len(inputs), dtype=np.bool_)
     dropped[f"{SPLITS[split]} sessions without an event"] += int((~useful).sum())
     return _limited(inputs if useful.all() else inputs.select(useful), limit, rng)
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sysconfig
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import DirectoryPath, Field
 
+from hft.data.clicks.simulated import PositionBasedClicks, SimulatedClicks
 from hft.data.docstrings import docstrings, query_and_item, source_files
 from hft.data.identity import SourceIdentity
 from hft.data.inputs import FineTuningInputs, Labels
 from hft.data.items import ItemsSet
 from hft.data.near_duplicates import query_key
-from hft.data.simulator import ClickSimulator, PositionBasedClicks
+from hft.data.simulator import ClickSimulator
 from hft.data.source import SourceData
 from hft.data.text_clusters import first_of_each, near_duplicate_clusters
 from hft.errors import DataError
@@ -45,6 +45,7 @@ class PythonDocs:
         min_query_words: shorter first paragraphs are left out.
         min_item_words: shorter items are left out.
         folder: root of the source files; None takes the running Python's standard library.
+        clicks: another model of those who click, in place of the position-based one that the numbers above describe.
     """
 
     def __init__(
@@ -59,12 +60,13 @@ class PythonDocs:
         min_query_words: Annotated[int, Field(ge=1)] = 3,
         min_item_words: Annotated[int, Field(ge=1)] = 4,
         folder: DirectoryPath | None = None,
+        clicks: SimulatedClicks | None = None,
     ) -> None:
         self.seed = seed
         self.results_per_session = results_per_session
         self.sessions_per_query = sessions_per_query
         self.ranker_noise = ranker_noise
-        self.clicks = PositionBasedClicks(eta, click_probability, false_click_probability)
+        self.clicks = clicks or PositionBasedClicks(eta, click_probability, false_click_probability)
         self.min_query_words = min_query_words
         self.min_item_words = min_item_words
         self.folder = Path(sysconfig.get_path("stdlib")) if folder is None else Path(folder)
@@ -73,7 +75,7 @@ class PythonDocs:
         """The Python source below the folder, and how it is read."""
         files = {path.relative_to(self.folder).as_posix(): path for path in source_files(self.folder)}
         options = {name: value for name, value in vars(self).items() if name not in ("folder", "clicks")}
-        return SourceIdentity(files, {**options, "clicks": asdict(self.clicks)})
+        return SourceIdentity(files, {**options, "clicks": self.clicks.identity()})
 
     def read(self, quarantine: Quarantine) -> SourceData:
         """The pairs, one input a query, without shown lists; `impressions` makes those after the split.

@@ -41,7 +41,8 @@ class RankingData:
 
     Args:
         items: all items; sessions refer to them by row.
-        train: sessions to learn from. Each that is not irrelevant has an event.
+        train: sessions to learn from. Each that is not irrelevant has an event, unless those without were
+            kept (`keep_without_event`).
         validation: sessions that every selection looks at (stopping, best weights, search).
         test: sessions that are read once, for the report.
         candidates: what evaluation ranks: `shown`, the session's own list, or `corpus`, a pool of items.

@@ -1,23 +1,23 @@
 """Shown lists and clicks for queries whose relevant items are known.
 
-The ranker is BM25 over the texts with seeded normal noise; the click model is position-based: a click needs
-that the position was examined, with probability 1/position^eta, and that the result draws a click once
-examined, with a probability that grows with its relevance and is not 0 for irrelevant ones (false clicks).
-Position-based model: Richardson et al. 2007, "Predicting clicks"; examination 1/position^eta: Joachims et
-al. 2017, "Unbiased learning-to-rank with biased feedback".
+Over a labelled corpus the ranker is BM25 over the texts with seeded normal noise; judged lists are shown in the order
+of popularity or at random. The clicks are drawn by one of the models of hft.data.clicks.simulated; the default is
+position-based (Richardson et al. 2007, "Predicting clicks") with examination 1/position^eta (Joachims et al. 2017,
+"Unbiased learning-to-rank with biased feedback").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from hft.data.arrow import list_column
 from hft.data.bm25 import BM25
+from hft.data.clicks.simulated import PositionBasedClicks, SimulatedClicks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,33 +29,8 @@ if TYPE_CHECKING:
 # places.
 _DEPTH = 10
 
-
-@dataclass(frozen=True)
-class PositionBasedClicks:
-    """The click model.
-
-    Args:
-        eta: how fast attention falls with the position; 0 examines everything.
-        click_probability: of an examined result of the highest grade.
-        false_click_probability: of an examined result that is not relevant.
-    """
-
-    eta: float = 0.5
-    click_probability: float = 0.9
-    false_click_probability: float = 0.02
-
-    def examination(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Probability that a position (from 1) is examined: 1/position^eta."""
-        return np.asarray(positions.astype(np.float64) ** -self.eta, dtype=np.float64)
-
-    def attraction(self, grades: NDArray[np.float32], highest: float) -> NDArray[np.float64]:
-        """Probability of a click on an examined result, by its grade: (2^grade - 1) / (2^highest - 1) of
-        the way from the false clicks to the click probability (the gain of Chapelle et al. 2009, expected
-        reciprocal rank).
-        """
-        gain = np.expm1(grades.astype(np.float64) * np.log(2)) / np.expm1(max(highest, 1e-9) * np.log(2))
-        low, high = self.false_click_probability, self.click_probability
-        return np.asarray(low + (high - low) * np.clip(gain, 0.0, 1.0), dtype=np.float64)
+# Batch id of the sessions that JudgedListSimulator shows in an order of their own.
+SHUFFLED_BATCH = "shuffled"
 
 
 @dataclass(frozen=True)
@@ -64,7 +39,7 @@ class ClickSimulator:
 
     Args:
         items: all items.
-        clicks: the click model.
+        clicks: the model of those who click.
         results_per_session: length of a shown list.
         sessions_per_query: sessions made of a training query; each has its own noise and clicks.
         noise: standard deviation of the noise on the ranker's scores, in units of a query's best score.
@@ -72,7 +47,7 @@ class ClickSimulator:
     """
 
     items: ItemsSet
-    clicks: PositionBasedClicks = PositionBasedClicks()
+    clicks: SimulatedClicks = field(default_factory=PositionBasedClicks)
     results_per_session: int = 10
     sessions_per_query: int = 2
     noise: float = 0.1
@@ -86,8 +61,7 @@ class ClickSimulator:
         """One line that names ranker, click model and noise."""
         return (
             f"shown lists are simulated: BM25 with normal noise {self.noise:g}, {self.results_per_session} results; "
-            f"clicks are simulated: position-based, examination 1/position^{self.clicks.eta:g}, "
-            f"click {self.clicks.click_probability:g} if relevant, {self.clicks.false_click_probability:g} if not"
+            f"clicks are simulated: {self.clicks.describe()}"
         )
 
     def __call__(
@@ -119,9 +93,78 @@ class ClickSimulator:
         )
         grades = listed.shown_gains().reshape(shown.shape)
         highest = float(inputs.flat_grades.max(initial=0.0))
-        examined = self.clicks.examination(np.arange(1, length + 1))[None, :]
-        clicked = rng.random(shown.shape) < examined * self.clicks.attraction(grades, highest)
+        clicked = self.clicks.draw(grades, highest, rng)
         return listed.with_events(clicked.ravel().astype(np.float32))
+
+
+@dataclass(frozen=True)
+class JudgedListSimulator:
+    """Shows each query the items that were judged for it, again and again, and clicks on them. An `Impressions`.
+
+    Args:
+        clicks: the click model.
+        order: `popularity`: items that are relevant to many of the queries first, the same in all sessions of a query;
+            `shuffled`: each session's own draw.
+        sessions_per_query: sessions made of a training query.
+        shuffled_share: share of the sessions that are shown in an order of their own whatever `order` says, with the
+            batch id SHUFFLED_BATCH: what a click model learns positions from.
+        seed: of all draws.
+    """
+
+    clicks: SimulatedClicks = field(default_factory=PositionBasedClicks)
+    order: Literal["popularity", "shuffled"] = "popularity"
+    sessions_per_query: int = 50
+    shuffled_share: float = 0.0
+    seed: int = 0
+
+    def describe(self) -> str:
+        """One line that names order and click model."""
+        shuffled = f", {self.shuffled_share:.0%} of the sessions shuffled" if self.shuffled_share else ""
+        return f"shown lists: all judged items, {self.order}{shuffled}; clicks are simulated: {self.clicks.describe()}"
+
+    def __call__(
+        self, inputs: FineTuningInputs, allowed: NDArray[np.int32], sessions_per_query: int | None = None
+    ) -> FineTuningInputs:
+        """The inputs with results and events filled in; see Impressions. A list holds its judged items that are
+        allowed."""
+        repeat = self.sessions_per_query if sessions_per_query is None else sessions_per_query
+        if len(inputs) == 0:
+            return inputs
+        rng = np.random.default_rng([self.seed, len(inputs), len(allowed)])
+        popularity = np.bincount(inputs.flat_judged[inputs.flat_grades > 0], minlength=len(inputs.items))
+        popular = popularity + rng.random(len(inputs.items))  # ties are broken by a draw
+        sessions = inputs.select(np.repeat(np.arange(len(inputs)), repeat))
+        may_show = np.zeros(len(inputs.items), dtype=np.bool_)
+        may_show[allowed] = True
+        owners = np.repeat(np.arange(len(sessions)), np.diff(sessions.judgement_offsets))
+        kept = may_show[sessions.flat_judged]
+        owners, rows, grades = owners[kept], sessions.flat_judged[kept], sessions.flat_grades[kept]
+        shuffled = rng.random(len(sessions)) < (1.0 if self.order == "shuffled" else self.shuffled_share)
+        keys = np.where(shuffled[owners], rng.random(len(rows)), -popular[rows])
+        order = np.lexsort((keys, owners))
+        rows, grades = rows[order], grades[order]
+        lengths = np.bincount(owners, minlength=len(sessions))
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        clicked = self._clicked(grades, offsets, float(inputs.flat_grades.max(initial=0.0)), rng)
+        ids = [f"{name}/{number % repeat}" if repeat > 1 else name for number, name in enumerate(sessions.session_ids)]
+        columns = {"batch_id": np.where(shuffled, SHUFFLED_BATCH, None).tolist()} if self.shuffled_share else {}
+        return sessions.replace(
+            session_id=ids,
+            results=list_column(offsets, rows, pa.int32()),
+            events=list_column(offsets, clicked.astype(np.float32), pa.float32()),
+            **columns,
+        )
+
+    def _clicked(
+        self, grades: NDArray[np.float32], offsets: NDArray[np.int64], highest: float, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """`bool[results]`, drawn for sessions of one length together."""
+        lengths = np.diff(offsets)
+        clicked = np.zeros(len(grades), dtype=np.bool_)
+        for length in np.unique(lengths[lengths > 0]).tolist():
+            places = offsets[:-1][lengths == length][:, None] + np.arange(length)
+            clicked[places] = self.clicks.draw(grades[places], highest, rng)
+        return clicked
 
 
 def _ranked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -26,6 +27,8 @@ class FineTuningFeatures:
             them.
         margin: by how much a positive should win, in units of the ranker (FineTuningParams.margin).
         is_irrelevant: BoolTensor[pairs], whether the pair comes from an irrelevant session.
+        weights: FloatTensor[pairs], 0 or more: what the pair's positive is worth beside others (an inverse propensity,
+            times the probability that the click is a true one); only ratios matter. None: all the same.
 
     Raises:
         ValueError: if the tensors do not all have the shape [pairs].
@@ -40,6 +43,7 @@ class FineTuningFeatures:
     num_positives: int
     margin: float
     is_irrelevant: Tensor
+    weights: Tensor | None = None
 
     def __post_init__(self) -> None:
         shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors().items()}
@@ -58,8 +62,21 @@ class FineTuningFeatures:
 
     @property
     def confidence(self) -> Tensor:
-        """FloatTensor[pairs]: the lesser of the two confidences of a pair."""
-        return self.positive_confidences.minimum(self.negative_confidences)
+        """FloatTensor[pairs]: the lesser of the two confidences of a pair.
+
+        Where positives have weights, times the weight over the mean weight of these pairs, so that the mean over pairs
+        of confidence * loss is self-normalised (Swaminathan and Joachims 2015, "The self-normalized estimator for
+        counterfactual learning", NIPS).
+        """
+        lesser = self.positive_confidences.minimum(self.negative_confidences)
+        if self.weights is None:
+            return lesser
+        return lesser * (self.weights / self.weights.mean().clamp_min(torch.finfo(self.weights.dtype).tiny))
+
+    @property
+    def positive_weights(self) -> Tensor:
+        """FloatTensor[pairs]: confidence of the pair's positive times its weight; only ratios matter."""
+        return self.positive_confidences if self.weights is None else self.positive_confidences * self.weights
 
     def select(self, pairs: Tensor) -> FineTuningFeatures:
         """The features of some pairs only.
@@ -72,7 +89,9 @@ class FineTuningFeatures:
         return FineTuningFeatures(**kept, num_positives=self.num_positives, margin=self.margin)
 
     def _tensors(self) -> dict[str, Tensor]:
+        weights = {} if self.weights is None else {"weights": self.weights}
         return {
+            **weights,
             "positive_ranks": self.positive_ranks,
             "negative_ranks": self.negative_ranks,
             "positive_confidences": self.positive_confidences,

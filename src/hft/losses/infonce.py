@@ -16,8 +16,8 @@ class InfoNCELoss(FineTuningLoss):
     """Mean over positives of log(1 + sum over its negatives of exp(t*(r_neg - r_pos) / temperature)).
 
     This is the cross entropy of picking the positive among itself and its negatives. t is +1 for a similarity
-    and -1 for a distance. The mean is weighted: each positive weighs as its confidence, the sum is divided
-    by the sum of the weights, so the scale of the confidences does not change the step. Confidences of
+    and -1 for a distance. The mean is weighted: each positive weighs as its confidence times its weight, the sum is
+    divided by the sum of those, so that their scale does not change the step. Confidences of
     negatives have no effect. A positive without a pair (all its negatives masked) has nothing to be told from
     and is left out.
 
@@ -42,9 +42,9 @@ class InfoNCELoss(FineTuningLoss):
         if len(features) == 0:
             return graph_zero(features)
         losses = self._losses(features)
-        # All pairs of a positive carry its confidence; amax reads it once, exactly. No pair: weight 0.
+        # All pairs of a positive carry its weight; amax reads it once, exactly. No pair: weight 0.
         weights = torch.zeros_like(losses).scatter_reduce(
-            0, features.positive_index, features.positive_confidences.to(losses.dtype), reduce="amax"
+            0, features.positive_index, features.positive_weights.to(losses.dtype), reduce="amax"
         )
         total = weights.sum().clamp_min(torch.finfo(losses.dtype).tiny)
         return (weights * losses).sum() / total

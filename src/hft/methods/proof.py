@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hft.data import seen_in_training
 from hft.errors import ConfigError
+from hft.methods.clicks import estimates_from_clicks
 from hft.methods.tokenized import TokenizedData
 from hft.metrics import (
     Comparison,
@@ -121,6 +122,11 @@ def build_report(
         shifts = {name: float(np.nanmean(values)) for name, values in moved.items() if not np.isnan(values).all()}
     compared = _compared(start, tuned, ranking, seed)
     slices, small = _slices(start, tuned, data, ranking, main_metric, seed)
+    of_tuned = None if tuned is None else tuned.evaluation.shown_ranks
+    depth = next((metric.k for metric in _ranking_metrics(settings) if metric.name == main_metric), None)
+    clicks, click_notes = estimates_from_clicks(
+        data, settings, start.sessions, start.evaluation.shown_ranks, of_tuned, depth=depth, seed=seed
+    )
     return Report(
         main_metric=main_metric,
         direction=direction,
@@ -132,6 +138,8 @@ def build_report(
         small_slices=small,
         leakage={split: dict(counts) for split, counts in data.data.report.leakage.items()},
         shifts=shifts,
+        clicks=clicks,
+        click_notes=click_notes,
         examples=_examples(start, tuned, data, main_metric, direction),
         curves=dict(curves or {}),
         verdict=learning_verdict(curves, main_metric, direction) if curves else "",

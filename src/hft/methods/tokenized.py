@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
 
-from hft.data import FineTuningInputs, RankingData
+from hft.data import ClickLog, ClickModel, FineTuningInputs, FittedClicks, RankingData
 from hft.data.parts import Parts
 from hft.models import Side, TextEmbeddingModel
 from hft.settings import SettingsScalars
 from hft.stores import StoreFolder
 from hft.training import AugmentedTexts, EvaluationArrays, ItemParts, SessionArrays, TokenStore
 from hft.training.activations import TextUse
-from hft.training.sessions import Confidence, IntArray
+from hft.training.sessions import Confidence, FloatArray, IntArray
 from hft.training.token_store import Tokens
 
 # Of an augmentation that changes what is measured, too: it is the same at every look.
@@ -43,6 +44,8 @@ class TokenizedData:
     items: TokenStore
     parts: Parts | None = None
     augmented: tuple[TokenStore, TokenStore] | None = None
+    # One fit a click model, as long as the model is there: several parts of a run ask for it.
+    _fitted: WeakKeyDictionary[ClickModel, FittedClicks] = field(default_factory=WeakKeyDictionary, repr=False)
 
     # Whether an item's text says what it is, so that baselines may go by it.
     has_item_texts: ClassVar[bool] = True
@@ -162,10 +165,43 @@ class TokenizedData:
         """int64[sessions]: the row of each session's query."""
         return self.data.query_rows(inputs).astype(np.int64)
 
-    def sessions(self, inputs: FineTuningInputs, confidence: Confidence) -> SessionArrays:
-        """A split as the pair planner takes it: views of the data's own columns, which may lie on disk."""
-        rows = self.data.query_rows(inputs)
+    def clicks_of(self, inputs: FineTuningInputs) -> ClickLog:
+        """A split as click models take it; near-duplicate queries count as one."""
+        return ClickLog.of(inputs, self.query_key.astype(np.int32)[self.data.query_rows(inputs)])
+
+    def fitted(self, clicks: ClickModel) -> FittedClicks:
+        """A click model fitted on the training sessions that are not irrelevant, once.
+
+        Raises:
+            DataError: they cannot tell its parameters.
+        """
+        if clicks not in self._fitted:
+            train = self.data.train
+            relevant = train if not train.is_irrelevant.any() else train.select(~train.is_irrelevant)
+            self._fitted[clicks] = clicks.fit(self.clicks_of(relevant))
+        return self._fitted[clicks]
+
+    def sessions(self, inputs: FineTuningInputs, confidence: Confidence | ClickModel) -> SessionArrays:
+        """A split as the pair planner takes it: views of the data's own columns, which may lie on disk.
+
+        Args:
+            inputs: the split.
+            confidence: how its clicks are read; a click model is fitted on train first.
+        """
+        if isinstance(confidence, ClickModel):
+            evidence = self.fitted(confidence).evidence(self.clicks_of(inputs))
+            arrays = self._sessions(inputs, evidence.confidences)
+            return replace(
+                arrays,
+                weights=evidence.weights,
+                believed=evidence.believed,
+                may_be_negative=evidence.may_be_negative,
+            )
         by_session = getattr(confidence, "each_session_alone", False)
+        return self._sessions(inputs, confidence if by_session else confidence(inputs.flat_events, inputs.offsets))
+
+    def _sessions(self, inputs: FineTuningInputs, confidences: Confidence | FloatArray) -> SessionArrays:
+        rows = self.data.query_rows(inputs)
         return SessionArrays(
             query_rows=rows,
             query_keys=self.query_key.astype(np.int32)[rows],
@@ -173,7 +209,7 @@ class TokenizedData:
             item_rows=inputs.flat_results,
             item_keys=self.item_key,
             events=inputs.flat_events,
-            confidences=confidence if by_session else confidence(inputs.flat_events, inputs.offsets),
+            confidences=confidences,
             is_irrelevant=inputs.is_irrelevant,
             session_weights=inputs.weights if inputs.is_weighted else None,
         )

@@ -14,6 +14,7 @@ from hft.metrics.baselines import (
 from hft.metrics.classes import ClassScores, compared_macro_f1, macro_f1, worst_classes
 from hft.metrics.comparison import Comparison, bootstrap_interval, compare, paired_randomization_p
 from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
+from hft.metrics.counterfactual import ClickEstimate, WeightedClicks, click_estimates
 from hft.metrics.dist_shift import DistShift, IrrelevantDistShift, NotIrrelevantDistShift
 from hft.metrics.learning import learning_verdict
 from hft.metrics.ranked_lists import RankedLists, order_within, rank_lists, rank_matrix, top_rows
@@ -28,6 +29,7 @@ __all__ = [
     "Baseline",
     "Bm25Baseline",
     "ClassScores",
+    "ClickEstimate",
     "Comparison",
     "DistShift",
     "IrrelevantDistShift",
@@ -44,7 +46,9 @@ __all__ = [
     "Recall",
     "Report",
     "TitleOverlapBaseline",
+    "WeightedClicks",
     "bootstrap_interval",
+    "click_estimates",
     "compare",
     "compared_macro_f1",
     "evaluation_advice",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from hft.errors import DataError
 from hft.metrics.comparison import Comparison
 from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
+from hft.metrics.counterfactual import ClickEstimate
 from hft.metrics.learning import Direction
 
 SCHEMA_VERSION = 1
@@ -60,6 +61,9 @@ class Report:
         small_slices: slices with too few queries for an interval, with how many they have.
         leakage: what of validation and test training has seen: counts by name, by split (see hft.data.leakage).
         shifts: further means on the test split, by name (`not_irrelevant_dist_shift`); absent where there is none.
+        clicks: on the test split, by metric: what clicks say of the two orders of the shown lists (SNIPS); empty where
+            no click model gives propensities.
+        click_notes: lines on the click model that was fitted.
         examples: some test queries before and after.
         curves: (step, value) by logged name: `train_loss`, `validation_loss`, `validation_ndcg@10`.
         verdict: learning_verdict of the curves; empty where nothing was trained.
@@ -79,6 +83,8 @@ class Report:
     small_slices: dict[str, int] = field(default_factory=dict)
     leakage: dict[str, dict[str, int]] = field(default_factory=dict)
     shifts: dict[str, float] = field(default_factory=dict)
+    clicks: dict[str, ClickEstimate] = field(default_factory=dict)
+    click_notes: tuple[str, ...] = ()
     examples: tuple[QueryExample, ...] = ()
     curves: dict[str, list[Point]] = field(default_factory=dict)
     verdict: str = ""
@@ -116,6 +122,8 @@ class Report:
             "small_slices": dict(self.small_slices),
             "leakage": {split: dict(counts) for split, counts in self.leakage.items()},
             "shifts": dict(self.shifts),
+            "clicks": {name: estimate.to_dict() for name, estimate in self.clicks.items()},
+            "click_notes": list(self.click_notes),
             "examples": [asdict(example) for example in self.examples],
             "curves": {name: [list(point) for point in curve] for name, curve in self.curves.items()},
             "verdict": self.verdict,
@@ -143,6 +151,9 @@ class Report:
                 "test": _comparisons_from_dict(kept["test"]),
                 "validation": _comparisons_from_dict(kept["validation"]),
                 "slices": {name: _comparisons_from_dict(found) for name, found in kept["slices"].items()},
+                # Reports from before click models had none.
+                "clicks": {name: ClickEstimate.from_dict(found) for name, found in kept.get("clicks", {}).items()},
+                "click_notes": tuple(kept.get("click_notes", ())),
                 "examples": tuple(_example_from_dict(example) for example in kept["examples"]),
                 "curves": {
                     name: [(int(step), float(value)) for step, value in curve] for name, curve in kept["curves"].items()

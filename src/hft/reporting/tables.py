@@ -70,6 +70,13 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     if report.get("leakage"):
         yield _heading("Leakage", "what of a held-out split is in train too")
         yield leakage_table(report["leakage"])
+    if report.get("clicks"):
+        some = next(iter(report["clicks"].values()))
+        told = f"{some['clicks']:,} clicks, worth {some['effective_sample_size']:,.0f} of equal weight"
+        yield _heading("Clicks on the test split", f"weighted by inverse propensities, lists re-ranked; {told}")
+        yield _clicks_table(report)
+    for note in report.get("click_notes", ()):
+        yield _line("Click model", note)
     if report["shifts"]:
         yield _note("Shifts: " + ", ".join(f"{name} {value:+.4f}" for name, value in report["shifts"].items()))
     if report["verdict"]:
@@ -125,6 +132,20 @@ def _slices_table(report: Mapping[str, Any]) -> Table:
             continue
         cells = _comparison_cells(found, report["direction"]) if _has_tuned(report) else _single_cells(found)
         table.add_row(Text(name), *cells)
+    return table
+
+
+def _clicks_table(report: Mapping[str, Any]) -> Table:
+    table = _table()
+    two = _has_tuned(report)
+    for heading in ("as shown", "start", *(("tuned", "difference") if two else ()), "95% interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, found in report["clicks"].items():
+        cells = [format_value(found["shown"]), format_value(found["start"])]
+        if two:
+            cells += [format_value(found["tuned"]), format_difference(found["difference"])]
+        interval = format_interval(found["interval"], signed=True) if two else format_interval(found["start_interval"])
+        table.add_row(Text(name), *cells, interval)
     return table
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from hft.data import ClickModel
 from hft.errors import ConfigError
 from hft.running.kept import store_folder
 from hft.settings import FineTuningParams, FineTuningSettings
@@ -52,14 +53,14 @@ def params_of(config: DictConfig) -> FineTuningParams:
 
 
 def settings_of(config: DictConfig) -> FineTuningSettings:
-    """The `settings` node joined with the top-level groups loss, ranker, confidence and metrics."""
+    """The `settings` node joined with the groups loss, ranker, data/clicks and metrics."""
     scalars: Any = OmegaConf.to_container(config.settings, resolve=True)
     return FineTuningSettings(
         **scalars,
         loss_func=instantiate(config.loss),
         metric_calculators=tuple(instantiate(node) for node in config.metrics.calculators.values()),
         ranker=instantiate(config.ranker),
-        confidence_calculator=instantiate(config.confidence),
+        confidence_calculator=instantiate(config.data.clicks),
     )
 
 
@@ -96,12 +97,14 @@ def data_options(
         makes_store: whether a store may be made where there is none yet.
     """
     options: Any = OmegaConf.to_container(config.data, resolve=True)
-    scalars = {name: value for name, value in options.items() if name not in ("source", "splitter", *_COMPONENTS)}
+    others = ("source", "splitter", "clicks", *_COMPONENTS)
+    scalars = {name: value for name, value in options.items() if name not in others}
     parts = [name for name in _COMPONENTS if options.get(name) is not None]
     components = {name: instantiate(config.data[name]) for name in parts}
     store = store_folder(config, "data", say or log.warning, makes=makes_store)
     kept = {} if store is None else {"store": store}
-    return {**scalars, **components, "quarantine_path": quarantine, "seed": config.seed, **kept}
+    fitted = {"keep_without_event": True} if isinstance(instantiate(config.data.clicks), ClickModel) else {}
+    return {**scalars, **components, "quarantine_path": quarantine, "seed": config.seed, **fitted, **kept}
 
 
 def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:

@@ -44,7 +44,8 @@ class SessionBatch:
 class PairTensors:
     """A PairPlan's pairs as tensors: LongTensor[pairs], FloatTensor[pairs], BoolTensor[pairs].
 
-    `num_positives` is an upper bound of `positive_index`, exclusive.
+    `num_positives` is an upper bound of `positive_index`, exclusive. `weight` is None where all positives weigh the
+    same.
     """
 
     positive_query: Tensor
@@ -56,11 +57,13 @@ class PairTensors:
     positive_index: Tensor
     is_irrelevant: Tensor
     num_positives: int
+    weight: Tensor | None = None
 
     @classmethod
     def of(cls, plan: PairPlan) -> PairTensors:
         """Tensors of a plan, on the CPU."""
-        tensors = {name: torch.from_numpy(getattr(plan, name)) for name in cls.__dataclass_fields__ if _is_tensor(name)}
+        arrays = {name: getattr(plan, name) for name in cls.__dataclass_fields__ if _is_tensor(name)}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items() if array is not None}
         return cls(**tensors, num_positives=int(plan.positive_index.max(initial=-1)) + 1)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PairTensors:
@@ -68,6 +71,8 @@ class PairTensors:
         device = torch.device(device)
         moved = {name: getattr(self, name) for name in self.__dataclass_fields__ if _is_tensor(name)}
         for name, tensor in moved.items():
+            if tensor is None:
+                continue
             if device.type == "cuda" and not tensor.is_cuda:
                 tensor = tensor.pin_memory()
             moved[name] = tensor.to(device, non_blocking=non_blocking)

@@ -61,6 +61,7 @@ class PairPlan:
         positive_confidence, negative_confidence: float32[pairs].
         positive_index: int64[pairs], which positive a pair belongs to.
         is_irrelevant: bool[pairs], whether the negative comes from an irrelevant session.
+        weight: float32[pairs], what the positive is worth beside others; None: all the same.
     """
 
     query_rows: IntArray
@@ -73,6 +74,7 @@ class PairPlan:
     negative_confidence: FloatArray
     positive_index: IntArray
     is_irrelevant: BoolArray
+    weight: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.positive_query)
@@ -80,15 +82,17 @@ class PairPlan:
 
 @dataclass(frozen=True)
 class _Entry:
-    """Results of the batch's sessions: session (index in the batch), query row, item row, confidence of each."""
+    """Results of the batch's sessions: of each its session (index in the batch), query row, item row and so on."""
 
     session: IntArray
     query: IntArray
     item: IntArray
     confidence: FloatArray
+    weight: FloatArray | None = None
 
     def take(self, index: IntArray | BoolArray) -> _Entry:
-        return _Entry(self.session[index], self.query[index], self.item[index], self.confidence[index])
+        weight = None if self.weight is None else self.weight[index]
+        return _Entry(self.session[index], self.query[index], self.item[index], self.confidence[index], weight)
 
     def __len__(self) -> int:
         return len(self.session)
@@ -125,7 +129,10 @@ class PairPlanner:
     def usable_sessions(self) -> IntArray:
         """Sessions that give pairs: not irrelevant ones with an event, and irrelevant ones where they are used."""
         picked = np.zeros(len(self.sessions), dtype=np.bool_)
-        picked[self.sessions.events_of_sessions()[1]] = True
+        results, owners = self.sessions.events_of_sessions()
+        if self.sessions.weights is not None:
+            owners = owners[self.sessions.weights[results] > 0]
+        picked[owners] = True
         picked &= ~self.sessions.is_irrelevant
         usable = picked if self.not_irrelevant_only else picked | self.sessions.is_irrelevant
         return np.flatnonzero(usable)
@@ -140,7 +147,9 @@ class PairPlanner:
         positives, shown, own, irrelevant = self._entries(rows, rng)
         pairs = []
         if self.negatives in ("shown", "both"):
-            pairs.append(_pairs_within_sessions(positives, shown))
+            within = _pairs_within_sessions(positives, shown)
+            # A click that is not believed is weak evidence for a result, which is a negative of the others still.
+            pairs.append(within if self.sessions.believed is None else within.of_two_items())
         if self.negatives in ("in_batch", "both"):
             pairs.append(self._pairs_across_sessions(positives, shown, own, rows))
         if self.mined is not None:
@@ -158,13 +167,19 @@ class PairPlanner:
             sessions.query_rows[rows].astype(np.int64)[owners],
             sessions.item_rows[flat].astype(np.int64),
             sessions.confidences_of(rows, flat),
+            None if sessions.weights is None else sessions.weights[flat],
         )
         irrelevant = sessions.is_irrelevant[rows][owners]
-        picked = (sessions.events[flat] > 0) & ~irrelevant
+        clicked = (sessions.events[flat] > 0) & ~irrelevant
+        picked = clicked if entries.weight is None else clicked & (entries.weight > 0)
+        positive = clicked if sessions.believed is None else clicked & sessions.believed[flat]
         # An item that some session of this query has picked is no negative here, nor is its double.
         codes = sessions.pair_code(sessions.query_keys[rows][owners], sessions.item_rows[flat])
-        negative = irrelevant | ~_is_among(codes, self._known_positives)
-        kept = _downsample(owners, negative & ~picked, self.negative_downsampling, rng)
+        negative = ~_is_among(codes, self._known_positives)
+        if sessions.may_be_negative is not None:
+            negative &= sessions.may_be_negative[flat]
+        negative |= irrelevant
+        kept = _downsample(owners, negative & ~positive, self.negative_downsampling, rng)
         nothing = np.zeros(len(owners), dtype=bool)
         use_irrelevant = nothing if self.not_irrelevant_only else irrelevant & kept
         return entries.take(picked), entries.take(kept & ~irrelevant), entries, entries.take(use_irrelevant)
@@ -182,6 +197,9 @@ class PairPlanner:
         keys = sessions.query_keys[rows][positives.session]
         codes = sessions.pair_code(keys[:, None], np.broadcast_to(candidates, (len(positives), len(candidates))))
         allowed = ~_is_among(codes, self._known_positives)
+        if sessions.believed is not None:
+            own_keys, keys_there = sessions.item_keys[positives.item], sessions.item_keys[candidates]
+            allowed &= own_keys[:, None] != keys_there[None, :]
         if self.negatives == "both":
             place = np.minimum(np.searchsorted(candidates, own.item), len(candidates) - 1)
             here = candidates[place] == own.item if len(candidates) else np.zeros(len(own), dtype=bool)
@@ -212,6 +230,13 @@ class _Pairs:
     negative: _Entry
     positive_index: IntArray
     is_irrelevant: BoolArray
+
+    def of_two_items(self) -> _Pairs:
+        """The pairs whose positive and negative are not one item."""
+        kept = self.positive.item != self.negative.item
+        return _Pairs(
+            self.positive.take(kept), self.negative.take(kept), self.positive_index[kept], self.is_irrelevant[kept]
+        )
 
 
 def _is_among(codes: IntArray, known: IntArray) -> BoolArray:
@@ -270,6 +295,7 @@ def _assemble(pairs: list[_Pairs]) -> PairPlan:
     items, item_index = _distinct(np.concatenate((positive_item, negative_item)))
     _, positive_index = _distinct(np.concatenate([part.positive_index for part in pairs]))
     size = len(positive_query)
+    weights = [part.positive.weight for part in pairs if part.positive.weight is not None]
     return PairPlan(
         query_rows=queries,
         item_rows=items,
@@ -281,6 +307,7 @@ def _assemble(pairs: list[_Pairs]) -> PairPlan:
         negative_confidence=np.concatenate([part.negative.confidence for part in pairs]),
         positive_index=positive_index.astype(np.int64),
         is_irrelevant=np.concatenate([part.is_irrelevant for part in pairs]),
+        weight=np.concatenate(weights) if weights else None,
     )
 
 

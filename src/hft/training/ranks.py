@@ -71,6 +71,7 @@ def pair_features(
         num_positives=pairs.num_positives,
         margin=margin,
         is_irrelevant=pairs.is_irrelevant,
+        weights=pairs.weight,
     )
 
 

@@ -45,6 +45,9 @@ class SessionArrays:
         confidences: float32[results], in (0, 1], or what gives them to sessions, each looked at alone.
         is_irrelevant: bool[sessions].
         session_weights: float32[sessions] in (0, 1], which multiply the confidences of a session; None: 1.
+        weights: float32[results], what a click is worth as a positive beside others; 0: nothing. None: all the same.
+        believed: bool[results], clicks that are more likely true than not; None: all are.
+        may_be_negative: bool[results], results whose lack of a believed click tells something; None: all are.
     """
 
     query_rows: npt.NDArray[np.integer]
@@ -56,17 +59,22 @@ class SessionArrays:
     confidences: FloatArray | Confidence
     is_irrelevant: BoolArray
     session_weights: FloatArray | None = None
+    weights: FloatArray | None = None
+    believed: BoolArray | None = None
+    may_be_negative: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.query_rows)
 
     def known_positives(self) -> IntArray:
-        """Sorted codes of every (query key, item key) with an event in these sessions, int64[positives].
+        """Sorted codes of every (query key, item key) with a believed event in these sessions, int64[positives].
 
         An item picked for a query in one session is no negative for it in another one.
         """
         picked, owners = self.events_of_sessions()
         counts = ~self.is_irrelevant[owners]
+        if self.believed is not None:
+            counts &= self.believed[picked]
         return np.unique(self.pair_code(self.query_keys[owners[counts]], self.item_rows[picked[counts]]))
 
     def events_of_sessions(self) -> tuple[IntArray, IntArray]:
