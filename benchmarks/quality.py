@@ -3,10 +3,11 @@
     python benchmarks/quality.py [--budgets 15 30 60 120] [--collections python_docs] [--threads 2] [--quick]
 
 Both train MiniLM-L6 on the same training split for the same wall time. hft trains by its defaults for the collection
-(`hft train`, `hft train experiment=movie_search`). The other side is sentence-transformers as its documentation advises: bf16,
-MultipleNegativesRankingLoss with in-batch negatives (on movie_search also results shown and not picked), batches
-without duplicates, warm-up and linear decay over the budget, the same rate as hft unless told otherwise. The clock runs
-from the start of the training loop to the end of its last step; reading the data and loading the model come before.
+(`hft train`, `hft train experiment=movie_search`). The other side is sentence-transformers as its documentation
+advises: bf16, MultipleNegativesRankingLoss with in-batch negatives (on movie_search also results shown and not picked),
+batches without duplicates, warm-up and linear decay over the budget, the same rate as hft unless told otherwise. The
+clock runs from the start of the training loop to the end of its last step; reading the data and loading the model come
+before.
 
 Both tuned models are then loaded from their folders and measured by the same evaluation on the same held-out queries.
 The table has NDCG@10 and the difference (hft - sentence-transformers) with its 95% bootstrap interval and p of a
