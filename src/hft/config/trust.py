@@ -49,7 +49,7 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder"),
     ("data", "splitter"): _in(
         "hft.data",
-        "QuerySplitter GroupSplitter GivenSplitter TimeSplitter UserSplitter ItemSplitter StratifiedSplitter",
+        "QuerySplitter GroupSplitter GivenSplitter TimeSplitter UserSplitter UnseenItemsSplitter StratifiedSplitter",
     ),
     ("data", "converter"): _in("hft.data", "SessionConverter"),
     ("data", "converter", "rules", ANY): _in(

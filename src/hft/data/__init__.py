@@ -16,7 +16,6 @@ from hft.data.conversion import (
 )
 from hft.data.description import describe_data
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
-from hft.data.item_splitter import ItemSplitter
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
 from hft.data.prepare import prepare_ranking_data
@@ -32,6 +31,7 @@ from hft.data.splitters import GivenSplitter, GroupSplitter, QuerySplitter
 from hft.data.stratified_splitter import StratifiedSplitter
 from hft.data.text_clusters import near_duplicate_clusters
 from hft.data.time_splitter import TimeSplitter
+from hft.data.unseen_items import UnseenItemsSplitter
 from hft.data.user_splitter import UserSplitter
 
 __all__ = [
@@ -50,7 +50,6 @@ __all__ = [
     "GroupSplitter",
     "Impressions",
     "IrrelevantSessions",
-    "ItemSplitter",
     "ItemsSet",
     "Labels",
     "OtherOrders",
@@ -71,6 +70,7 @@ __all__ = [
     "Splitter",
     "StratifiedSplitter",
     "TimeSplitter",
+    "UnseenItemsSplitter",
     "UserSplitter",
     "WindowConfidence",
     "describe_data",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOO_FEW_OF_ITS_ITEMS = "sessions with fewer than two results among the items of their split"
 
 
-class ItemSplitter:
+class UnseenItemsSplitter:
     """Items are in one split each, by a stable hash of their id: the same in every batch and iteration.
 
     A session goes where the strictest of its relevant items is (test before validation before train), and its list is
