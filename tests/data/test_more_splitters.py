@@ -12,10 +12,10 @@ import pytest
 
 from hft.data import (
     FineTuningInputs,
-    ItemSplitter,
     ItemsSet,
     StratifiedSplitter,
     TimeSplitter,
+    UnseenItemsSplitter,
     UserSplitter,
     prepare_ranking_data,
 )
@@ -163,7 +163,7 @@ def many_items() -> FineTuningInputs:
 
 
 def test_no_item_of_test_or_validation_is_in_a_training_list(many_items: FineTuningInputs, source_of: Any) -> None:
-    data = prepare_ranking_data(source_of(many_items), ItemSplitter(0.2, 0.3), candidates="shown")
+    data = prepare_ranking_data(source_of(many_items), UnseenItemsSplitter(0.2, 0.3), candidates="shown")
     shown = {name: set(part.flat_results.tolist()) for name, part in data.splits.items()}
     assert not shown["test"] & shown["train"]
     assert not shown["validation"] & shown["train"]
@@ -174,7 +174,7 @@ def test_no_item_of_test_or_validation_is_in_a_training_list(many_items: FineTun
 
 
 def test_whole_lists_keep_known_items_beside_the_new_ones(many_items: FineTuningInputs, source_of: Any) -> None:
-    splitter = ItemSplitter(0.2, 0.3, lists="whole")
+    splitter = UnseenItemsSplitter(0.2, 0.3, lists="whole")
     data = prepare_ranking_data(source_of(many_items), splitter, candidates="shown")
     splits = splitter.item_splits(data.items)
     assert (np.diff(data.test.offsets) == 12).all()
@@ -183,7 +183,7 @@ def test_whole_lists_keep_known_items_beside_the_new_ones(many_items: FineTuning
 
 
 def test_what_stands_beside_a_result_is_cut_with_it(many_items: FineTuningInputs, source_of: Any) -> None:
-    data = prepare_ranking_data(source_of(many_items), ItemSplitter(0.2, 0.3), candidates="shown")
+    data = prepare_ranking_data(source_of(many_items), UnseenItemsSplitter(0.2, 0.3), candidates="shown")
     before = {session.session_id: session for session in many_items}
     for session in data.train:
         whole = before[session.session_id]
@@ -194,16 +194,16 @@ def test_what_stands_beside_a_result_is_cut_with_it(many_items: FineTuningInputs
 
 
 def test_an_item_is_in_the_same_split_whatever_else_there_is(many_items: FineTuningInputs) -> None:
-    splits = ItemSplitter().item_splits(many_items.items)
+    splits = UnseenItemsSplitter().item_splits(many_items.items)
     part = many_items.items.subset([5, 3, 99])
-    assert ItemSplitter().item_splits(part).tolist() == splits[[5, 3, 99]].tolist()
-    assert ItemSplitter(salt="another").item_splits(many_items.items).tolist() != splits.tolist()
+    assert UnseenItemsSplitter().item_splits(part).tolist() == splits[[5, 3, 99]].tolist()
+    assert UnseenItemsSplitter(salt="another").item_splits(many_items.items).tolist() != splits.tolist()
 
 
 def test_simulated_lists_show_items_of_their_split_only() -> None:
     from hft.data import PythonDocs
 
-    splitter = ItemSplitter(0.2, 0.3)
+    splitter = UnseenItemsSplitter(0.2, 0.3)
     data = prepare_ranking_data(PythonDocs(), splitter, candidates="corpus", limit_sessions=150)
     splits = splitter.item_splits(data.items)
     for number, part in enumerate(data.splits.values()):
@@ -212,7 +212,7 @@ def test_simulated_lists_show_items_of_their_split_only() -> None:
 
 
 def test_folds_of_train_hold_items_of_train(many_items: FineTuningInputs, source_of: Any) -> None:
-    splitter = ItemSplitter(0.2, 0.3)
+    splitter = UnseenItemsSplitter(0.2, 0.3)
     data = prepare_ranking_data(source_of(many_items), splitter, candidates="shown", fold=(0, 3))
     splits = splitter.item_splits(data.items)
     assert set(splits[data.validation.flat_results].tolist()) == {0}

@@ -82,11 +82,28 @@ def test_a_table_of_text_cells_has_them_too(write: Write, items_file: Path) -> N
 
 
 def test_a_dwell_that_is_no_stay_sets_the_line_aside(write: Write, items_file: Path) -> None:
-    bad = [{**LINES[1], "events": [{"item_id": "a", "dwell": stay}]} for stay in (-1, "long", [1])]
+    bad = [{**LINES[1], "events": [{"item_id": "a", "dwell": stay}]} for stay in ("long", [1], {})]
     quarantine = Quarantine(None, 1.0)
     inputs = SessionFiles(write("sessions.jsonl", [*LINES, *bad]), items_file).read(quarantine).inputs
     assert len(inputs) == 3
     assert quarantine.count == 3
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_stay_below_0_is_none_and_what_is_no_text_still_tells_users_apart(
+    first: int, write: Write, items_file: Path
+) -> None:
+    odd = {
+        **LINES[1], "user_id": {"b": 1, "a": 2}, "sort_by": ["price", "asc"], "user_agent": " ",
+        "events": [{"item_id": "a", "dwell": -1}],
+    }  # fmt: skip
+    sessions = [odd, LINES[0], LINES[2]] if first == 0 else [LINES[0], odd, LINES[2]]
+    inputs = read(write("sessions.jsonl", sessions), items_file)
+    assert inputs.table.column("user_id").to_pylist()[first] == '{"a": 2, "b": 1}'
+    assert inputs.table.column("sort_by").to_pylist()[first] == '["price", "asc"]'
+    assert inputs.table.column("user_agent").to_pylist()[first] is None
+    assert inputs[first].dwell is None
+    assert inputs[first].events == (0.0, 1.0)
 
 
 def test_columns_that_no_session_uses_leave_the_fingerprint_as_it_was(

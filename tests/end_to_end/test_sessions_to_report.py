@@ -48,8 +48,8 @@ def train(log: list[str], tiny_model: list[str], two_steps: list[str], place: Pa
     """`train(folder, *overrides)` runs `hft train` and returns report.json."""
 
     def run(folder: str, *overrides: str) -> dict[str, Any]:
-        assert main(["train", *log, *tiny_model, *two_steps, f"hydra.run.dir={folder}", *overrides]) == 0
-        found: dict[str, Any] = json.loads((place / folder / "report.json").read_text())
+        assert main(["train", *log, *tiny_model, *two_steps, f"hydra.run.dir=outputs/{folder}", *overrides]) == 0
+        found: dict[str, Any] = json.loads((place / "outputs" / folder / "report.json").read_text())
         return found
 
     return run
@@ -59,7 +59,7 @@ def test_a_log_is_cleaned_split_by_time_and_reported_apart_for_what_was_seen(
     train: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = train("run", "data/converter=clean", "data/splitter=by_time", "data.splitter.test=0.4")
-    printed = capsys.readouterr().out
+    printed = "".join(capsys.readouterr())
     assert "6 sessions of user agents of robots" in printed
     assert "count 0.3" in printed
     assert "split by time: the last share of each of 2 batches" in printed
@@ -86,7 +86,7 @@ def test_the_next_iteration_takes_its_batch_and_window_and_keeps_what_is_held_ou
 ) -> None:
     window = "data.time_window=[2025-10-10,2025-10-29]"
     first = train("first", "data.batch_id=first", window)
-    second = train("second", "data.batch_id=second", "iteration=next", "iteration.start_from=first", window)
+    second = train("second", "data.batch_id=second", "iteration=next", "iteration.start_from=outputs/first", window)
     assert first["counts"]["train_sessions"]
     assert second["counts"]["train_sessions"]
     capsys.readouterr()

@@ -59,9 +59,9 @@ def _described(config: DictConfig, folder: Path | None) -> dict[str, Any]:
 
     from hft.data import describe_data
 
-    options: Any = OmegaConf.to_container(config.data, resolve=True)
-    for built in ("source", "splitter", "converter", "clicks"):
-        options.pop(built, None)
+    values: Any = OmegaConf.to_container(config.data, resolve=True)
+    # What is built of a _target_ beside the three below (clicks, texts) changes nothing that is described.
+    options = {name: value for name, value in values.items() if not isinstance(value, dict) and name != "converter"}
     converter = config.data.get("converter")
     found = describe_data(
         instantiate(config.data.source),

@@ -51,7 +51,7 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ),
     ("data", "splitter"): _in(
         "hft.data",
-        "QuerySplitter GroupSplitter GivenSplitter TimeSplitter UserSplitter ItemSplitter StratifiedSplitter",
+        "QuerySplitter GroupSplitter GivenSplitter TimeSplitter UserSplitter UnseenItemsSplitter StratifiedSplitter",
     ),
     ("data", "converter"): _in("hft.data", "SessionConverter"),
     ("data", "converter", "rules", ANY): _in(

@@ -39,7 +39,6 @@ from hft.data.conversion import (
 )
 from hft.data.description import describe_data
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInput, FineTuningInputs, Labels
-from hft.data.item_splitter import ItemSplitter
 from hft.data.item_text import ItemJson, ItemTemplate, ItemText
 from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.near_duplicates import query_key, query_keys
@@ -63,6 +62,7 @@ from hft.data.stratified_splitter import StratifiedSplitter
 from hft.data.text_clusters import near_duplicate_clusters
 from hft.data.text_normalizer import FieldsNormalizer, TextNormalizer
 from hft.data.time_splitter import TimeSplitter
+from hft.data.unseen_items import UnseenItemsSplitter
 from hft.data.user_splitter import UserSplitter
 
 __all__ = [
@@ -95,7 +95,6 @@ __all__ = [
     "Impressions",
     "IrrelevantSessions",
     "ItemJson",
-    "ItemSplitter",
     "ItemTemplate",
     "ItemText",
     "ItemsSet",
@@ -128,6 +127,7 @@ __all__ = [
     "TextNormalizer",
     "TimeSplitter",
     "UbiSessions",
+    "UnseenItemsSplitter",
     "UserBrowsingClicks",
     "UserBrowsingModel",
     "UserSplitter",

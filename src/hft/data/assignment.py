@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hft.data.item_splitter import TOO_FEW_OF_ITS_ITEMS, cut_to_split
 from hft.data.parts_of_train import LEFT_OUT
 from hft.data.splitters import TEST, TRAIN
+from hft.data.unseen_items import TOO_FEW_OF_ITS_ITEMS, cut_to_split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -167,7 +167,7 @@ def _time(inputs: FineTuningInputs) -> dict[str, Any] | None:
     # Whole days as long as they fit.
     width = _DAY * max(1, int(np.ceil((last - first) / _DAY / _BINS)))
     start = np.floor(first / _DAY) * _DAY
-    bins = np.bincount(((seconds - start) // width).astype(np.int64)) if last - start < width * 10 * _BINS else []
+    bins = np.bincount(((seconds - start) // width).astype(np.int64))
     return {
         "from": moment_text(first),
         "to": moment_text(last),

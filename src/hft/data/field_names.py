@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AliasPath,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -113,6 +116,22 @@ def field_names(given: Mapping[str, Any] | None) -> FieldNames:
     )
 
 
+def _known_stay(seconds: float | None) -> float | None:
+    """Below 0 logs write what they do not know."""
+    return None if seconds is None or seconds < 0 else seconds
+
+
+def _as_text(value: Any) -> Any:
+    """A text of whatever tells one user, order or program from another; none for an empty one."""
+    if isinstance(value, dict | list | bool):
+        return json.dumps(value, sort_keys=True, ensure_ascii=False) if value else None
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Stay = Annotated[FiniteFloat | None, AfterValidator(_known_stay)]
+Told = Annotated[str | None, BeforeValidator(_as_text)]
+
+
 class EventRecord(BaseModel):
     """An event given as an object."""
 
@@ -121,7 +140,7 @@ class EventRecord(BaseModel):
     item_id: str
     type: str | None = None
     weight: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
-    dwell: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
+    dwell: Stay = None
 
 
 class SessionRecord(BaseModel):
@@ -139,9 +158,9 @@ class SessionRecord(BaseModel):
     batch_id: str | None = None
     group: str | None = None
     split: str | None = None
-    user_id: str | None = None
-    sort_by: str | None = None
-    user_agent: str | None = None
+    user_id: Told = None
+    sort_by: Told = None
+    user_agent: Told = None
 
     @property
     def seconds(self) -> float | None:
@@ -163,10 +182,7 @@ def session_record(names: FieldNames) -> type[SessionRecord]:
             Annotated[FiniteFloat, Field(ge=0.0)] | None,
             Field(None, validation_alias=_alias(names.event_weight)),
         ),
-        dwell=(
-            Annotated[FiniteFloat, Field(ge=0.0)] | None,
-            Field(None, validation_alias=_alias(names.event_dwell)),
-        ),
+        dwell=(Stay, Field(None, validation_alias=_alias(names.event_dwell))),
     )
     fields: dict[str, Any] = {}
     for name, field in SessionRecord.model_fields.items():

@@ -25,7 +25,7 @@ from hft.data.arrow import list_column
 from hft.data.events import EventsAs, longer_stay
 from hft.data.field_names import FieldNames
 from hft.data.inputs import INPUTS_SCHEMA
-from hft.data.session_columns import OPTIONAL_TEXTS, dwell_column
+from hft.data.session_columns import OPTIONAL_TEXTS, TOLD_TEXTS, dwell_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,11 +64,12 @@ class PlainSessions:
         self._item_ids = item_ids
         self._by_type = weights_by_type
         self._events_as = events_as
-        self._texts = [(name, getattr(names, name)) for name in OPTIONAL_TEXTS]
+        self._texts = [(name, getattr(names, name)) for name in OPTIONAL_TEXTS if name not in TOLD_TEXTS]
+        self._told = [(name, getattr(names, name)) for name in TOLD_TEXTS]
         given = [names.session_id, names.query, names.results, names.events, names.ranks, names.timestamp]
         given += [names.is_irrelevant, names.event_item_id, names.event_type, names.event_weight]
         given += [names.event_dwell]
-        given += [field for _, field in self._texts]
+        given += [field for _, field in (*self._texts, *self._told)]
         # A dot may lead into an object, which only the careful way follows.
         self._can_read = not any("." in name for name in given)
         self.fields: set[str] = set()
@@ -139,6 +140,7 @@ class PlainSessions:
         seconds = _seconds(fields.get(names.timestamp))
         session_id = _text(fields.get(names.session_id))
         more = [(name, _text(fields[field])) for name, field in self._texts if fields.get(field) is not None]
+        more += [(name, _told(fields[field])) for name, field in self._told if fields.get(field) is not None]
         # From here on nothing fails.
         here, start = len(self._numbers), self._ends[-1]
         self._numbers.append(number)
@@ -292,6 +294,18 @@ def _text(value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     raise TypeError("not plain")
+
+
+def _told(value: Any) -> str | None:
+    """A text that is not blank, or a whole number as one.
+
+    Raises:
+        TypeError: it is anything else.
+    """
+    text = _text(value)
+    if text is None or not text.strip():
+        raise TypeError("not plain")
+    return text
 
 
 def _seconds(timestamp: Any) -> float:

@@ -16,7 +16,9 @@ from hft.data.ragged import RaggedPairs
 
 # Sessions that stand as Python objects at once.
 BLOCK_SESSIONS = 32_768
-OPTIONAL_TEXTS = ("batch_id", "group", "split", "user_id", "sort_by", "user_agent")
+# Columns that tell one user, order or program from another: a blank tells nothing.
+TOLD_TEXTS = ("user_id", "sort_by", "user_agent")
+OPTIONAL_TEXTS = ("batch_id", "group", "split", *TOLD_TEXTS)
 
 
 class SessionColumns:

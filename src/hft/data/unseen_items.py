@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from hft.data.arrow import list_column
 from hft.data.splitters import TRAIN, by_hash, check_shares
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from hft.data.inputs import FineTuningInputs
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 TOO_FEW_OF_ITS_ITEMS = "sessions with fewer than two results among the items of their split"
 
 
-class ItemSplitter:
+class UnseenItemsSplitter:
     """Items are in one split each, by a stable hash of their id: the same in every batch and iteration.
 
     A session goes where the strictest of its relevant items is (test before validation before train), and its list is
@@ -110,9 +111,6 @@ def _has_values(inputs: FineTuningInputs, name: str) -> bool:
 
 def _part(inputs: FineTuningInputs, name: str, kept: NDArray[np.bool_]) -> pa.Array:
     """A list column without the entries that are not kept (bool over the entries of sessions that have a list)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     column = inputs.table.column(name).combine_chunks()
     missing = ~np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=np.bool_)
     of_results = name not in ("judged", "grades")
