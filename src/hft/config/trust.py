@@ -25,6 +25,9 @@ def _in(package: str, names: str) -> frozenset[str]:
     return frozenset(f"{package}.{name}" for name in names.split())
 
 
+# Queries of SqlSessions are asked in read-only transactions.
+_LOGS = "SessionFiles SqlSessions HuggingFaceSessions UbiSessions"
+
 # For each node that hft builds, what may stand there. None of these writes a file or runs code when it is built.
 TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("method",): _in("hft.methods", "EmbeddingsMethod"),
@@ -46,7 +49,8 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
     ("metrics", "calculators", ANY): _in(
         "hft.metrics", "MAP MRR NDCG Precision Recall NotIrrelevantDistShift IrrelevantDistShift"
     ),
-    ("data", "source"): _in("hft.data", "PythonDocs SessionFiles BeirFolder"),
+    ("data", "source"): _in("hft.data", f"PythonDocs BeirFolder AggregatedSource {_LOGS}"),
+    ("data", "source", "sources", ANY): _in("hft.data", _LOGS),
     ("data", "splitter"): _in("hft.data", "QuerySplitter GroupSplitter GivenSplitter"),
     ("trainer",): _in("pytorch_lightning", "Trainer"),
 }

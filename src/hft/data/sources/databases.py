@@ -95,8 +95,11 @@ class Database:
     def _stream(self, connection: Any, query: str, key: str) -> Iterator[dict[str, Any]]:
         from sqlalchemy import text
 
+        # A query may come with somebody else's config: it may read, and no more.
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(postgresql_readonly=True)
+        elif connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = ON")
         connection = connection.execution_options(stream_results=True, yield_per=self.rows_at_once)
         result = connection.execute(text(_PARAMETER.sub(r"\\:\1", query.strip().rstrip(";"))))
         if not result.returns_rows:
