@@ -159,7 +159,8 @@ def test_it_is_declared_in_yaml(write: Write) -> None:
         _target_: hft.data.AggregatedSource
         sources:
           web: {{_target_: hft.data.SessionFiles, sessions: {web}, items: null}}
-          shop: {{_target_: hft.data.SessionFiles, sessions: null, items: {shop}, fields: {{item_id: sku, text: words}}}}
+          shop:
+            {{_target_: hft.data.SessionFiles, sessions: null, items: {shop}, fields: {{item_id: sku, text: words}}}}
         """
     )
     (found,) = instantiate(config).read(Quarantine()).inputs

@@ -156,6 +156,18 @@ def test_a_connection_that_always_breaks_is_told_and_nothing_is_used(
     assert PASSWORD not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "query", ["WITH gone AS (DELETE FROM items RETURNING 1) SELECT * FROM gone", "SELECT lo_create(4711)"]
+)
+def test_a_query_may_not_write(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    monkeypatch.setenv("HFT_DATABASE_URL", postgres.address())
+    with pytest.raises(DataError, match="refuses the query after row 0"):
+        list(Database("HFT_DATABASE_URL").rows(query, "key"))
+    assert postgres.do("SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM pg_largeobject_metadata)") == [
+        (50, 0)
+    ]
+
+
 def test_rows_in_another_order_after_a_break_are_refused(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +231,8 @@ def test_a_file_of_sqlite_that_is_not_there_is_not_made(tmp_path: Path, monkeypa
     [
         ("SELECT name FROM nowhere", r"data\.source\.items: sqlite at .* refuses the query.*nowhere"),
         ("SELECT item_id, text, text FROM items", "two columns of the query are called 'text'"),
-        ("CREATE TABLE x (y)", "the query gives no rows"),
+        ("CREATE TABLE x (y)", r"refuses the query.*readonly"),
+        ("PRAGMA cache_size = 100", "the query gives no rows"),
         ("SELECT item_id FROM items", r"no line has the field 'text'.*data\.source\.fields\.text"),
         ("SELECT item_id, text FROM items WHERE 0", "empty"),
     ],

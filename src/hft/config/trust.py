@@ -25,6 +25,7 @@ def _in(package: str, names: str) -> frozenset[str]:
     return frozenset(f"{package}.{name}" for name in names.split())
 
 
+# Queries of SqlSessions are asked in read-only transactions.
 _SOURCES = "SessionFiles BeirFolder SqlSessions HuggingFaceSessions UbiSessions CategoryFiles PictureFiles"
 _SPLITTERS = "SentenceSplitter SeparatorSplitter RegexSplitter JsonFieldSplitter TokenGroupTextSplitter"
 _AUGMENTERS = "ChangeCases Misspellings WordDrop Synonyms"

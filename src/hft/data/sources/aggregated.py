@@ -85,13 +85,14 @@ class AggregatedSource(SessionRecords):
             )
 
     def identity(self) -> SourceIdentity | None:
-        """The files of all its sources; None where one has none.
+        """The files of all its sources; None where one has none, or is not hft's own.
 
         Raises:
             DataError: a file is missing.
         """
         found = {name: source.identity() for name, source in self.sources.items() if hasattr(source, "identity")}
-        if len(found) < len(self.sources) or any(each is None for each in found.values()):
+        ours = all(type(source).__module__.startswith("hft.data.") for source in self.sources.values())
+        if not ours or len(found) < len(self.sources) or any(each is None for each in found.values()):
             return None
         kinds = {name: [type(source).__qualname__, found[name].options] for name, source in self.sources.items()}
         own = [self.default_source, self.source_field, self.separator, self.when_a_source_fails]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -69,17 +69,21 @@ class Database:
                 with engine.connect() as connection:
                     connected = True
                     again, passed = blake2b(digest_size=16), 0
-                    for row in self._stream(connection, query, key):
-                        mark = repr(tuple(row.values())).encode("utf-8", "surrogatepass")
-                        if passed < given:
-                            passed += 1
+                    for columns, block in self._blocks(connection, query, key):
+                        # A break comes between two blocks: each that was given was given whole.
+                        mark = repr(block).encode("utf-8", "surrogatepass")
+                        passed += len(block)
+                        if passed <= given:
                             again.update(mark)
                             if passed == given and again.digest() != marks.digest():
                                 raise DataError(_other_order(key, given))
                             continue
+                        if passed - len(block) < given:
+                            raise DataError(_other_order(key, given))
                         marks.update(mark)
-                        given, passed, attempt = given + 1, passed + 1, 0
-                        yield row
+                        given, attempt = passed, 0
+                        for row in block:
+                            yield dict(zip(columns, row, strict=True))
                     if passed < given:
                         raise DataError(_other_order(key, given))
                 return
@@ -92,11 +96,15 @@ class Database:
             finally:
                 engine.dispose()
 
-    def _stream(self, connection: Any, query: str, key: str) -> Iterator[dict[str, Any]]:
+    def _blocks(self, connection: Any, query: str, key: str) -> Iterator[tuple[list[str], Sequence[Any]]]:
+        """(names of the columns, so many rows at a time)."""
         from sqlalchemy import text
 
+        # A query may come with somebody else's config: it may read, and no more.
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(postgresql_readonly=True)
+        elif connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = ON")
         connection = connection.execution_options(stream_results=True, yield_per=self.rows_at_once)
         result = connection.execute(text(_PARAMETER.sub(r"\\:\1", query.strip().rstrip(";"))))
         if not result.returns_rows:
@@ -106,8 +114,7 @@ class Database:
         if twice:
             raise DataError(f"{key}: two columns of the query are called {twice[0]!r}. Name one otherwise (AS).")
         for block in result.partitions(self.rows_at_once):
-            for row in block:
-                yield dict(zip(columns, row, strict=True))
+            yield columns, block
 
     def _url(self) -> URL:
         address = os.environ.get(self.url_env, "")
