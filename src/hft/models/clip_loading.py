@@ -37,8 +37,8 @@ def build_clip(
     max_length: Annotated[int, Field(ge=4)] = 32,
     dim: Annotated[int, Field(ge=2)] = 128,
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0,
-    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1,
-    zoom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.15,
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0,
+    zoom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0,
 ) -> ImageTextModel:
     """Two towers with weights drawn from torch's global seed: a CLIP with nothing learnt yet.
 
