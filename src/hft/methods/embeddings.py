@@ -77,8 +77,8 @@ class EmbeddingsMethod(FineTuningMethod):
         seed, precision = parts["seed"], parts["precision"]
         planner = self._planner(data, "train", settings, params)
         queries, items = (data.in_training(side, model, seed) for side in ("query", "items"))
-        parts = data.item_parts(settings)
-        loader = session_loader(planner, queries, items, batch_size=settings.batch_size, seed=seed, parts=parts)
+        in_parts = data.item_parts(settings)
+        loader = session_loader(planner, queries, items, batch_size=settings.batch_size, seed=seed, parts=in_parts)
         validator = Validator(
             self._planner(data, "validation", settings, params.model_copy(update={"negative_downsampling": 1.0})),
             batch_size=settings.batch_size,
