@@ -84,11 +84,9 @@ def test_rows_of_parts_and_chunks_of_items() -> None:
 def long_data(**options: Any) -> Any:
     """The small data with an item in five of three sentences and one in five of two."""
     data = small_data(**options)
-    texts = [
-        text
-        + (". It is shown last night. The server waits" if row % 5 == 0 else ". A sorted list" if row % 5 == 1 else "")
-        for row, text in enumerate(data.items.texts)
-    ]
+    # No two sentences are equal: items whose best parts are would be tied.
+    more = {0: ". It is shown last night {0}. The server waits {0}", 1: ". A sorted list {0}"}
+    texts = [text + more.get(row % 5, "").format(row) for row, text in enumerate(data.items.texts)]
     table = ItemsSet.from_columns(data.items.ids, texts).table
     data.items.__dict__.pop("texts", None)
     data.items.table = table

@@ -32,8 +32,8 @@ _AUGMENTERS = "ChangeCases Misspellings WordDrop Synonyms"
 
 # For each node that hft builds, what may stand there. None of these writes a file or runs code when it is built.
 TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
-    ("method",): _in("hft.methods", "EmbeddingsMethod"),
-    ("model",): _in("hft.models", "load_text_model"),
+    ("method",): _in("hft.methods", "EmbeddingsMethod CategoriesTextFineTuningMethod DefaultFineTuningMethod"),
+    ("model",): _in("hft.models", "load_text_model build_clip load_clip"),
     ("technique",): _in("hft.techniques", "FullFineTuning"),
     ("loss",): _in("hft.losses", "InfoNCELoss MarginRankingLoss ProbMarginRankingLoss CosineProbMarginRankingLoss"),
     ("ranker",): _in("hft.models", "CosineRanker DotRanker EuclideanRanker"),
@@ -48,7 +48,7 @@ TRUSTED: dict[tuple[str, ...], frozenset[str]] = {
         "CosineAnnealingWarmRestarts CyclicLR OneCycleLR",
     ),
     ("metrics", "calculators", ANY): _in(
-        "hft.metrics", "MAP MRR NDCG Precision Recall NotIrrelevantDistShift IrrelevantDistShift"
+        "hft.metrics", "Accuracy MAP MRR NDCG Precision Recall NotIrrelevantDistShift IrrelevantDistShift"
     ),
     ("data", "splitter"): _in(
         "hft.data",

@@ -96,8 +96,8 @@ def read_queries(path: Path, quarantine: Quarantine, retriever: QueryRetriever |
         DataError: the file has no usable line, or too many are malformed, or a field of the retriever is in no line.
     """
     queries: dict[str, str] = {}
-    fields = [] if retriever is None else retriever.fields
-    presence = FieldPresence([Needed(name, retriever and retriever.key, False, is_within=True) for name in fields])
+    fields, key = ([], "") if retriever is None else (retriever.fields, retriever.key)
+    presence = FieldPresence([Needed(name, key, False, is_within=True) for name in fields])
     for number, raw in numbered_lines(path):
         quarantine.saw(path)
         try:

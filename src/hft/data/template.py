@@ -86,7 +86,7 @@ class Template:
         kept = [
             text.strip()
             for (text, has_value), line in zip(lines, self._lines, strict=True)
-            if has_value or not any(True for _ in _places(line))
+            if has_value or not _places(line)
         ]
         return "\n".join(kept).strip()
 

@@ -82,9 +82,9 @@ class EmbeddingsMethod(FineTuningMethod):
         """
         seed, precision = parts["seed"], parts["precision"]
         planner = self._planner(data, "train", settings, params)
-        queries, items = (data.in_training(side, model, seed) for side in ("query", "items"))
-        parts = data.item_parts(settings)
-        loader = session_loader(planner, queries, items, batch_size=settings.batch_size, seed=seed, parts=parts)
+        queries, items = data.in_training("query", model, seed), data.in_training("items", model, seed)
+        in_parts = data.item_parts(settings)
+        loader = session_loader(planner, queries, items, batch_size=settings.batch_size, seed=seed, parts=in_parts)
         validator = Validator(
             self._planner(data, "validation", settings, params.model_copy(update={"negative_downsampling": 1.0})),
             batch_size=settings.batch_size,
