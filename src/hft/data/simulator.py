@@ -125,8 +125,8 @@ class JudgedListSimulator:
     def __call__(
         self, inputs: FineTuningInputs, allowed: NDArray[np.int32], sessions_per_query: int | None = None
     ) -> FineTuningInputs:
-        """The inputs with results and events filled in; see Impressions. A list holds its judged items that are
-        allowed."""
+        """The inputs with results and events filled in; see Impressions. A list holds all of its judged items, allowed
+        or not: as with real logs, they are what was shown."""
         repeat = self.sessions_per_query if sessions_per_query is None else sessions_per_query
         if len(inputs) == 0:
             return inputs
@@ -134,11 +134,8 @@ class JudgedListSimulator:
         popularity = np.bincount(inputs.flat_judged[inputs.flat_grades > 0], minlength=len(inputs.items))
         popular = popularity + rng.random(len(inputs.items))  # ties are broken by a draw
         sessions = inputs.select(np.repeat(np.arange(len(inputs)), repeat))
-        may_show = np.zeros(len(inputs.items), dtype=np.bool_)
-        may_show[allowed] = True
         owners = np.repeat(np.arange(len(sessions)), np.diff(sessions.judgement_offsets))
-        kept = may_show[sessions.flat_judged]
-        owners, rows, grades = owners[kept], sessions.flat_judged[kept], sessions.flat_grades[kept]
+        rows, grades = sessions.flat_judged, sessions.flat_grades
         shuffled = rng.random(len(sessions)) < (1.0 if self.order == "shuffled" else self.shuffled_share)
         keys = np.where(shuffled[owners], rng.random(len(rows)), -popular[rows])
         order = np.lexsort((keys, owners))

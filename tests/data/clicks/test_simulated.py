@@ -108,10 +108,10 @@ def test_a_share_of_the_sessions_is_shuffled_and_carries_a_batch_id() -> None:
     }
 
 
-def test_judged_lists_hold_allowed_items_and_draw_clicks_by_known_relevance() -> None:
+def test_judged_lists_are_shown_whole_and_draw_clicks_by_known_relevance() -> None:
     never_false = PositionBasedClicks(0.0, 1.0, 0.0)
-    shown = JudgedListSimulator(never_false, sessions_per_query=2)(judged_inputs(), np.array([0, 3, 4], dtype=np.int32))
-    assert [session.results for session in shown] == [("i0", "i4")] * 2 + [("i0",)] * 2 + [("i0", "i3")] * 2
+    shown = JudgedListSimulator(never_false, sessions_per_query=2)(judged_inputs(), np.array([0, 3], dtype=np.int32))
+    assert np.diff(shown.offsets).tolist() == [3] * 6
     assert shown.flat_events.tolist() == shown.shown_gains().tolist()
 
 
