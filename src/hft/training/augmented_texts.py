@@ -17,7 +17,7 @@ __all__ = ["AugmentedTexts"]
 class AugmentedTexts:
     """The tokens of variants of texts; those that an epoch does not change are in a store already.
 
-    Nothing is kept: a variant is seldom seen twice. A batch waits for its tokenizer (about 30 microseconds a text).
+    Nothing is kept: a variant is seldom seen twice. A batch waits for the variants of its texts and for the tokenizer.
 
     Args:
         store: tokens of the texts as they are.
