@@ -17,7 +17,7 @@ shown negatives, with the same steps each time:
 NDCG@10 on held-out queries, a mean over seeds (other training queries, clicks and batches); intervals are 95%
 bootstrap intervals over those queries. Below it the same without false clicks, and the same where nothing is given: a
 tenth of the lists is shown shuffled, and the position-based model is fitted. The last line is (debiased - naive) /
-(true labels - naive), a ratio of means, of the first case. A few minutes on two cores; --quick says only whether it
+(true labels - naive), a ratio of means, of the first case. --quick says only whether it
 works.
 """
 
@@ -54,7 +54,7 @@ from hft.training import PairPlanner, SessionArrays
 from hft.training.batching import EpochSampler, PairTensors
 from hft.training.ranks import pair_features
 
-# The recipe was fixed on the validation split.
+# To be fixed with --split validation before the test split is looked at, and never after.
 TRAIN_QUERIES, IMPRESSIONS, ETA, FALSE_CLICKS = 2_000, 50, 0.5, 0.1
 STEPS, BATCH, RATE, TEMPERATURE = 400, 128, 3e-4, 0.05
 NOISE_WORDS = ("movie", "film", "netflix", "watch", "online", "full", "cast", "free", "stream", "best")
