@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import DictConfig
 
 import hft
+from hft.errors import TrainingError
 from hft.experiments.steps import read_steps, repeatable
 from hft.models.compute import ReferenceCompute
 from hft.models.compute.bert import BertCompute
+from hft.models.packed import PackedTexts
 from hft.running import frozen, train_trial
+from hft.running.frozen import schedule_of
 from hft.running.shared import shared_parts
 from hft.running.trial import Trial
+from small_training import params_with, small_model
 from small_trials import Listener
 from tiny_models import build_tiny_bert
 
@@ -187,6 +193,47 @@ def test_nothing_is_kept_where_nothing_is_fixed(compose: Compose, tmp_path: Path
     result_of(compose(*FP32), tmp_path / "run")
     assert published == []
     assert "fixed" not in said_in(tmp_path / "run")
+
+
+def test_where_memory_is_short_the_store_is_filled_in_smaller_parts(
+    compose: Compose, tmp_path: Path, published: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = (*FP32, "params.num_fixed_layers=1", "compute.token_budget=1024", "model.dropout=0.0")
+    plenty, _ = result_of(compose(*request), tmp_path / "plenty")
+    up_to, largest = BertCompute.up_to, []
+
+    def short(self: BertCompute, ids: Any, mask: Any, cut: int) -> Any:
+        largest.append(ids.numel())
+        if ids.numel() > 600:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return up_to(self, ids, mask, cut)
+
+    monkeypatch.setattr(BertCompute, "up_to", short)
+    found, _ = result_of(compose(*request, f"stores.folder={tmp_path}/others"), tmp_path / "short")
+    # The rest of the run has the smaller budget too: sums of gradients are rounded elsewhere.
+    for name in ("train_loss", "validation_loss"):
+        ours, theirs = ([row[name] for row in rows if name in row] for rows in (found, plenty))
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    assert max(largest) > 600
+    assert "out of memory" in said_in(tmp_path / "short")
+
+
+def test_layers_that_a_callback_unfreezes_are_refused(tiny_bert: Path) -> None:
+    model = small_model(tiny_bert, params_with(num_fixed_layers=1))
+    tower = model.items_tower
+    tower.activations = SimpleNamespace(cut=1, pooled=lambda *_: None, hidden=lambda *_: None)
+    tokens = PackedTexts.of(tower.tokenize(["a text"]))
+    tower.embed(tokens)
+    tower.encoder.requires_grad_(True)
+    with pytest.raises(TrainingError, match=r"stores\.activations=false"):
+        tower.embed(tokens)
+
+
+@pytest.mark.parametrize(("limits", "epochs"), [((), 10.0), (("trainer.max_steps=3",), 0.75)])
+def test_a_training_that_ends_by_steps_is_planned_so(compose: Compose, limits: tuple[str, ...], epochs: float) -> None:
+    config = compose("settings.num_epochs=10", "settings.batch_size=4", *limits)
+    texts = SimpleNamespace(data=SimpleNamespace(train=range(16)))
+    assert schedule_of(config, texts, None).epochs == epochs
 
 
 def test_a_search_trial_leaves_the_test_split_alone(compose: Compose, tmp_path: Path, published: list[int]) -> None:

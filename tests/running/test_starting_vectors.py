@@ -133,6 +133,16 @@ def test_a_model_with_modules_or_hooks_of_ones_own_is_not_told_by_its_weights(ti
     assert [is_told_by_weights(model) for model in models] == [True, False, False]
 
 
+def test_a_dense_layer_of_another_activation_has_vectors_of_its_own(tiny_bert: Path, tmp_path: Path) -> None:
+    model = small_model(tiny_bert, dense_dim=16)
+    keys = torch.arange(20).view(-1, 2).numpy().astype("uint64")
+    kept = KeptVectors(StoreFolder(tmp_path, None), model, "32-true", ComputeSettings())
+    kept.write("items", keys, torch.randn(10, model.dim))
+    assert KeptVectors(kept.folder, model, "32-true", ComputeSettings()).read("items", keys) is not None
+    model.items_tower.projections[0].activation = "tanh"
+    assert KeptVectors(kept.folder, model, "32-true", ComputeSettings()).read("items", keys) is None
+
+
 def written(tiny_bert: Path, root: Path, said: list[str] | None = None) -> tuple[KeptVectors, Keys, torch.Tensor]:
     """Ten vectors of a small model, written to a store."""
     model = small_model(tiny_bert)

@@ -261,3 +261,12 @@ def test_a_digest_tells_its_parts_apart() -> None:
     assert len({digest("ab", "c"), digest("a", "bc"), digest("abc"), digest("abc", "")}) == 4
     assert digest("a", b"b") == digest("a", "b")
     assert len(digest("a")) == 32
+
+
+def test_a_folder_that_may_not_be_looked_into_is_nobodys_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    (tmp_path / "data").mkdir()
+    assert StoreFolder(tmp_path, None).entries() == []

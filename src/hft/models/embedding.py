@@ -195,6 +195,7 @@ class TextEmbeddingModel(nn.Module):
             tower.compute.checkpoint_layers = settings.gradient_checkpointing
             if settings.compile:
                 compile_layers(tower.encoder)
+                tower.compute.name = "compiled"
         self.budget.say = say
         self.budget.token_budget, self.budget.graph_tokens = budget_of(self.towers, settings, precision)
 

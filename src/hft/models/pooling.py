@@ -61,6 +61,10 @@ class Projection(nn.Module):
         self.linear = nn.Linear(in_features, out_features, bias=bias)
         self.activation = activation
 
+    def extra_repr(self) -> str:
+        """What the layer within does not tell: keys of what is kept go by it."""
+        return f"activation={self.activation}"
+
     def forward(self, vectors: Tensor) -> Tensor:
         """FloatTensor[texts, in_features] -> FloatTensor[texts, out_features]."""
         texts = vectors.shape[0]

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from hft.errors import TrainingError
 from hft.models.buckets import Chunk, LengthBuckets, grouped
 from hft.models.budget import ComputeBudget, GraphAllowance
 from hft.models.compute import EncoderCompute, Piece, choose_compute
 from hft.models.compute.words import WordTable
 from hft.models.kept import KeptActivations
+from hft.models.layers import parameters_by_place
 from hft.models.packed import PackedTexts
 from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
 from hft.models.tokenizing import token_counts, token_lists, tokenizer_key
@@ -135,6 +137,7 @@ class TextTower(nn.Module):
         """
         if not len(tokens):
             return torch.zeros(0, self.dim, device=self.device)
+        self._require_fixed()
         kept = None if self.activations is None else self.activations.pooled(tokens, self.device)
         if kept is not None:
             return self._finish(kept)
@@ -149,6 +152,22 @@ class TextTower(nn.Module):
         places = np.empty(len(tokens), dtype=np.int64)
         places[np.concatenate([chunk.rows for chunk in chunks])] = np.arange(len(tokens))
         return self._finish(torch.cat(pooled).index_select(0, moved(places, self.device)))
+
+    def _require_fixed(self) -> None:
+        """What fixed layers gave is read in their place: none of them may move meanwhile.
+
+        Raises:
+            TrainingError: one does.
+        """
+        if self.activations is None or not torch.is_grad_enabled():
+            return
+        before, layers, _ = parameters_by_place(self.encoder)
+        for place in (before, *layers[: self.activations.cut]):
+            if any(parameter.requires_grad for parameter in place.values()):
+                raise TrainingError(
+                    f"Layers that were fixed when training began (the first {self.activations.cut}) move now, and what "
+                    "they gave is kept. Set stores.activations=false where a callback unfreezes layers."
+                )
 
     def _pool_group(
         self, tokens: PackedTexts, group: Sequence[Chunk], words: WordTable | None, *, keeps_graph: bool

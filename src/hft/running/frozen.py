@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,6 +65,7 @@ class FrozenLayers:
         precision: Lightning's word.
         say: takes the line that says what was decided.
         hashes: of a tower's weights.
+        progress: begins a count of texts on the terminal.
     """
 
     folder: StoreFolder
@@ -72,26 +73,38 @@ class FrozenLayers:
     precision: str
     say: Callable[[str], object]
     hashes: Callable[[TextTower], LayerHashes]
+    progress: Callable[[], AbstractContextManager[Callable[[int], None]]]
 
     @contextmanager
-    def kept(self, model: Any, uses: Sequence[TextUse], schedule: Schedule) -> Iterator[None]:
+    def kept(self, model: Any, uses: Callable[[], Sequence[TextUse]], schedule: Schedule) -> Iterator[None]:
         """Inside the block the towers read what is kept; fixed weights may not change there.
 
         Args:
             model: with the weights that move already chosen, on the device to compute on.
-            uses: the texts that the run embeds.
+            uses: gives the texts that the run embeds; asked only where layers are fixed.
             schedule: how often.
         """
         try:
             for tower in model.towers:
-                own = [use for use in uses if model.tower(use.side) is tower]
-                cut = cut_of(tower) if own else None
+                cut = cut_of(tower) if isinstance(tower, TextTower) else None
                 if cut is not None:
-                    tower.activations = self._store(model, tower, cut, own, schedule)
+                    tower.activations = self._of_tower(model, tower, cut, uses, schedule)
             yield
         finally:
             for tower in model.towers:
                 tower.activations = None
+
+    def _of_tower(
+        self,
+        model: Any,
+        tower: TextTower,
+        cut: Cut,
+        uses: Callable[[], Sequence[TextUse]],
+        schedule: Schedule,
+    ) -> ActivationStore | None:
+        # Here, so that what a run embeds is let go of before it trains.
+        own = [use for use in uses() if model.tower(use.side) is tower]
+        return self._store(model, tower, cut, own, schedule) if own else None
 
     def _store(
         self, model: Any, tower: TextTower, cut: Cut, uses: Sequence[TextUse], schedule: Schedule
@@ -106,7 +119,8 @@ class FrozenLayers:
         earlier = None if not missing else self._earlier(tower, hashes, cut, texts)
         work = self._work(tower, cut, uses, texts, missing, earlier, schedule)
         decision = decide(work, self.mode)
-        problem = why_not_kept(model, tower, cut, self.precision) if decision.keeps else ""
+        is_read = decision.keeps or earlier is not None or len(store) > 0
+        problem = why_not_kept(model, tower, cut, self.precision) if is_read else ""
         if problem:
             self.say(f"What fixed layers give is not kept: {problem}.")
             return None
@@ -175,8 +189,10 @@ class FrozenLayers:
         self, tower: TextTower, missing: Sequence[TextRows], cut: Cut, key: str, earlier: ActivationStore | None
     ) -> bool:
         try:
-            for texts in missing:
-                publish(tower, texts, cut, self.folder, key, precision=self.precision, earlier=earlier)
+            with self.progress() as progress:
+                for texts in missing:
+                    options: dict[str, Any] = {"precision": self.precision, "earlier": earlier, "progress": progress}
+                    publish(tower, texts, cut, self.folder, key, **options)
         except StorageError as error:
             self.say(str(error))
             return False
@@ -199,6 +215,10 @@ def schedule_of(config: DictConfig, texts: Any, trial: Trial | None) -> Schedule
     steps = min(limit, batches) if isinstance(limit, int) else limit * batches
     interval = validation_interval(settings.test_each_n_inputs, settings.batch_size, batches)
     epochs = settings.num_epochs * steps / batches
+    most = config.trainer.get("max_steps") or -1
+    if most >= 0:  # optimizer steps
+        batches_a_step = config.trainer.get("accumulate_grad_batches") or 1
+        epochs = min(epochs, most * batches_a_step / batches)
     is_search = trial is not None and trial.is_search
     validations = 1 + max(1, int(settings.num_epochs * steps / interval))
     return Schedule(epochs, validations, 0 if is_search else 2, _trainings(config, trial))

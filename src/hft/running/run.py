@@ -201,9 +201,10 @@ class Run:
                 with self.phase("training"):
                     mode, precision = self.config.stores.activations, self.precision
                     hashes = partial(self._start.layer_hashes, model)
-                    layers = FrozenLayers(folder, mode, precision, self.say, hashes)
+                    progress = partial(self.surroundings.text_progress, "fixed layers")
+                    layers = FrozenLayers(folder, mode, precision, self.say, hashes, progress)
                     schedule = schedule_of(self.config, texts, self.trial)
-                    uses = method.text_uses(texts, settings, params, test=bool(schedule.tests))
+                    uses = partial(method.text_uses, texts, settings, params, test=bool(schedule.tests))
                     kept.enter_context(layers.kept(model, uses, schedule))
             yield
 

@@ -33,8 +33,11 @@ def own_kind(folder: Path) -> None:
 
 
 def is_kind(folder: Path) -> bool:
-    """Whether hft made this folder."""
-    return (folder / TAG).is_file()
+    """Whether hft made this folder, and lets us look into it."""
+    try:
+        return (folder / TAG).is_file()
+    except OSError:
+        return False
 
 
 def children(folder: Path) -> list[Path]:

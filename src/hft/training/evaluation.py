@@ -113,7 +113,11 @@ class Vectors:
 
 @contextmanager
 def inference(model: nn.Module, precision: str) -> Iterator[None]:
-    """Eval mode without gradients, in the run's precision; every module's mode is put back."""
+    """Eval mode without gradients, in the run's precision; every module's mode is put back.
+
+    With torch.no_grad and not torch.inference_mode: what is computed here, weights in bf16 among it, is shared with
+    training, which refuses inference tensors. It is as fast.
+    """
     modes = {module: module.training for module in model.modules()}
     device = next(model.parameters()).device.type
     model.eval()

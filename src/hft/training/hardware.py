@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
+import transformers
 
 from hft.errors import ConfigError
 
@@ -53,3 +56,14 @@ def cpu_has_bf16() -> bool:
     """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX-BF16)."""
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def rounding_of(device: torch.device) -> list[object]:
+    """What decides the last bits of a result beside the model: the processor, libraries, threads and switches."""
+    versions = [torch.__version__, transformers.__version__]
+    flags = [torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()]
+    if device.type == "cuda":
+        cudnn = torch.backends.cudnn
+        return [*versions, *flags, torch.cuda.get_device_name(device), cudnn.benchmark, cudnn.deterministic]
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return [*versions, *flags, platform.machine(), capability, threads, torch.backends.mkldnn.enabled]

@@ -7,8 +7,7 @@ set, since in bf16 a text's numbers depend on those that are computed beside it.
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
@@ -16,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-import transformers
 from torch import Tensor, nn
 
 from hft.errors import StorageError
@@ -24,6 +22,7 @@ from hft.models import TextTower
 from hft.models.fingerprint import weights_fingerprint
 from hft.settings import ComputeSettings
 from hft.stores import StoreFolder, digest
+from hft.training.hardware import rounding_of
 
 __all__ = ["KeptVectors", "is_told_by_weights", "vectors_kept"]
 
@@ -48,7 +47,7 @@ class KeptVectors:
 
     def __init__(self, folder: StoreFolder, model: Any, precision: str, compute: ComputeSettings) -> None:
         self.folder = folder
-        settings = json.dumps([precision, compute.model_dump(), model.budget.token_budget, *_machine(model.device)])
+        settings = json.dumps([precision, compute.model_dump(), model.budget.token_budget, *rounding_of(model.device)])
         weights = weights_fingerprint(model)
         self._keys = {side: _key(model.tower(side), weights, settings) for side in ("query", "items")}
 
@@ -128,14 +127,3 @@ def _key(tower: TextTower, weights: str, settings: str) -> str | None:
     read = None if tower.activations is None else tower.activations.cut
     config = json.dumps(tower.config.to_dict(), sort_keys=True, default=str)
     return digest(weights, config, tokens, json.dumps([shape, lengths, read]), settings)
-
-
-def _machine(device: torch.device) -> Sequence[object]:
-    """What decides the last bits beside the model: the processor, libraries, threads and switches."""
-    versions = [torch.__version__, transformers.__version__]
-    flags = [torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()]
-    if device.type == "cuda":
-        cudnn = torch.backends.cudnn
-        return [*versions, *flags, torch.cuda.get_device_name(device), cudnn.benchmark, cudnn.deterministic]
-    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    return [*versions, *flags, platform.machine(), capability, threads, torch.backends.mkldnn.enabled]

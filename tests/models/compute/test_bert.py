@@ -57,7 +57,7 @@ def pass_through(compute: Any, encoder: nn.Module, precision: torch.dtype, words
     ids, mask = texts()
     encoder.zero_grad(set_to_none=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
-        table = compute.begin(ids.numpy().ravel().astype("int32"), 1) if words else None
+        table = compute.begin(ids[mask].numpy().astype("int32"), 1) if words else None
         hidden = compute.hidden(ids, mask, table)[mask].float()
     weights = torch.randn(hidden.shape, generator=torch.Generator().manual_seed(1))
     (hidden * weights).sum().backward()
@@ -85,6 +85,17 @@ def test_vectors_and_gradients_are_those_of_transformers(make: Any, words: bool)
     for name, value in ours.items():
         if not name.endswith(WITHOUT_A_GRADIENT):
             assert off(value, theirs[name]) < 1e-5, name
+
+
+def test_padding_that_stands_in_a_text_is_placed_as_without_a_gradient() -> None:
+    encoder = roberta()
+    ids, mask = texts()
+    ids[0, 3] = encoder.config.pad_token_id
+    compute = BertCompute(encoder)
+    with torch.no_grad():
+        expected = compute.hidden(ids, mask)
+    table = compute.begin(ids[mask].numpy().astype("int32"), encoder.config.pad_token_id)
+    assert off(compute.hidden(ids, mask, table)[mask], expected[mask]) < 1e-5
 
 
 def test_in_bf16_they_are_as_near_to_float32_as_those_of_transformers_under_autocast() -> None:

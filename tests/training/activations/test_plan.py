@@ -32,7 +32,7 @@ def test_several_epochs_pay_and_the_line_says_how_much():
     assert decision.keeps
     assert decision.line.format(folder="outputs/stores") == (
         "Layers 0-4 are fixed: what they give is computed once for 2,541 texts (155 MB in outputs/stores), about "
-        "1.9x faster over 4 epochs."
+        "1.6x faster over 4 epochs."
     )
 
 

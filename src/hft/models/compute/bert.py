@@ -90,6 +90,10 @@ class BertCompute:
         learns = torch.is_grad_enabled() and embedding.weight.requires_grad and type(embedding) is nn.Embedding
         if not learns or embedding.weight.device.type != "cpu":
             return None
+        # RoBERTa gives padding within a text no position, which it can tell by tokens alone.
+        tells_padding = hasattr(self.encoder.embeddings, "create_position_ids_from_input_ids")
+        if tells_padding and np.any(tokens == self.encoder.config.pad_token_id):
+            return None
         return WordTable.of(embedding, tokens, pad_id)
 
     def hidden(self, ids: Tensor, mask: Tensor, words: WordTable | None = None) -> Tensor:

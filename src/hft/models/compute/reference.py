@@ -35,9 +35,8 @@ class ReferenceCompute:
         encoder: a transformers encoder that returns `last_hidden_state`.
     """
 
-    name = "reference"
-
     def __init__(self, encoder: nn.Module) -> None:
+        self.name = "reference"
         self.encoder = encoder
         self._supported: dict[int, bool] = {}
 

@@ -93,7 +93,7 @@ def publish(
     lengths = np.ones(len(ordered), dtype=np.int64) if cut.is_pooled else texts.store.lengths[ordered]
     name = digest(keys[ordered].tobytes())
     with folder.publish_file(KIND, key, SUFFIX, name) as path, inference(tower, precision):
-        blocks = (_computed(tower, texts.store.rows(rows), cut, earlier) for rows in parts)
+        blocks = (_within_memory(tower, texts.store.rows(rows), cut, earlier) for rows in parts)
         first = next(blocks)
         dtype = kept_dtype(cut, precision)
         with SegmentWriter(path, keys[ordered], lengths, first.shape[1], dtype, first.dtype) as writer:
@@ -113,6 +113,19 @@ def _chunks(tower: TextTower, texts: TextRows) -> Iterator[IntArray]:
     """The rows of each chunk, of one bucket, shorter texts first."""
     for chunk in tower.buckets.chunks(texts.store.lengths[texts.rows], tower.budget.token_budget):
         yield texts.rows[chunk.rows]
+
+
+def _within_memory(tower: TextTower, tokens: PackedTexts, cut: Cut, earlier: ActivationStore | None) -> Tensor:
+    """As `_computed`, in smaller parts where the budget has been halved since the chunk was cut."""
+    length = int(tower.buckets.padded(tokens.lengths).max())
+
+    def compute() -> Tensor:
+        texts = max(1, tower.budget.token_budget // length)
+        starts = range(0, len(tokens), texts)
+        parts = [tokens.take(np.arange(start, min(start + texts, len(tokens)))) for start in starts]
+        return torch.cat([_computed(tower, part, cut, earlier) for part in parts])
+
+    return tower.budget.within_memory(compute)
 
 
 def _computed(tower: TextTower, tokens: PackedTexts, cut: Cut, earlier: ActivationStore | None) -> Tensor:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import torch
-import transformers
 from torch import Tensor
 
 from hft.models.layers import parameters_by_place
 from hft.models.towers import TextTower
 from hft.stores import digest
+from hft.training.hardware import rounding_of
 
 __all__ = ["LayerHashes", "entry_key", "layer_hashes"]
 
@@ -66,14 +65,8 @@ def entry_key(tower: TextTower, hashes: LayerHashes, cut: int, *, is_pooled: boo
     if tokens is None:
         return None
     weights = digest(hashes.whole, tower.pooling) if is_pooled else hashes.up_to[cut]
-    computed = [tower.compute.name, precision, torch.__version__, transformers.__version__, *_processor(tower.device)]
+    computed = [tower.compute.name, precision, *rounding_of(tower.device)]
     return digest(weights, tokens, json.dumps([tower.buckets.padded_lengths, tower.pad_id, *computed]))
-
-
-def _processor(device: torch.device) -> list[str]:
-    if device.type == "cuda":
-        return [torch.cuda.get_device_name(device)]
-    return [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{torch.get_num_threads()} threads"]
 
 
 def _hash(tensors: Mapping[str, Tensor]) -> bytes:

@@ -84,6 +84,8 @@ class SegmentWriter:
         self._file.write(np.ascontiguousarray(keys).tobytes())
         self._file.write(offsets.tobytes())
         self._file.write(b"\0" * (-self._file.tell() % _ALIGN))
+        # Of its full size from now on, so that other processes count it when they ask for room.
+        self._file.truncate(self._file.tell() + self.missing * width * dtype.itemsize)
 
     def __enter__(self) -> SegmentWriter:
         return self
