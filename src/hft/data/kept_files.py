@@ -105,8 +105,16 @@ def read_prepared(folder: Path, files: Mapping[str, object], quarantine_path: Pa
         pools = {name: _read_array(folder / f"{name}.pool.npy") for name in manifest["pools"]}
         moved = {manifest["files"][role]: str(path) for role, path in files.items()}
         report = _report(manifest["report"], moved, quarantine_path)
-        data = RankingData(items, **splits, candidates=manifest["candidates"], pools=pools, report=report,
-                           noise_words=noise_words)  # fmt: skip
+        data = RankingData(
+            items,
+            splits["train"],
+            splits["validation"],
+            splits["test"],
+            candidates=manifest["candidates"],
+            pools=pools,
+            report=report,
+            noise_words=noise_words,
+        )
         data.__dict__.update(
             query_texts=texts, item_key=_read_array(folder / "item_key.npy"), _fingerprint=manifest["fingerprint"]
         )

@@ -154,7 +154,7 @@ def picture_content(path: Path, max_pixels: int) -> tuple[bytes, str]:
 
     The whole picture is decoded: a file that ends too early shows only there.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         content = path.read_bytes()
@@ -169,7 +169,7 @@ def picture_content(path: Path, max_pixels: int) -> tuple[bytes, str]:
                 if picture.width * picture.height > max_pixels:
                     return b"", f"a picture of more than {max_pixels:,} pixels"
                 picture.load()
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return b"", "not a picture"
     except Image.DecompressionBombError:
         return b"", f"a picture of more than {max_pixels:,} pixels"

@@ -199,7 +199,14 @@ def _prepared(
     report = _report(data, quarantine, found, placed, splits, pools, noise_words)
     report = replace(report, seconds=time.perf_counter() - started)
     return RankingData(
-        data.items, **splits, candidates=options.candidates, pools=pools, report=report, noise_words=noise_words
+        data.items,
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        candidates=options.candidates,
+        pools=pools,
+        report=report,
+        noise_words=noise_words,
     )
 
 

@@ -117,8 +117,8 @@ class SessionLines:
         if self._query is not None:
             record = _with_query(record, self._query, self._names.query)
         # The first good line is looked at with care: it says which fields there are. So is each with a query to make.
-        may_be_plain = self._presence.lines and self._query is None and isinstance(record.line, bytes)
-        if may_be_plain and self._plain.read(record.line, record.number):
+        may_be_plain = self._presence.lines and self._query is None
+        if may_be_plain and isinstance(record.line, bytes) and self._plain.read(record.line, record.number):
             self._block.append(record)
         elif self._block:
             self._doubtful.append(record)  # it waits, so that lines are set aside in their order

@@ -144,7 +144,7 @@ class JudgedListSimulator:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         clicked = self._clicked(grades, offsets, float(inputs.flat_grades.max(initial=0.0)), rng)
         ids = [f"{name}/{number % repeat}" if repeat > 1 else name for number, name in enumerate(sessions.session_ids)]
-        columns = {"batch_id": np.where(shuffled, SHUFFLED_BATCH, None).tolist()} if self.shuffled_share else {}
+        columns = {"batch_id": [SHUFFLED_BATCH if other else None for other in shuffled]} if self.shuffled_share else {}
         return sessions.replace(
             session_id=ids,
             results=list_column(offsets, rows, pa.int32()),

@@ -169,9 +169,10 @@ def _macro_f1s(weights: Values, true: Ints, predicted: Ints, num_classes: int) -
     cells = np.arange(len(true))
     shape = (len(true), num_classes)
     ones = np.ones(len(true))
-    of_class = weights @ sparse.csr_array((ones, (cells, true)), shape=shape)
-    taken_for = weights @ sparse.csr_array((ones, (cells, predicted)), shape=shape)
-    right = weights @ sparse.csr_array(((true == predicted).astype(float), (cells, true)), shape=shape)
+    of_class: Values = np.asarray(weights @ sparse.csr_array((ones, (cells, true)), shape=shape))
+    taken_for: Values = np.asarray(weights @ sparse.csr_array((ones, (cells, predicted)), shape=shape))
+    hits = (true == predicted).astype(float)
+    right: Values = np.asarray(weights @ sparse.csr_array((hits, (cells, true)), shape=shape))
     sizes = of_class + taken_for
     f1 = np.divide(2.0 * right, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     there = of_class > 0

@@ -43,11 +43,13 @@ def caption_tokenizer(texts: Sequence[str], vocabulary_size: int, max_length: in
     wanted += [f"##{word}" for word in frequent if len(word) > 2]
     tokens = list(dict.fromkeys(wanted))[:vocabulary_size]
     core = Tokenizer(models.WordPiece({token: place for place, token in enumerate(tokens)}, unk_token="[UNK]"))
-    core.normalizer = normalizer  # type: ignore[assignment]
-    core.pre_tokenizer = splitter  # type: ignore[assignment]
-    core.decoder = decoders.WordPiece()  # type: ignore[assignment]
-    core.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    core.normalizer = normalizer
+    core.pre_tokenizer = splitter
+    core.decoder = decoders.WordPiece()
+    core.post_processor = processors.TemplateProcessing(
         single="[BOS] $A [EOS]", special_tokens=[("[BOS]", BEGIN), ("[EOS]", END)]
     )
     names = dict(zip(("pad_token", "bos_token", "unk_token", "eos_token"), SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=max_length, **names)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=core, model_max_length=max_length, **names
+    )

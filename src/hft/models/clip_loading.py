@@ -134,10 +134,11 @@ def load_clip(
         )
     with quiet_transformers(), loading_errors(folder, "model"):
         config = CLIPConfig.from_pretrained(folder, local_files_only=True)
-        for part in (config.text_config, config.vision_config):
+        parts: tuple[Any, Any] = (config.text_config, config.vision_config)
+        for part in parts:
             if dropout is not None:
                 part.attention_dropout = dropout
-        clip, report = CLIPModel.from_pretrained(
+        loaded: Any = CLIPModel.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
@@ -145,6 +146,7 @@ def load_clip(
             local_files_only=True,
             output_loading_info=True,
         )
+    clip, report = loaded
     check_weights(folder, clip, set(report["missing_keys"]), report.get("mismatched_keys") or ())
     capacity = int(clip.config.text_config.max_position_embeddings)
     if max_length is not None and max_length > capacity:

@@ -62,7 +62,7 @@ class CascadeModel(ClickModel):
         values = (clicks + _PRIOR_IMPRESSIONS * mean) / (seen + _PRIOR_IMPRESSIONS)
         per_session = np.bincount(log.sessions[log.clicks], minlength=len(log))
         several = float((per_session > 1).sum() / max((per_session > 0).sum(), 1))
-        notes = (
+        notes: tuple[str, ...] = (
             f"cascade model: fitted on {len(log):,} sessions; an examined result attracts with probability {mean:.3f}",
         )
         if several > 0.05:

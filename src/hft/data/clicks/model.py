@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 class ReadsClicks(Protocol):
     """A model with its parameters, whose reading of a log is asked for."""
 
-    notes: tuple[str, ...]
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people: what was fitted, and how well the log tells it."""
+        ...
 
     def read(self, log: ClickLog) -> Reading:
         """What the model says of each result of a log, also of one that it was not fitted on."""

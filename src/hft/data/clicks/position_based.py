@@ -166,7 +166,9 @@ class GivenPropensities(ByPosition):
         np.minimum.at(first, position_classes(log.positions), log.positions)
         first = np.minimum(first, int(log.positions.max(initial=0)))
         if self.propensities is None:
-            return (first + 1.0) ** -self.eta, f"propensities: given, 1 / position^{self.eta:g}"
+            return np.asarray(
+                (first + 1.0) ** -self.eta, dtype=np.float64
+            ), f"propensities: given, 1 / position^{self.eta:g}"
         given = np.asarray(self.propensities, dtype=np.float64)
         return given[np.minimum(first, len(given) - 1)] / given.max(), "propensities: given"
 

@@ -88,11 +88,11 @@ class Cells:
 
     def by_pair(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """`float64[pairs]`: sums of `float64[cells]`."""
-        return np.bincount(self.pairs, values, self.num_pairs)
+        return np.asarray(np.bincount(self.pairs, values, self.num_pairs), dtype=np.float64)
 
     def by_context(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """`float64[contexts]`: sums of `float64[cells]`."""
-        return np.bincount(self.contexts, values, self.num_contexts)
+        return np.asarray(np.bincount(self.contexts, values, self.num_contexts), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def _newton(cells: Cells, weight: NDArray[np.float64]) -> tuple[NDArray[np.float
     kept = cells.select(weight[cells.contexts] > 0)
     places = number[kept.contexts]
     totals = kept.by_pair(kept.clicks)
-    clicks = np.bincount(places, kept.clicks, len(used))
+    clicks = np.asarray(np.bincount(places, kept.clicks, len(used)), dtype=np.float64)
     logs = np.log(weight[used])
     likelihood, share = _likelihood(kept, places, logs, totals, clicks)
     steps, move = 0, np.full(len(used), np.inf)

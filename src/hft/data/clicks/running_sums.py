@@ -17,9 +17,9 @@ _LOWEST_LOGARITHM = -500.0
 
 def sums_to(values: NDArray[np.float64], log: ClickLog) -> NDArray[np.float64]:
     """`float64[results]`: the sum of the values from the top of the list down to each result, itself included."""
-    total = np.cumsum(values)
+    total: NDArray[np.float64] = np.cumsum(values)
     before = np.concatenate([[0.0], total])[log.offsets[:-1]]
-    return total - np.repeat(before, log.lengths)
+    return np.asarray(total - np.repeat(before, log.lengths), dtype=np.float64)
 
 
 def sums_above(values: NDArray[np.float64], log: ClickLog) -> NDArray[np.float64]:

@@ -171,7 +171,7 @@ class DynamicBayesianClicks(SimulatedClicks):
         attracts = rng.random(grades.shape) < self.attraction(grades, highest)
         leaves = attracts & (rng.random(grades.shape) < self.satisfies(grades, highest))
         leaves |= rng.random(grades.shape) >= self.perseverance
-        left_above = np.cumsum(leaves, axis=1) - leaves
+        left_above: NDArray[np.int64] = np.cumsum(leaves, axis=1) - leaves
         return np.asarray(attracts & (left_above == 0))
 
     def describe(self) -> str:
