@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _ALL = "all"
 _MEANING = {
+    "files": "checksums of data files",
     "data": "prepared data",
     "tokens": "tokens of texts",
     "activations": "what fixed layers give",

@@ -37,6 +37,7 @@ from hft.running.start import Start
 from hft.running.surroundings import Surroundings
 from hft.running.trial import Trial, kept_values
 from hft.search.trial import TrialPruned
+from hft.training.hardware import rounding_of
 
 if TYPE_CHECKING:
     from hft.data import RankingData
@@ -233,7 +234,9 @@ class Run:
     def first_validation(self, validator: Validator, model: Any) -> dict[str, float]:
         """The starting model's validation; trials of one start share its vectors."""
         compute = self.surroundings.compute
-        device = (self.accelerator, self.precision, compute.kernels, str(compute.compile))
+        budget = getattr(getattr(model, "budget", None), "token_budget", None)
+        rounding = map(str, rounding_of(model.device))
+        device = (self.accelerator, self.precision, compute.model_dump_json(), str(budget), *rounding)
         vectors = self._start.validation_vectors(validator, model, *device)
         if vectors is not None or self.is_search_trial:
             return validator(model, vectors=vectors)

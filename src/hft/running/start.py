@@ -90,7 +90,7 @@ class Start:
         Args:
             validator: of the run.
             model: as training begins with it; one that a technique has added to or changed is a trial's own.
-            computed_with: device and precision.
+            computed_with: device, precision, and what else decides the last bits.
         """
         if not self._is_untouched(model):
             return None
