@@ -24,6 +24,8 @@ def build_tiny_bert(
     *,
     layers: int = 2,
     hidden: int = 32,
+    heads: int = 4,
+    intermediate: int | None = None,
     texts: Sequence[str] = TEXTS,
     max_positions: int = 64,
     dropout: float = 0.1,
@@ -33,6 +35,7 @@ def build_tiny_bert(
     """Writes a BERT encoder (`layers` layers of width `hidden`) and its tokenizer; returns the folder.
 
     Args:
+        intermediate: width inside a layer; twice that of the layer where none is given.
         folder: made where it is missing.
         texts: their words become whole tokens; all other words are cut into characters.
         max_positions: tokens that the model can take.
@@ -48,8 +51,8 @@ def build_tiny_bert(
         vocab_size=len(vocabulary),
         hidden_size=hidden,
         num_hidden_layers=layers,
-        num_attention_heads=4,
-        intermediate_size=2 * hidden,
+        num_attention_heads=heads,
+        intermediate_size=intermediate or 2 * hidden,
         max_position_embeddings=max_positions,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,

@@ -100,6 +100,18 @@ def test_a_float32_run_is_the_same_without_with_empty_and_with_full_stores(
     assert without == cold == warm
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_at_the_widths_of_minilm_a_float32_run_is_the_same_without_with_empty_and_with_full_stores(
+    compose: Compose, tmp_path: Path, published: list[int], threads: int
+) -> None:
+    model = build_tiny_bert(tmp_path / "wide", hidden=384, heads=12, intermediate=1536)
+    request = (*FP32, f"model.source={model}", "params.num_fixed_layers=1", f"threads={threads}")
+    without = result_of(compose(*request, "stores=none", "stores.activations=false"), tmp_path / "none")
+    cold = result_of(compose(*request), tmp_path / "cold")
+    assert published
+    assert without == cold == result_of(compose(*request), tmp_path / "warm")
+
+
 def test_bf16_differs_by_rounding_only(compose: Compose, tmp_path: Path, published: list[int]) -> None:
     request = (*FP32[1:], "trainer.precision=bf16-mixed", "params.num_fixed_layers=1")
     without, _ = result_of(compose(*request, "stores=none", "stores.activations=false"), tmp_path / "none")
