@@ -9,7 +9,16 @@ from typing import Any
 import datasets
 import pytest
 
-from hft.data import FineTuningInput, HuggingFaceSessions, Quarantine, QuerySplitter, SourceData, prepare_ranking_data
+from hft.data import (
+    FineTuningInput,
+    HuggingFaceSessions,
+    ItemTemplate,
+    Quarantine,
+    QueryRetriever,
+    QuerySplitter,
+    SourceData,
+    prepare_ranking_data,
+)
 from hft.errors import DataError
 from hft.stores import StoreFolder
 
@@ -48,6 +57,13 @@ def test_a_saved_data_set_is_read_by_its_splits(saved: Path) -> None:
     assert len(data.inputs) == 3000
     assert data.inputs[2999] == FineTuningInput("s2999", "بحث 2999", ("a", "b", "c"), (0.0, 1.0, 0.0), timestamp=2999.0)
     assert data.items.texts[0] == "نص a"
+
+
+def test_queries_and_texts_may_be_made_of_several_fields(saved: Path) -> None:
+    parts = {"query_retriever": QueryRetriever(template="{query} {session_id}"), "item_text": ItemTemplate("{title}!")}
+    data = read(saved, saved, items_split="items", **parts)
+    assert data.inputs[7].query == "بحث 7 s7"
+    assert list(data.items.texts) == ["A!", "B!", "C!"]
 
 
 def test_a_saved_data_set_without_splits_is_read(saved: Path, tmp_path: Path) -> None:

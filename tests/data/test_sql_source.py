@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from cutting_proxy import CuttingProxy
-from hft.data import FineTuningInput, Quarantine, SourceData, SqlSessions
+from hft.data import (
+    FieldsNormalizer,
+    FineTuningInput,
+    ItemTemplate,
+    Quarantine,
+    QueryRetriever,
+    SourceData,
+    SqlSessions,
+)
 from hft.data.sources.databases import Database
 from hft.errors import ConfigError, DataError
 from postgres_server import PASSWORD, PostgresServer, postgres_server
@@ -67,6 +75,20 @@ def test_sqlite_is_read_with_lists_as_texts_or_json(sqlite: sqlite3.Connection) 
         FineTuningInput("s1", "first", ("a", "b", "c"), (0.0, 1.0, 0.0), timestamp=5.0),
         FineTuningInput("s2", "שלום 🍎", ("c", "d"), (0.0, 10.0)),
     ]
+
+
+def test_queries_and_texts_may_be_made_of_several_columns(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("CREATE TABLE sessions (session_id, words, city, results, events, at)")
+    sqlite.execute("INSERT INTO sessions VALUES ('s1', 'tent', 'Oslo', 'a|b', 'b', NULL)")
+    sqlite.commit()
+    data = read(
+        sessions="SELECT session_id, words, city, results, events FROM sessions ORDER BY session_id",
+        query_retriever=QueryRetriever(template="{words} {city}"),
+        normalizer=FieldsNormalizer(rename={"title": "name"}),
+        item_text=ItemTemplate(template="{name}: {text}"),
+    )
+    assert list(data.inputs) == [FineTuningInput("s1", "tent Oslo", ("a", "b"), (0.0, 1.0))]
+    assert data.items.texts[0] == "A: text of a"
 
 
 def test_results_and_events_come_by_queries_of_their_own_in_any_order(sqlite: sqlite3.Connection) -> None:

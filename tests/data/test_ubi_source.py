@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hft.data import Quarantine, SourceData, UbiSessions
+from hft.data import ItemTemplate, Quarantine, SourceData, UbiSessions
 from hft.errors import DataError
 
 Write = Callable[[str, Any], Path]
@@ -59,6 +59,16 @@ def test_positions_order_what_was_shown_whatever_the_order_of_the_log(write: Wri
     assert (first.session_id, first.timestamp, second.timestamp) == ("q1", 1767225601.5, 1767225700.0)
     assert data.inputs.table.column("group").to_pylist() == ["c1", "c1"]
     assert sorted(data.items.texts) == ["thing a", "thing b", "thing c"]
+
+
+def test_texts_of_the_catalogue_may_be_made_by_a_template(write: Write) -> None:
+    items = write("items.jsonl", [{"item_id": name, "title": name.upper(), "price": 7} for name in "ab"])
+    events = [
+        event("q1", action, name, place) for action, name, place in (("impression", "a", 0), ("impression", "b", 1))
+    ]
+    text = ItemTemplate(template="{title}, {price} crowns")
+    data = read(write, events, [query("q1", "first")], items=str(items), item_text=text)
+    assert list(data.items.texts) == ["A, 7 crowns", "B, 7 crowns"]
 
 
 def test_dwell_times_go_with_their_events() -> None:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat
 
 from hft.data.identity import SourceIdentity
+from hft.data.item_text import ItemText
+from hft.data.query_retriever import QueryRetriever
 from hft.data.records import CellFormat, NamedPlace, Record, Records, RowRecords
 from hft.data.session_files import SessionRecords
+from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
 from hft.redaction import redacted
 
@@ -102,7 +105,8 @@ class HuggingFaceSessions(SessionRecords):
         sessions_config, items_config: the configuration of each, on the hub.
         revision: a commit, tag or branch of the hub's repositories; None takes the newest.
         streaming: read rows of the hub as they come; false downloads the data set first.
-        fields, event_weights, events_as, list_separator: as SessionFiles has them.
+        fields, event_weights, events_as, list_separator, query_retriever, normalizer, item_text: as SessionFiles has
+            them.
     """
 
     def __init__(
@@ -119,8 +123,12 @@ class HuggingFaceSessions(SessionRecords):
         event_weights: dict[str, NonNegativeFloat] | None = None,
         events_as: Literal["auto", "picked", "weights"] = "auto",
         list_separator: Annotated[str, Field(min_length=1)] = "|",
+        query_retriever: QueryRetriever | None = None,
+        normalizer: FieldsNormalizer | None = None,
+        item_text: ItemText | None = None,
     ) -> None:
-        super().__init__(fields, event_weights, events_as, CellFormat(list_separator))
+        cells = CellFormat(list_separator)
+        super().__init__(fields, event_weights, events_as, cells, query_retriever, normalizer, item_text)
         self._sessions = _DataSet(
             sessions, sessions_split, sessions_config, revision, streaming, "data.source.sessions"
         )

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat
 from pydantic_core import from_json, to_json
 
+from hft.data.item_text import ItemText
+from hft.data.query_retriever import QueryRetriever
 from hft.data.records import CellFormat, NamedPlace, Record, Records, RowRecords, as_line
 from hft.data.session_files import SessionRecords
 from hft.data.sources.databases import Database
 from hft.data.sources.spool import Spool
+from hft.data.text_normalizer import FieldsNormalizer
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
@@ -44,6 +47,7 @@ class SqlSessions(SessionRecords):
         rows_at_once: rows that are asked for at a time; more: fewer trips, more memory.
         retries: how often a query is asked again after its connection broke; 0: never.
         retry_seconds: before the first time; each further pause is twice as long, at most 30.
+        query_retriever, normalizer, item_text: as SessionFiles has them.
     """
 
     VARIABLES = ("url_env",)
@@ -62,8 +66,12 @@ class SqlSessions(SessionRecords):
         rows_at_once: Annotated[int, Field(ge=1, le=1_000_000)] = 5000,
         retries: Annotated[int, Field(ge=0, le=20)] = 5,
         retry_seconds: Annotated[float, Field(ge=0.0, le=30.0)] = 0.5,
+        query_retriever: QueryRetriever | None = None,
+        normalizer: FieldsNormalizer | None = None,
+        item_text: ItemText | None = None,
     ) -> None:
-        super().__init__(fields, event_weights, events_as, CellFormat(list_separator))
+        cells = CellFormat(list_separator)
+        super().__init__(fields, event_weights, events_as, cells, query_retriever, normalizer, item_text)
         self.sessions = sessions
         self.items = items
         self.results = results

@@ -11,13 +11,14 @@ from pydantic_core import from_json, to_json
 
 from hft.data.events import EVENT_WEIGHTS
 from hft.data.identity import SourceIdentity
-from hft.data.item_text import look_up
+from hft.data.item_text import ItemText, look_up
 from hft.data.records import CellFormat, NamedPlace, Record, Records
 from hft.data.session_files import SessionRecords
 from hft.data.sources.loadable import LoadableResults
 from hft.data.sources.record_files import FilesOfRecords
 from hft.data.sources.spool import Spool
 from hft.data.sources.ubi_records import QueryGroup, document_of, plain_event, plain_query, session_of
+from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class UbiSessions(SessionRecords):
         impressions: names of the actions that say that an object was shown.
         event_weights: weight of each action on an object; None takes click 1, cart 3, purchase 10. Other actions are
             passed over and counted.
-        fields, list_separator, csv_delimiter, retries, retry_seconds: as SessionFiles has them, for the items.
+        fields, list_separator, csv_delimiter, retries, retry_seconds, normalizer, item_text: as SessionFiles has them,
+            for the items.
     """
 
     LOCATIONS = ("events", "queries", "items")
@@ -70,8 +72,11 @@ class UbiSessions(SessionRecords):
         csv_delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ",",
         retries: Annotated[int, Field(ge=0, le=20)] = 5,
         retry_seconds: Annotated[float, Field(ge=0.0, le=30.0)] = 0.5,
+        normalizer: FieldsNormalizer | None = None,
+        item_text: ItemText | None = None,
     ) -> None:
-        super().__init__(fields, event_weights, "auto", CellFormat(list_separator, csv_delimiter))
+        cells = CellFormat(list_separator, csv_delimiter)
+        super().__init__(fields, event_weights, "auto", cells, normalizer=normalizer, item_text=item_text)
         self.impressions = ["impression"] if impressions is None else list(impressions)
         self.applications = None if applications is None else list(applications)
         self.shown = shown
