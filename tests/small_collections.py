@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,49 @@ def write_session_files(folder: Path) -> list[str]:
     rows = write_lines(folder / "sessions.jsonl", sessions())
     texts = write_lines(folder / "items.jsonl", items())
     return ["data=sessions", f"data.source.sessions={rows}", f"data.source.items={texts}"]
+
+
+def write_dated_sessions(folder: Path) -> list[str]:
+    """The same files, each session with a user and a time; returns the overrides that read them."""
+    overrides = write_session_files(folder)
+    rows = ({**row, "user_id": f"u{n % 16}", "timestamp": 60.0 * n} for n, row in enumerate(sessions()))
+    write_lines(folder / "sessions.jsonl", rows)
+    return overrides
+
+
+def write_sqlite(path: Path) -> list[str]:
+    """Writes the sessions and the items into tables; returns the overrides that read them by queries."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE sessions (session_id, query, results, events)")
+        database.execute("CREATE TABLE items (item_id, title, text)")
+        cells = [(s["session_id"], s["query"], "|".join(s["results"]), "|".join(s["events"])) for s in sessions()]
+        database.executemany("INSERT INTO sessions VALUES (?, ?, ?, ?)", cells)
+        database.executemany("INSERT INTO items VALUES (:item_id, :title, :text)", items())
+        database.commit()
+    tables = {"sessions": "session_id", "items": "item_id"}
+    return ["data=sql", *(f'data.source.{name}="SELECT * FROM {name} ORDER BY {key}"' for name, key in tables.items())]
+
+
+def write_ubi(folder: Path) -> list[str]:
+    """Writes the sessions as events and queries of User Behavior Insights; returns the overrides that read them."""
+    texts = {item["item_id"]: item["text"] for item in items()}
+    events = [
+        {
+            "query_id": session["session_id"],
+            "action_name": action,
+            "event_attributes": {
+                "object": {"object_id": item, "description": texts[item]},
+                "position": {"ordinal": place},
+            },
+        }
+        for session in sessions()
+        for action, shown in (("impression", session["results"]), ("click", session["events"]))
+        for place, item in enumerate(shown)
+    ]
+    queries = [{"query_id": session["session_id"], "user_query": session["query"]} for session in sessions()]
+    files = {"events": write_lines(folder / "events.jsonl", events)}
+    files["queries"] = write_lines(folder / "queries.jsonl", queries)
+    return ["data=ubi", *(f"data.source.{name}={path}" for name, path in files.items())]
 
 
 def write_beir(folder: Path) -> list[str]:

@@ -163,7 +163,7 @@ def test_help_lists_groups_with_their_options_and_the_users_own(trained, folder,
     assert main(["train", "--help"]) == 0
     printed = capsys.readouterr().out
     assert "loss: cosine_prob_margin, infonce, margin, mine, prob_margin" in printed
-    assert "data/splitter: by_group, by_query, given" in printed
+    assert "data/splitter: by_group, by_item, by_query, by_time, by_user, given, stratified" in printed
     assert "$" not in printed
 
 

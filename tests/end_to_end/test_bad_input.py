@@ -321,4 +321,6 @@ def test_a_folder_where_a_file_should_be_is_called_a_folder(
     refused: Refusal, place: Path, small_run: list[str]
 ) -> None:
     (place / "logs").mkdir()
-    assert "is a folder, not a file" in refused("train", *_replaced(small_run, sessions=place / "logs"))
+    assert "is a folder without a file of a known format" in refused(
+        "train", *_replaced(small_run, sessions=place / "logs")
+    )

@@ -9,12 +9,11 @@ import pytest
 
 from hft.cli import main
 
-# Judged lists shown forty times a query, a half of the times shuffled; many clicks are false ones.
+# Judged lists shown forty times a query, a half of the times shuffled.
 CLICKS = (
     "data.source.reading=judged",
     "data.source.sessions_per_query=40",
     "data.source.shuffled_share=0.5",
-    "data.source.false_click_probability=0.2",
     "data.candidates=shown",
 )
 

@@ -14,7 +14,14 @@ import torch
 import hft
 from hft.errors import ConfigError
 from hft.experiments import load_record, read_steps
-from small_collections import SMALL_TOWERS, write_categories, write_pictures
+from small_collections import (
+    SMALL_TOWERS,
+    write_categories,
+    write_dated_sessions,
+    write_pictures,
+    write_sqlite,
+    write_ubi,
+)
 from tiny_models import write_tiny_clip
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -49,15 +56,21 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
     chosen = [f"{group}={name}"]
     if group == "data":
         files = {
+            "aggregated": [f"+data.source.sources.shop={_files_of_a_shop(given.files)}"],
             "beir": given.beir,
             "categories": ["method=categories_text", *write_categories(given.place / "texts")],
             "pictures": ["method=default", *write_pictures(given.place / "pictures")],
             "sessions": given.files,
+            "huggingface": _data_sets(given.place, given.files),
+            "sql": write_sqlite(given.place / "log.db"),
+            "ubi": write_ubi(given.place / "ubi"),
             "passages": [part.replace("data.source.", "data.source.source.") for part in given.files[1:]],
             "python_docs": ["trainer=debug", "data.limit_sessions=16", "data.limit_items=50"],
         }.get(name, [])
         tiny = [] if name == "python_docs" else tiny  # the whole default job
         tiny = SMALL_TOWERS if name == "pictures" else tiny
+    elif option in ("data/splitter/by_time", "data/splitter/by_user"):
+        files = write_dated_sessions(given.place / "dated")
     elif option == "data/augmentation/synonyms":
         table = given.place / "synonyms.txt"
         table.write_text("tent, shelter\n", encoding="utf-8")
@@ -100,6 +113,21 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
     return [*files, *tiny, *steps, f"outputs={given.place}/outputs", *chosen]
 
 
+def _files_of_a_shop(files: list[str]) -> str:
+    """A source of an aggregate, as a value of an override."""
+    named = [override.removeprefix("data.source.").replace("=", ": ") for override in files[1:]]
+    return f"{{_target_: hft.data.SessionFiles, {', '.join(named)}}}"
+
+
+def _data_sets(place: Path, files: list[str]) -> list[str]:
+    """Folders of data files, as `datasets` reads them; the overrides that name them."""
+    named = dict(override.removeprefix("data.source.").split("=") for override in files[1:])
+    for name, path in named.items():
+        (place / name).mkdir()
+        shutil.copy(path, place / name)
+    return [f"data.source.{name}={place / name}" for name in named]
+
+
 @pytest.fixture
 def hub_cache(tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hub client's cache with one model in it, and the client offline."""
@@ -113,7 +141,10 @@ def hub_cache(tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "option", [pytest.param(option, marks=pytest.mark.slow if option in SLOW else ()) for option in OPTIONS]
 )
-def test_an_option_trains_for_two_steps(option: str, given: SimpleNamespace, hub_cache: None) -> None:
+def test_an_option_trains_for_two_steps(
+    option: str, given: SimpleNamespace, hub_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HFT_DATABASE_URL", f"sqlite:///{given.place / 'log.db'}")
     if option == "trainer/gpu" and not torch.cuda.is_available():
         with pytest.raises(ConfigError, match=r"trainer\.accelerator is 'gpu', but torch sees no GPU here"):
             hft.train(hft.compose(_request(option, given)), folder=given.place / "run")

@@ -90,6 +90,7 @@ def test_a_clip_of_others_is_fine_tuned_and_measured(place: Path, capsys: pytest
     report = train(place, "run", "settings.num_epochs=4", towers=["model=clip", f"model.source={clip}"])
     assert report.main.tuned is not None
     pictures = [f"data.source.folder={place / 'pictures'}", "data=pictures", "method=default"]
+    capsys.readouterr()
     assert main(["evaluate", str(clip), *pictures, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["test"]["recall@10"]["start"] >= 0.0
 

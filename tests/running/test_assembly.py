@@ -84,14 +84,16 @@ def test_an_iteration_may_start_in_a_config_whose_model_knows_neither(tuned_run:
 
 def test_prepared_data_is_kept_where_the_config_wants_it() -> None:
     stores = {"folder": "kept", "disk_budget": 1.0, "data": True, "tokens": False, "activations": False}
-    node = {"source": {}, "splitter": {}, "candidates": "shown"}
+    node = {"source": {}, "splitter": {}, "clicks": None, "candidates": "shown"}
     store = data_options(small_config(data=node, stores=stores), None)["store"]
     assert (store.root, store.disk_budget) == (Path("kept"), 1 << 30)
     assert "store" not in data_options(small_config(data=node, stores={**stores, "data": False}), None)
 
 
 def test_the_scalars_of_the_data_node_are_options_of_prepare() -> None:
-    config = small_config(data={"source": {}, "splitter": {}, "candidates": "shown", "limit_sessions": 3})
+    config = small_config(
+        data={"source": {}, "splitter": {}, "clicks": None, "candidates": "shown", "limit_sessions": 3}
+    )
     assert data_options(config, Path("kept")) == {
         "candidates": "shown",
         "limit_sessions": 3,

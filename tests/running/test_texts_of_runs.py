@@ -38,6 +38,8 @@ def test_a_run_is_the_same_without_with_empty_and_with_full_stores(
     assert without[0] != plain[0]
 
 
-def test_a_run_says_how_many_parts_it_made(compose: Compose, tmp_path: Path) -> None:
+def test_a_run_says_how_many_parts_it_made(
+    compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     hft.train(compose(*FP32, *PARTS, "data.item_splitter.max_parts=1"), folder=tmp_path / "run")
-    assert "items in parts: " in (tmp_path / "run" / "output.log").read_text(encoding="utf-8")
+    assert "items in parts: " in capsys.readouterr().err

@@ -107,7 +107,7 @@ def test_what_fixed_layers_give_is_asked_for_texts_that_are_known(tiny_bert: Pat
         ("tests too", Augmentation(Misspellings(), do_augment_test=True)),
     ):
         data = method.tokenize(model, small_data().with_texts(SentenceSplitter(1), augmentation))
-        known[name] = method.text_uses(data, settings_with(), params_with())
+        known[name] = method.text_uses(data, settings_with(), params_with(), test=True)
     assert [len(uses) for uses in known.values()] == [2, 2, 4]
     trained = {name: [len(use.trained) for use in uses] for name, uses in known.items()}
     assert trained["none"][0] > 0

@@ -274,7 +274,7 @@ def test_what_fixed_layers_give_is_kept_for_all_items_that_may_be_mined(tiny_ber
     method, data = EmbeddingsMethod({"name": "small"}), small_data()
     texts = method.tokenize(small_model(tiny_bert), data)
     plain, mining = (
-        method.text_uses(texts, settings_with(negatives="in_batch", **more), params_with())[1].trained
+        method.text_uses(texts, settings_with(negatives="in_batch", **more), params_with(), test=True)[1].trained
         for more in ({}, {"hard_negatives": {"count": 2}})
     )
     assert set(plain.tolist()) < set(mining.tolist()) == set(data.train.flat_results.tolist())

@@ -114,7 +114,8 @@ class EmbeddingsFineTuner(pl.LightningModule):
                 f"params.min_abs_difference_threshold ({self.params.min_abs_difference_threshold}), "
                 f"params.max_abs_difference_threshold ({self.params.max_abs_difference_threshold}), and the kind of "
                 f"pairs of this epoch ({stage.name}, params.examples_order={self.params.examples_order}). In-batch "
-                "negatives need two sessions a batch (settings.batch_size)."
+                "negatives need two sessions a batch (settings.batch_size). What any session of a query picked is no "
+                "negative of it."
             )
 
     def on_validation_start(self) -> None:
