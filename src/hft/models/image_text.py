@@ -179,9 +179,9 @@ class ImageTextModel(nn.Module):
         for tower in self.towers:
             encoder: Any = tower.encoder
             if settings.gradient_checkpointing:
-                encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+                encoder.activation_checkpointing_enable({"use_reentrant": False})
             else:
-                encoder.gradient_checkpointing_disable()
+                encoder.activation_checkpointing_disable()
             if settings.compile:
                 compile_layers(tower.encoder)
         self.budget.say = say
