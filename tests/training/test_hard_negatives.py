@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hft.models import CosineRanker
 from hft.models.rankers import EuclideanRanker
 from hft.running.fitting import CHECKPOINTS_NAME
 from hft.settings import HardNegativeSettings
-from hft.training import HardNegativeMiner, HardNegativeMining, PairPlanner, SessionArrays
+from hft.training import HardNegativeMiner, HardNegativeMining, ItemParts, PairPlanner, SessionArrays
 from hft.training.hard_negatives import MinedNegatives
 from small_training import (
     SmallRun,
@@ -78,7 +79,7 @@ def sessions_of(lists: list[list[int]], picked: list[list[int]], item_keys: list
 
 
 def mined(
-    sessions: SessionArrays, *, ranker: Any = None, sign: float = 1.0, **settings: Any
+    sessions: SessionArrays, *, ranker: Any = None, sign: float = 1.0, parts: ItemParts | None = None, **settings: Any
 ) -> dict[tuple[int, int], list[int]]:
     """The negatives of each (query, positive)."""
     miner = HardNegativeMiner(
@@ -90,6 +91,7 @@ def mined(
         sign=sign,
         precision="32-true",
         seed=0,
+        parts=parts,
     )
     found = miner.mine(OnACircle())
     pairs = [divmod(int(code), found.num_items) for code in found.codes]
@@ -110,6 +112,28 @@ def test_only_items_of_the_given_sessions_are_mined():
 def test_a_double_of_a_positive_is_no_negative():
     found = mined(sessions_of([[0, 1, 2], [4, 3]], [[0], [4]], item_keys=[0, 0, 2, 3, 4, 5]))
     assert found[0, 0] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(("ranker", "sign"), [(CosineRanker(), 1.0), (EuclideanRanker(), -1.0)])
+def test_an_item_in_parts_is_as_hard_as_its_part_that_fits_best(ranker: Any, sign: float):
+    # Items 0 to 2 have two parts each: angles (0, 10), (20, 40), (80, 5).
+    parts = ItemParts(np.array([0, 2, 4, 6], dtype=np.int64), "max")
+    sessions = replace(sessions_of([[0, 1, 2], [2, 0]], [[0], [2]]), item_keys=np.arange(3))
+    assert mined(sessions, parts=parts, ranker=ranker, sign=sign) == {(0, 0): [2, 1], (1, 2): [1, 0]}
+    mean = replace(parts, how="mean")
+    assert mined(sessions, parts=mean, ranker=ranker, sign=sign)[0, 0] == [1, 2]
+
+
+def test_a_click_that_is_not_believed_is_no_negative_of_itself():
+    sessions = sessions_of([[0, 1, 2, 3], [4, 3]], [[0, 1], [4]])
+    believed = np.array([True, False, False, False, True, False])
+    assert mined(replace(sessions, believed=believed)) == {
+        (0, 0): [1, 2, 3, 4],
+        (0, 1): [2, 3, 4],
+        (1, 4): [3, 2, 1, 0],
+    }
+    nothing = mined(replace(sessions, believed=np.zeros(6, dtype=bool)))
+    assert nothing[0, 0] == [1, 2, 3, 4]
 
 
 def test_ranks_are_a_window_of_the_places_and_count_takes_the_first():

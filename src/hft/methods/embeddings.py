@@ -189,6 +189,7 @@ class EmbeddingsMethod(FineTuningMethod):
             sign=settings.rank_sign,
             precision=precision,
             seed=seed,
+            parts=data.item_parts(settings),
         )
         return HardNegativeMining(miner, settings.hard_negatives.every_n_epochs, partial(setattr, planner, "mined"))
 

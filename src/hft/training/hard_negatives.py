@@ -16,8 +16,9 @@ import torch
 from hft.metrics import top_rows
 from hft.settings import HardNegativeSettings
 from hft.training.evaluation import Vectors, embed_rows, inference
+from hft.training.parts import ItemParts
 from hft.training.ranks import Ranker, full_precision
-from hft.training.sessions import BoolArray, FloatArray, IntArray, SessionArrays, flat_rows
+from hft.training.sessions import BoolArray, FloatArray, IntArray, SessionArrays, flat_rows, is_among
 from hft.training.token_store import TokenStore
 
 __all__ = ["HardNegativeMiner", "HardNegativeMining", "MinedNegatives"]
@@ -71,12 +72,13 @@ class HardNegativeMiner:
 
     Args:
         sessions: the training split, and no other.
-        queries, items: the tokens of all texts.
+        queries, items: the tokens of all texts; of items in parts those of the parts.
         settings: how many, how hard, how often.
         ranker: from the settings.
         sign: +1.0 where a higher rank is better, -1.0 where a lower one is.
         precision: Lightning's word for the run's precision.
         seed: of the draw that breaks ties.
+        parts: which texts are the parts of which item; None: each item is one text.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class HardNegativeMiner:
         sign: float,
         precision: str,
         seed: int,
+        parts: ItemParts | None = None,
     ) -> None:
         self.sessions = sessions
         self.queries = queries
@@ -99,6 +102,7 @@ class HardNegativeMiner:
         self.sign = sign
         self.precision = precision
         self.seed = seed
+        self.parts = parts
         picked, owners = sessions.events_of_sessions()
         counts = ~sessions.is_irrelevant[owners]
         query_rows = sessions.query_rows[owners[counts]].astype(np.int64)
@@ -120,7 +124,8 @@ class HardNegativeMiner:
         query_of, positive_of = np.divmod(self._codes, self.num_items)
         with inference(model, self.precision):
             queries = embed_rows(model, self.queries, query_of, "query")
-            items = embed_rows(model, self.items, self.candidates, "items")
+            texts = self.candidates if self.parts is None else self.parts.rows(self.candidates)
+            items = embed_rows(model, self.items, texts, "items")
         lengths, found = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         with torch.no_grad(), full_precision(queries.vectors.device.type):
             for at in range(0, len(queries.rows), QUERY_CHUNK):
@@ -137,20 +142,26 @@ class HardNegativeMiner:
     ) -> tuple[IntArray, BoolArray]:
         """(int64[pairs, depth] the best items of each pair's query, best first; bool[pairs, depth] which are taken)."""
         vectors = queries.of(rows)
-        scores = self.ranker.matrix(vectors, items.vectors).float().cpu().numpy()
+        matrix = self.ranker.matrix(vectors, items.vectors).float()
+        if self.parts is not None:
+            matrix = self.parts.of(self.candidates).to(matrix.device).ranks(matrix, self.sign)
+        scores = matrix.cpu().numpy()
         depth = min(self.settings.ranks[1] + int(self._most_known[self._key_of_query[rows]].max()), scores.shape[1])
         higher = self.sign > 0
         best = top_rows(scores, depth, rows=np.arange(len(self.candidates)), higher_is_better=higher, seed=seed)
         values = np.take_along_axis(scores, best, axis=1)
         top = self.candidates[best]
         codes = self.sessions.pair_code(np.broadcast_to(self._key_of_query[rows][:, None], top.shape), top)
-        is_free = ~_is_among(codes, self._known)
+        is_free = ~is_among(codes, self._known)
         place = np.cumsum(is_free, axis=1)
         first, last = self.settings.ranks
         in_window = is_free & (place >= first) & (place <= last)
         of_query = np.searchsorted(rows, query_of)
-        positive = self.ranker(queries.of(query_of), items.of(positive_of)).float().cpu().numpy()
+        positive = scores[of_query, np.searchsorted(self.candidates, positive_of)]
         taken = in_window[of_query] & self._passes_guard(positive[:, None], values[of_query])
+        # A click that is not believed makes no known positive, and is no negative of itself.
+        item_keys = self.sessions.item_keys
+        taken &= item_keys[top[of_query]] != item_keys[positive_of][:, None]
         return top[of_query], np.asarray(taken & (np.cumsum(taken, axis=1) <= self.settings.count), dtype=np.bool_)
 
     def _passes_guard(self, positive: FloatArray, negative: FloatArray) -> BoolArray:
@@ -171,12 +182,6 @@ class HardNegativeMiner:
         size = int(self.sessions.query_keys.max(initial=-1)) + 1
         counts = np.bincount(query_keys, weights=doubles[item_keys], minlength=size)
         return counts.astype(np.int64)
-
-
-def _is_among(codes: IntArray, known: IntArray) -> BoolArray:
-    """bool, of the shape of the codes: whether each is among the sorted known ones, of which there is one at least."""
-    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    return np.asarray(known[place] == codes, dtype=np.bool_)
 
 
 class HardNegativeMining(pl.Callback):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hft.training.sessions import BoolArray, FloatArray, IntArray, SessionArrays, flat_rows
+from hft.training.sessions import BoolArray, FloatArray, IntArray, SessionArrays, flat_rows, is_among
 
 if TYPE_CHECKING:
     from hft.training.hard_negatives import MinedNegatives
@@ -175,7 +175,7 @@ class PairPlanner:
         positive = clicked if sessions.believed is None else clicked & sessions.believed[flat]
         # An item that some session of this query has picked is no negative here, nor is its double.
         codes = sessions.pair_code(sessions.query_keys[rows][owners], sessions.item_rows[flat])
-        negative = ~_is_among(codes, self._known_positives)
+        negative = ~is_among(codes, self._known_positives)
         if sessions.may_be_negative is not None:
             negative &= sessions.may_be_negative[flat]
         negative |= irrelevant
@@ -196,7 +196,7 @@ class PairPlanner:
         )
         keys = sessions.query_keys[rows][positives.session]
         codes = sessions.pair_code(keys[:, None], np.broadcast_to(candidates, (len(positives), len(candidates))))
-        allowed = ~_is_among(codes, self._known_positives)
+        allowed = ~is_among(codes, self._known_positives)
         if sessions.believed is not None:
             own_keys, keys_there = sessions.item_keys[positives.item], sessions.item_keys[candidates]
             allowed &= own_keys[:, None] != keys_there[None, :]
@@ -237,17 +237,6 @@ class _Pairs:
         return _Pairs(
             self.positive.take(kept), self.negative.take(kept), self.positive_index[kept], self.is_irrelevant[kept]
         )
-
-
-def _is_among(codes: IntArray, known: IntArray) -> BoolArray:
-    """bool, of the shape of the codes: whether each is among the sorted known ones.
-
-    It looks at few of these: a step takes no longer where there are many.
-    """
-    if len(known) == 0:
-        return np.zeros(codes.shape, dtype=np.bool_)
-    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    return np.asarray(known[place] == codes, dtype=np.bool_)
 
 
 def _downsample(owners: IntArray, eligible: BoolArray, share: float, rng: np.random.Generator) -> BoolArray:

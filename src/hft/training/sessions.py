@@ -15,6 +15,17 @@ BoolArray = npt.NDArray[np.bool_]
 Confidence = Callable[[FloatArray, IntArray], FloatArray]
 
 
+def is_among(codes: IntArray, known: IntArray) -> BoolArray:
+    """bool, of the shape of the codes: whether each is among the sorted known ones.
+
+    It looks at few of these: a step takes no longer where there are many.
+    """
+    if len(known) == 0:
+        return np.zeros(codes.shape, dtype=np.bool_)
+    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    return np.asarray(known[place] == codes, dtype=np.bool_)
+
+
 def flat_rows(rows: IntArray, offsets: IntArray) -> tuple[IntArray, IntArray]:
     """Positions in a flat array of the entries of some ragged rows.
 
