@@ -246,3 +246,25 @@ def test_a_config_of_which_parts_are_missing_gets_a_report_and_no_traceback(fold
 )
 def test_how_ranks_of_parts_are_made_one_needs_parts(overrides, warned):
     assert [finding.where for finding in check(overrides).warnings] == warned
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        ([], {"data.source": "choose data=pictures"}),
+        (["data=pictures", "data.source.folder=."], {}),
+        (["data=pictures", "data.source.folder=.", "data/augmentation=typos"], {}),
+        (
+            ["data=pictures", "data.source.folder=.", "data/augmentation=words"],
+            {"data.augmentation.items": "write data.augmentation.items=null"},
+        ),
+        (
+            ["data=pictures", "data.source.folder=.", "data/item_splitter=sentences"],
+            {"data.item_splitter": "pictures, which have no parts"},
+        ),
+    ],
+)
+def test_a_method_for_pictures_needs_pictures_and_takes_nothing_of_texts(folder, overrides, found):
+    told = errors("method=default", *overrides)
+    assert set(told) == set(found)
+    assert all(found[where] in told[where] for where in found)

@@ -139,6 +139,21 @@ def test_a_word_of_held_out_captions_alone_is_not_learnt(place: Path) -> None:
     assert "square" in model.query_tower.tokenizer.get_vocab()
 
 
+def test_captions_are_measured_misspelt_where_it_is_asked_for(place: Path) -> None:
+    typos = ["data/augmentation=typos", "data.augmentation.share=1.0", "data.augmentation.do_augment_test=true"]
+    given = ["method=default", *write_pictures(place / "pictures"), *SMALL_TOWERS, *QUICK, *typos]
+    config = hft.compose(given)
+    from hydra.utils import instantiate
+
+    method, model = instantiate(config.method), instantiate(config.model)
+    source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
+    augmentation = instantiate(config.data.augmentation)
+    data = method.tokenize(model, method.prepare(source, splitter, candidates="corpus", augmentation=augmentation))
+    rows = np.arange(len(data.queries))
+    assert not np.array_equal(data.evaluated_queries.rows(rows).flat, data.queries.rows(rows).flat)
+    assert data.evaluated_items is data.items
+
+
 def test_models_and_data_that_do_not_fit_are_refused(place: Path, tiny_bert: Path) -> None:
     method = DefaultFineTuningMethod({"name": "default"}, "recall@10")
     with pytest.raises(ConfigError, match="model=clip_small"):

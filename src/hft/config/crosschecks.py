@@ -10,6 +10,7 @@ from hft.config.metric_checks import check_metrics
 from hft.config.model_layers import check_fixed_layers
 from hft.config.no_effect import warn_of_no_effect
 from hft.config.paths_and_shares import check_model_folders, check_shares
+from hft.config.picture_checks import check_pictures
 from hft.config.report import CheckReport, Finding
 from hft.config.targets import TargetChecker
 from hft.config.trainer_flags import check_trainer
@@ -36,6 +37,7 @@ def cross_check(
     check_model_folders(tree, report)
     check_data_locations(tree, checker, report)
     check_fixed_layers(tree, report)
+    check_pictures(tree, checker, report)
     _check_curriculum(tree, report)
     warn_of_no_effect(tree, checker, set(named), defaults, report)
 

@@ -54,6 +54,8 @@ class PictureFiles:
         max_pixels: of a picture; a larger one is left out.
     """
 
+    has_pictures = True
+
     def __init__(
         self,
         folder: DirectoryPath,

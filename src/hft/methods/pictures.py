@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from hft.data import RankingData
@@ -42,6 +42,8 @@ class PictureData(TokenizedData):
 class DefaultFineTuningMethod(EmbeddingsMethod):
     """Fine-tunes a CLIP-like pair of towers so that a text finds its picture."""
 
+    ranks_pictures = True
+
     def tokenize(self, model: Any, data: RankingData, folder: StoreFolder | None = None) -> PictureData:
         """Every distinct query as the model's tokens; pictures are decoded later, each once.
 
@@ -75,7 +77,11 @@ class DefaultFineTuningMethod(EmbeddingsMethod):
         )
         queries = data.query_texts.column.to_pylist()
         tokens = TokenStore.build(queries, lambda texts: model.tokenize(texts, "query"))
-        return PictureData(data, tokens, pictures, tokenizer=tower.tokenizer)
+        found = PictureData(data, tokens, pictures, tokenizer=tower.tokenizer)
+        if data.augmentation is None or not data.augmentation.do_augment_test:
+            return found
+        others = TokenStore.build(found.measured_variants("query"), lambda texts: model.tokenize(texts, "query"))
+        return replace(found, augmented=(others, pictures))  # type: ignore[arg-type]
 
     def prepare_model(self, model: ImageTextModel, data: PictureData) -> None:
         """Gives a model that learns its words those that the data's tokens were made with."""

@@ -21,8 +21,8 @@ from hft.training.activations import TextUse
 from hft.training.sessions import Confidence, FloatArray, IntArray
 from hft.training.token_store import Tokens
 
-# Of an augmentation that changes what is measured, too: it is the same at every look.
-_EPOCH_OF_TESTS = 0
+# Of an augmentation that changes what is measured, too: it is the same at every look, for runs to be compared.
+_SEED_OF_TESTS, _EPOCH_OF_TESTS = 0, 0
 # As many tokens as nobody takes, of a model that does not say how many it does.
 _ANY_NUMBER = 1 << 31
 
@@ -51,14 +51,13 @@ class TokenizedData:
     has_item_texts: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None, seed: int = 0) -> Self:
+    def of(cls, data: RankingData, model: Any, folder: StoreFolder | None = None) -> Self:
         """Tokenise the data with a model's tokenizer and prompts.
 
         Args:
             data: the prepared data.
             model: whose towers tokenise.
             folder: where tokens are kept for later runs; None: nowhere.
-            seed: of the augmentation of what is measured.
         """
         parts = None if data.item_splitter is None else _parts(data, model)
         found = cls(
@@ -71,19 +70,15 @@ class TokenizedData:
         if data.augmentation is None or not data.augmentation.do_augment_test:
             return found
         sides: tuple[Side, Side] = ("query", "items")
-        others = [
-            _tokens(
-                [
-                    data.augmentation.variant(text, side, seed, _EPOCH_OF_TESTS)
-                    for text in found.texts(side).to_pylist()
-                ],
-                model,
-                side,
-                folder,
-            )
-            for side in sides
-        ]
+        others = [_tokens(found.measured_variants(side), model, side, folder) for side in sides]
         return cls(data, found.queries, found.items, parts, (others[0], others[1]))
+
+    def measured_variants(self, side: Side) -> list[str]:
+        """The texts of a side as validation and test see them under `do_augment_test`: the same for every seed."""
+        texts, augmentation = self.texts(side).to_pylist(), self.data.augmentation
+        if augmentation is None:
+            return texts
+        return [augmentation.variant(text, side, _SEED_OF_TESTS, _EPOCH_OF_TESTS) for text in texts]
 
     def texts(self, side: Side) -> pa.Array | pa.ChunkedArray:
         """string[texts] of a side, by row of its tokens."""

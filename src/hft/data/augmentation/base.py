@@ -33,8 +33,8 @@ class Augmentation:
         queries: changes queries; None leaves them.
         items: changes items (their parts, where they are in parts); None leaves them.
         share: of the texts that are changed, 0..1, drawn anew for each epoch.
-        do_augment_test: change the texts of validation and test as well (as in epoch 0), to measure how well a model
-            bears it. Metrics are then no longer comparable with runs that do not.
+        do_augment_test: change the texts of validation and test as well, the same for every seed and at every look, to
+            measure how well a model bears it. Metrics are then no longer comparable with runs that do not.
     """
 
     def __init__(
