@@ -83,6 +83,8 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
         files = [*given.beir, "data.source.reading=judged", "data.source.shuffled_share=0.5"]
         files.append("data.source.sessions_per_query=20")
         chosen += ["data.clicks.bucket=shuffled"] if name == "randomised" else []
+    elif option == "experiment/ubi_sample":
+        files = write_ubi(given.place / "ubi")[1:]
     elif group == "experiment":
         files = [given.beir[1]]  # the folder; the rest is the experiment's to say
     elif option == "metrics/categories":

@@ -75,9 +75,9 @@ class TokenizedData:
 
     def measured_variants(self, side: Side) -> list[str]:
         """The texts of a side as validation and test see them under `do_augment_test`: the same for every seed."""
-        texts, augmentation = self.texts(side).to_pylist(), self.data.augmentation
-        if augmentation is None:
-            return texts
+        augmentation = self.data.augmentation
+        assert augmentation is not None
+        texts = self.texts(side).to_pylist()
         return [augmentation.variant(text, side, _SEED_OF_TESTS, _EPOCH_OF_TESTS) for text in texts]
 
     def texts(self, side: Side) -> pa.Array | pa.ChunkedArray:
