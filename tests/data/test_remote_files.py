@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from fsspec.implementations.memory import MemoryFileSystem
 
 from cutting_proxy import CuttingProxy
@@ -262,11 +264,35 @@ def test_a_flaky_store_loses_and_doubles_nothing(flaky: str, name: str) -> None:
     assert FlakyStore.failures >= 1
 
 
-def test_a_store_that_stays_away_is_told_after_so_many_attempts(flaky: str) -> None:
+@pytest.mark.parametrize("name", ["items.jsonl", "items.csv", "items.parquet"])
+def test_a_store_that_stays_away_is_told_after_so_many_attempts(flaky: str, name: str) -> None:
+    FlakyStore().pipe_file(f"/{name}", parquet(ITEMS) if name.endswith("parquet") else lines(ITEMS))
     FlakyStore.always = True
-    with pytest.raises(DataError, match=r"items\.jsonl cannot be read .*the line went dead.*run it again"):
-        read(f"{flaky}/log/sessions.jsonl", f"{flaky}/items.jsonl", retries=3)
+    with pytest.raises(DataError, match=rf"{re.escape(name)} cannot be read .*the line went dead.*run it again"):
+        read(f"{flaky}/log/sessions.jsonl", f"{flaky}/{name}", retries=3)
     assert FlakyStore.failures == 4
+
+
+@pytest.mark.parametrize("name", ["sessions.jsonl", "sessions.csv", "sessions.parquet"])
+def test_a_store_that_goes_away_in_the_middle_of_a_file_is_told(
+    flaky: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the store's own package, which is no OSError."""
+    rows = [{name: "|".join(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
+            for row in sessions(0, 20_000)]  # fmt: skip
+    table = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    contents = {".jsonl": lines(sessions(0, 20_000)), ".csv": lines(table), ".parquet": parquet(rows)}
+    content = contents[Path(name).suffix]
+    FlakyStore().pipe_file(f"/log/{name}", content)
+
+    def cut(self: FlakyStore, path: str, start: int = 0, end: int | None = None, **options: Any) -> bytes:
+        if path.endswith(name) and len(content) // 3 <= start < len(content) * 2 // 3:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1")
+        return MemoryFileSystem.cat_file(self, path, start, end, **options)
+
+    monkeypatch.setattr(FlakyStore, "cat_file", cut)
+    with pytest.raises(DataError, match=rf"log/{re.escape(name)} cannot be read \(EndpointConnectionError"):
+        read(f"{flaky}/log/{name}", f"{flaky}/items.jsonl", retries=2)
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(flaky: str) -> None:

@@ -175,6 +175,16 @@ def test_a_row_that_cannot_be_used_is_set_aside(write: Write, items_file: Path, 
     assert quarantine.read[str(sessions)] == 3
 
 
+def test_a_cell_keeps_its_empty_lines_and_lines_their_numbers(write: Write, tmp_path: Path) -> None:
+    items = write("items.csv", ["", "item_id,text", 'a,"one', "", " ", 'two"', "", 'b,"end', '"', "c", "d,four"])
+    sessions = write("sessions.jsonl", [{"query": "q", "results": ["a", "b"], "events": ["a"]}])
+    with Quarantine(tmp_path / "quarantine.jsonl", 0.5) as quarantine:
+        data = SessionFiles(sessions, items).read(quarantine)
+    assert data.items.texts == ["one\n\n \ntwo", "end", "four"]
+    (entry,) = [json.loads(text) for text in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+    assert (entry["line"], entry["reason"]) == (10, "1 cells where the header has 2")
+
+
 def test_lines_that_an_open_quote_swallows_are_each_counted(write: Write, items_file: Path) -> None:
     rows = ["session_id,query,results,events", "s1,first,a|b,b", 's2,"open,a|b,b', "s3,third,a|b,a", "s4,last,a|b,a"]
     quarantine = Quarantine(None, 1.0)
