@@ -115,7 +115,7 @@ class SessionColumns:
         return batch
 
     def finish(self) -> FineTuningInputs:
-        """The sessions; there is at least one."""
+        """The sessions."""
         if self._ids:
             self._batches.append(self.finish_block())
         table = pa.Table.from_batches(self._batches, schema=INPUTS_SCHEMA)
