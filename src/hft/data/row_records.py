@@ -82,7 +82,10 @@ class RowRecords:
     def of_batch(self, batch: pa.RecordBatch) -> Iterator[Record]:
         """The records of a batch of rows."""
         for fields in _rows(batch):
-            record = self._set_aside(fields) if isinstance(fields, _Unreadable) else self.of_row(fields)
+            if isinstance(fields, _Unreadable):
+                self._set_aside(fields)
+                continue
+            record = self.of_row(fields)
             if record is not None:
                 yield record
 
@@ -94,7 +97,8 @@ class RowRecords:
         """
         problem = parse_lists(fields, self._list_fields, self._separator)
         if problem is not None:
-            return self._set_aside(_Unreadable(problem, fields))
+            self._set_aside(_Unreadable(problem, fields))
+            return None
         self.number += 1
         present = {name: value for name, value in fields.items() if value is not None}
         present |= {name: [] for name in self._list_fields if name in fields and name not in present}
