@@ -238,10 +238,14 @@ def test_a_user_at_the_limit_of_connections_is_let_in_once_one_ends(
     monkeypatch.setenv("HFT_DATABASE_URL", postgres.address("reader", PASSWORD))
     postgres.do("ALTER ROLE reader CONNECTION LIMIT 1")
     database = Database("HFT_DATABASE_URL", pause=0.0)
+
+    def end_the_other(seconds: float) -> None:
+        assert postgres.terminate_readers() == 1
+
     try:
         with psycopg.connect(postgres.address("reader", PASSWORD)):
             if is_freed:
-                database.retrying.sleep = lambda seconds: print(postgres.terminate_readers())
+                database.retrying.sleep = end_the_other
                 assert list(database.rows("SELECT 1 AS one", "key")) == [{"one": 1}]
                 assert database.retrying.retried == 1
                 return

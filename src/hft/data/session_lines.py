@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -14,17 +12,15 @@ from hft.data.arrow import one_array
 from hft.data.events import EventsAs, GivenEvent, event_dwells, event_weights
 from hft.data.field_names import FieldNames, SessionRecord, session_record
 from hft.data.field_values import look_up
-from hft.data.joined_ids import joined_by
+from hft.data.joined_ids import read_as_one
 from hft.data.missing_fields import FieldPresence, MissingFieldsError, Needed, missing_fields_message
 from hft.data.plain_sessions import PlainSessions
 from hft.data.reasons import reason_of
 from hft.data.records import Record
-from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns
+from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns, in_order
 from hft.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hft.data.inputs import FineTuningInputs
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
@@ -146,7 +142,7 @@ class SessionLines:
         for record in self._doubtful:
             self._add_with_care(record)
             kept += [record.number] * (self._columns.waiting - len(kept))
-        self._columns.add(_in_order(batch, numbers, self._columns.finish_block(), kept) if kept else batch)
+        self._columns.add(in_order(batch, numbers, self._columns.finish_block(), kept) if kept else batch)
         self._block, self._doubtful = [], []
 
     def _add_with_care(self, record: Record) -> None:
@@ -237,17 +233,9 @@ class SessionLines:
         """What is wrong with a cell of a table that holds several ids as one."""
         if record.fields is None:
             return None
-        shown = set(results)
-        separator, field = joined_by(results, self._row_of), self._names.results
-        if separator is None:
-            picked = [event for event in events if isinstance(event, str)]
-            separator, field = joined_by(picked, shown) if len(events) == 1 else None, self._names.events
-        if separator is None:
-            return None
-        return (
-            f"field {field!r}: several ids with {separator!r} between them, read as one: separate ids by "
-            f"{self._list_separator}, or set \"data.source.list_separator='{separator}'\""
-        )
+        picked = [event for event in events if isinstance(event, str)] if len(events) == 1 else []
+        lists = {self._names.results: (results, self._row_of), self._names.events: (picked, set(results))}
+        return read_as_one(lists, self._list_separator)
 
     def _count_fields(self, record: Record) -> None:
         """Count which fields a line has, if it can be read at all."""
@@ -322,11 +310,3 @@ class SessionLines:
         ]
         if never:
             raise MissingFieldsError(missing_fields_message(file, never, self._presence.there))
-
-
-def _in_order(
-    first: pa.RecordBatch, first_lines: NDArray[np.int64], second: pa.RecordBatch, second_lines: Sequence[int]
-) -> pa.Table:
-    """The sessions of two batches in the order of their lines."""
-    order = np.argsort(np.concatenate([first_lines, np.array(second_lines, dtype=np.int64)]), kind="stable")
-    return pa.Table.from_batches([first, second]).take(pa.array(order))
