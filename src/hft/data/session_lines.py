@@ -37,6 +37,7 @@ _REQUIRED = ("query", "results", "events")
 _OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", *OPTIONAL_TEXTS)
 # Lines of the short way that are checked at once.
 BLOCK_LINES = 16_384
+_IDS_NAMED = 3
 _TRUE = ("true", "1", "1.0", "yes", "on", "t", "y")
 
 
@@ -269,7 +270,9 @@ class SessionLines:
         inputs = self.finish_some()
         if not len(inputs):
             reasons = "; ".join(f"{count} x {reason}" for reason, count in self._quarantine.reasons.most_common(3))
-            raise DataError(f"{self._files[0]}: no session is left of {self._lines} lines: {reasons}.")
+            named = ", ".join(map(repr, sorted(self._not_loaded)[:_IDS_NAMED]))
+            advice = f" Do the items belong to these sessions? No item has such an id: {named}." if named else ""
+            raise DataError(f"{self._files[0]}: no session is left of {self._lines} lines: {reasons}.{advice}")
         return inputs
 
     def finish_some(self) -> FineTuningInputs:
