@@ -155,6 +155,16 @@ def test_a_missing_folder_is_named(folder):
     assert "there is no folder nowhere" in found["data.source.folder"]
 
 
+def test_a_folder_may_lie_in_a_store_where_it_is_read_once(folder):
+    assert "data.source.folder" not in errors("data=beir", "data.source.folder=s3://logs/beir")
+    assert "data.source.folder" not in errors(
+        "data=categories", "method=categories_text", "data.source.folder=s3://logs/texts"
+    )
+    found = errors("data=pictures", "method=default", "data.source.folder=s3://logs/pictures")
+    assert "s3://logs/pictures is in a store" in found["data.source.folder"]
+    assert "on this machine" in found["data.source.folder"]
+
+
 def test_a_parameter_that_the_loss_ignores_is_warned_of_only_when_set(folder):
     assert warnings("loss=infonce") == []
     assert warnings("loss=infonce", "params.margin=0.1") == ["params.margin"]

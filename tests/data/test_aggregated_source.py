@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from hft.data import AggregatedSource, FineTuningInput, Quarantine, SessionFiles, SourceData, SqlSessions
+from hft.data import (
+    AggregatedSource,
+    FineTuningInput,
+    Quarantine,
+    QueryRetriever,
+    SessionFiles,
+    SourceData,
+    SqlSessions,
+)
 from hft.errors import ConfigError, DataError
 
 Write = Callable[[str, Any], Path]
@@ -128,6 +136,90 @@ def test_a_line_that_is_no_session_is_set_aside_as_ever(
     quarantine = Quarantine(None, 0.5)
     assert len(read({"web": web(write, [good, line, good]), "shop": shop}, quarantine).inputs) == 2
     assert quarantine.reasons == {reason: 1}
+
+
+ALONE_AND_TOGETHER: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "numbers that are ids": ([{"query": "q", "results": [1, 2], "events": [1, 2]}], {"events_as": "picked"}),
+    "texts that are weights": ([{"query": "q", "results": ["1", "2"], "events": ["2", "1"]}], {"events_as": "weights"}),
+    "too few weights": ([{"query": "q", "results": ["1", "2"], "events": [1]}], {"events_as": "weights"}),
+    "a query retriever": (
+        [{"words": "tent", "city": "Oslo", "results": ["1", "2"], "events": ["1"]}],
+        {"query_retriever": QueryRetriever(template="{words} {city}")},
+    ),
+    "weights of events": (
+        [{"query": "q", "results": ["1", "2"], "events": [{"item_id": "2", "type": "click"}]}],
+        {"event_weights": {"click": 7.0}},
+    ),
+    "a type of its own": (
+        [{"query": "q", "results": ["1", "2"], "events": [{"item_id": "1", "type": "zoom"}]}],
+        {"event_weights": {"zoom": 2.0}},
+    ),
+    "a type that it does not know": (
+        [{"query": "q", "results": ["1", "2"], "events": [{"item_id": "1", "type": "cart"}]}],
+        {"event_weights": {"click": 1.0}},
+    ),
+    "no events and flagged by a text": (
+        [{"query": "q", "results": ["1", "2"], "is_irrelevant": flag} for flag in ("true", "false", "off", "1", "0")],
+        {},
+    ),
+    "events that are null": ([{"query": "q", "results": ["1", "2"], "events": None}], {}),
+    "names with dots": (
+        [{"in": {"q": "tent", "shown": ["1", "2", "3"], "scores": [3, 2, 1]}, "did": [{"on": {"id": "3"}, "s": 9}]}],
+        {
+            "fields": {
+                "query": "in.q",
+                "results": "in.shown",
+                "ranks": "in.scores",
+                "events": "did",
+                "event_item_id": "on.id",
+                "event_dwell": "s",
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ALONE_AND_TOGETHER)
+def test_a_source_is_read_as_it_is_alone(write: Write, shop: SessionFiles, case: str) -> None:
+    lines, options = ALONE_AND_TOGETHER[case]
+    fields = options.get("fields", {})
+    good: dict[str, Any] = {"query": "good", "words": "good", "city": "", "results": ["3", "4"], "events": []}
+    if fields:
+        good = {"in": {"q": "good", "shown": ["3", "4"]}, "did": []}
+    sessions = str(write("web.jsonl", [good, *lines]))
+    quarantines = Quarantine(None, 1.0), Quarantine(None, 1.0)
+    alone = SessionFiles(sessions, shop.items, **options).read(quarantines[0]).inputs
+    together = read({"web": SessionFiles(sessions, None, **options), "shop": shop}, quarantines[1]).inputs
+    plain = [
+        {**row, "session_id": "", "results": [alone.items.ids[item] for item in row["results"]]}
+        for row in alone.table.to_pylist()
+    ]
+    routed = [
+        {
+            **row,
+            "session_id": "",
+            "results": [together.items.ids[item].removeprefix("shop:") for item in row["results"]],
+        }
+        for row in together.table.to_pylist()
+    ]
+    assert routed == plain
+    assert quarantines[1].reasons == quarantines[0].reasons
+
+
+def test_weights_of_all_sources_hold_where_a_source_has_none_of_its_own(write: Write, shop: SessionFiles) -> None:
+    events = [{"item_id": "1", "type": "click"}, {"item_id": "2", "type": "cart"}]
+    lines = [{"query": "q", "results": ["1", "2"], "events": events}]
+    own = SessionFiles(str(write("own.jsonl", lines)), None, event_weights={"click": 7.0, "cart": 8.0})
+    data = read({"web": web(write, lines), "own": own, "shop": shop}, event_weights={"click": 2.0})
+    assert [session.events for session in data.inputs] == [(2.0, 3.0), (7.0, 8.0)]
+
+
+def test_a_source_without_sessions_leaves_the_others_theirs(write: Write, shop: SessionFiles) -> None:
+    empty = SessionFiles(str(write("empty.jsonl", [])), None)
+    lines = [{"query": "q", "results": ["1", "2"], "events": ["1"]}]
+    assert len(read({"empty": empty, "web": web(write, lines), "shop": shop}).inputs) == 1
+    with pytest.raises(DataError, match=r"data\.source\.sources: no session of any source is left: all are empty"):
+        read({"empty": empty, "shop": shop})
 
 
 def test_what_cannot_be_put_together_is_refused(write: Write, shop: SessionFiles) -> None:

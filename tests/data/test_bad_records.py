@@ -204,3 +204,34 @@ def test_another_schema_in_another_language_is_read_by_naming_its_fields(
     assert [found.query for found in data.inputs] == texts
     assert [found.results[found.events.index(1.0)] for found in data.inputs] == texts
     assert data.items.texts == texts
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (pa.array([0, 2**62, 0, 0], pa.timestamp("us")), "field 'at': this timestamp[us] cannot be read (date value"),
+        (
+            pa.array([b"fine", b"caf\xe9", b"fine", b"fine"]).cast(pa.string(), safe=False),
+            "not UTF-8",
+        ),
+    ],
+)
+def test_one_value_that_has_no_form_costs_its_own_row(
+    items_file: Path, tmp_path: Path, column: pa.Array, told: str
+) -> None:
+    table = pa.Table.from_pylist([session(f"q{number}") for number in range(4)]).append_column("at", column)
+    pq.write_table(table, tmp_path / "sessions.parquet")
+    with Quarantine(tmp_path / "quarantine.jsonl", 0.5) as quarantine:
+        data = read(tmp_path / "sessions.parquet", items_file, quarantine)
+    assert [found.query for found in data.inputs] == ["q0", "q2", "q3"]
+    (entry,) = [json.loads(line) for line in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+    assert (entry["line"], json.loads(entry["raw"])["query"]) == (2, "q1")
+    assert entry["reason"].startswith(told)
+
+
+def test_a_zone_that_nobody_knows_is_told_by_its_column(items_file: Path, tmp_path: Path) -> None:
+    times = pa.array([1, 2], pa.timestamp("us", tz="Mars/Phobos"))
+    table = pa.Table.from_pylist([session("q1"), session("q2")]).append_column("at", times)
+    pq.write_table(table, tmp_path / "sessions.parquet")
+    with pytest.raises(DataError, match=r"2 of 2 lines .*field 'at': this timestamp\[us, tz=Mars/Phobos\] cannot be"):
+        read(tmp_path / "sessions.parquet", items_file)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pytest
 
 from hft.data import (
@@ -96,3 +97,12 @@ def test_a_split_or_a_data_set_that_is_not_there_is_told(saved: Path, monkeypatc
     with pytest.raises(DataError, match=r"data\.source\.items: the data set 'someone/no-such-set'") as error:
         read(saved, "someone/no-such-set")
     assert "hf_hidden_word" not in str(error.value)
+
+
+def test_a_value_that_has_no_form_in_python_costs_its_own_row(tmp_path: Path) -> None:
+    rows = pa.Table.from_pylist(SESSIONS[:20]).drop_columns(["timestamp"])
+    times = pa.array([2**62 if number == 7 else number for number in range(20)], pa.timestamp("us"))
+    datasets.Dataset(rows.append_column("timestamp", times)).save_to_disk(str(tmp_path / "sessions"))
+    datasets.Dataset.from_list(ITEMS).save_to_disk(str(tmp_path / "items"))
+    data = read(tmp_path / "sessions", tmp_path / "items")
+    assert [found.session_id for found in data.inputs] == [f"s{number}" for number in range(20) if number != 7]

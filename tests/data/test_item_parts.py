@@ -207,6 +207,18 @@ def test_a_log_of_passages_is_read_as_one_of_documents(write):
     assert split(SeparatorSplitter(), data.items.texts)[0] == ["text a#2", "text a#1"]
 
 
+def test_passages_with_empty_lines_are_their_parts_again(write):
+    texts = ["\nfirst\n\nstill first\r\n \t\r\n\nend\n", "second\nline", "\n\n"]
+    items = write(
+        "items.jsonl",
+        [{"item_id": f"a#{n}", "title": "T", "text": text} for n, text in enumerate(texts)]
+        + [{"item_id": "b", "text": "other"}],
+    )
+    sessions = write("sessions.jsonl", [{"query": "q", "results": ["b", "a#1"], "events": ["b"]}])
+    data = JoinedParts(SessionFiles(sessions, items)).read(Quarantine(None, 1.0))
+    assert split(SeparatorSplitter(), data.items.texts)[0] == ["first\nstill first\nend", "second\nline"]
+
+
 def test_known_grades_of_parts_are_joined_by_their_maximum(make_inputs, items):
     inputs = make_inputs([("q", "abc", [0, 1, 0]), ("r", "de", [1, 0])], judged=[{"a": 1.0, "d": 3.0, "b": 2.0}, None])
     owners = np.array([0, 1, 0, 0, 1, 2], dtype=np.int32)

@@ -69,9 +69,10 @@ def read(folder: Path, lines: list[bytes], **options: Any) -> dict[str, Any]:
     items.write_text("".join(json.dumps({"item_id": name, "text": f"text {name}"}) + "\n" for name in IDS))
     kept.unlink(missing_ok=True)
     with Quarantine(kept, 1.0) as quarantine:
-        table = SessionFiles(sessions, items, **options).read(quarantine).inputs.table
+        data = SessionFiles(sessions, items, **options).read(quarantine)
     return {
-        "rows": table.to_pylist(),
+        "rows": data.inputs.table.to_pylist(),
+        "dropped": data.dropped,
         "lines": kept.read_text() if kept.exists() else "",
         "read": dict(quarantine.read),
         "left out": dict(quarantine.left_out),

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,10 +15,19 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from fsspec.implementations.memory import MemoryFileSystem
 
 from cutting_proxy import CuttingProxy
-from hft.data import Quarantine, QuerySplitter, SessionFiles, SourceData, prepare_ranking_data
+from hft.data import (
+    BeirFolder,
+    CategoryFiles,
+    Quarantine,
+    QuerySplitter,
+    SessionFiles,
+    SourceData,
+    prepare_ranking_data,
+)
 from hft.data.sources.retrying import Retrying
 from hft.errors import DataError
 from hft.stores import StoreFolder
@@ -108,6 +118,49 @@ def test_the_same_log_on_disk_and_in_a_bucket_is_the_same_data(bucket: str, tmp_
     names = [name for name in here.inputs.table.column_names if name != "session_id"]
     assert here.inputs.table.select(names).equals(there.inputs.table.select(names))
     assert here.items.table.equals(there.items.table)
+
+
+def test_labelled_texts_of_a_bucket_are_read_as_those_of_a_folder(bucket: str, server: str, tmp_path: Path) -> None:
+    rows = [{"text": f"text {number} é", "category": f"kind_{number % 3}"} for number in range(12)]
+    files = {"train.jsonl": lines(rows[:8]), "test.parquet": parquet(rows[8:])}
+    put(server, "clicks", {f"texts/{name}": content for name, content in files.items()})
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    here, there = (CategoryFiles(folder, test="test.parquet") for folder in (tmp_path, f"{bucket}/texts"))  # type: ignore[arg-type]
+    one, other = (source.read(Quarantine()) for source in (here, there))
+    assert one.inputs.table.equals(other.inputs.table)
+    assert one.items.table.equals(other.items.table)
+    identity = there.identity()
+    assert identity is not None
+    assert sorted(identity.files) == ["test/test.parquet", "train/train.jsonl"]
+    with pytest.raises(DataError, match=r"data\.source\.test: there is no s3://clicks/texts/none\.csv"):
+        CategoryFiles(f"{bucket}/texts", test="none.csv").read(Quarantine())  # type: ignore[arg-type]
+
+
+def test_a_labelled_collection_of_a_bucket_is_read_as_that_of_a_folder(
+    bucket: str, server: str, tmp_path: Path
+) -> None:
+    scores = ["query-id\tcorpus-id\tscore", "q1\td1\t1", "q1\td2\t0"]
+    files = {
+        "corpus.jsonl.gz": gzip.compress(lines([{"_id": f"d{n}", "title": "T", "text": f"é {n}"} for n in range(3)])),
+        "queries.jsonl": lines([{"_id": "q1", "text": "one"}, {"_id": "q2", "text": "two"}]),
+        "qrels/train.tsv": lines(scores),
+        "qrels/test.tsv.gz": gzip.compress(lines([scores[0], "q2\td2\t1", "q2\td0\t0"])),
+    }
+    put(server, "clicks", {f"beir/{name}": content for name, content in files.items()})
+    (tmp_path / "qrels").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    here, there = (BeirFolder(folder, "shown") for folder in (tmp_path, f"{bucket}/beir/"))  # type: ignore[arg-type]
+    one, other = (source.read(Quarantine()) for source in (here, there))
+    assert len(one.inputs) == 2
+    assert one.inputs.table.equals(other.inputs.table)
+    assert one.items.table.equals(other.items.table)
+    identity = there.identity()
+    assert identity is not None
+    assert sorted(identity.files) == ["corpus.jsonl", "qrels/test", "qrels/train", "queries.jsonl"]
+    with pytest.raises(DataError, match=r"data\.source\.folder: no file matches s3://clicks/log/corpus\.jsonl"):
+        BeirFolder(f"{bucket}/log").read(Quarantine())  # type: ignore[arg-type]
 
 
 def test_what_was_prepared_from_a_bucket_is_kept_until_it_changes(
@@ -262,11 +315,35 @@ def test_a_flaky_store_loses_and_doubles_nothing(flaky: str, name: str) -> None:
     assert FlakyStore.failures >= 1
 
 
-def test_a_store_that_stays_away_is_told_after_so_many_attempts(flaky: str) -> None:
+@pytest.mark.parametrize("name", ["items.jsonl", "items.csv", "items.parquet"])
+def test_a_store_that_stays_away_is_told_after_so_many_attempts(flaky: str, name: str) -> None:
+    FlakyStore().pipe_file(f"/{name}", parquet(ITEMS) if name.endswith("parquet") else lines(ITEMS))
     FlakyStore.always = True
-    with pytest.raises(DataError, match=r"items\.jsonl cannot be read .*the line went dead.*run it again"):
-        read(f"{flaky}/log/sessions.jsonl", f"{flaky}/items.jsonl", retries=3)
+    with pytest.raises(DataError, match=rf"{re.escape(name)} cannot be read .*the line went dead.*run it again"):
+        read(f"{flaky}/log/sessions.jsonl", f"{flaky}/{name}", retries=3)
     assert FlakyStore.failures == 4
+
+
+@pytest.mark.parametrize("name", ["sessions.jsonl", "sessions.csv", "sessions.parquet"])
+def test_a_store_that_goes_away_in_the_middle_of_a_file_is_told(
+    flaky: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the store's own package, which is no OSError."""
+    rows = [{name: "|".join(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
+            for row in sessions(0, 20_000)]  # fmt: skip
+    table = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    contents = {".jsonl": lines(sessions(0, 20_000)), ".csv": lines(table), ".parquet": parquet(rows)}
+    content = contents[Path(name).suffix]
+    FlakyStore().pipe_file(f"/log/{name}", content)
+
+    def cut(self: FlakyStore, path: str, start: int = 0, end: int | None = None, **options: Any) -> bytes:
+        if path.endswith(name) and len(content) // 3 <= start < len(content) * 2 // 3:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1")
+        return MemoryFileSystem.cat_file(self, path, start, end, **options)
+
+    monkeypatch.setattr(FlakyStore, "cat_file", cut)
+    with pytest.raises(DataError, match=rf"log/{re.escape(name)} cannot be read \(EndpointConnectionError"):
+        read(f"{flaky}/log/{name}", f"{flaky}/items.jsonl", retries=2)
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(flaky: str) -> None:

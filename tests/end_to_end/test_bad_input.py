@@ -314,13 +314,11 @@ def test_items_and_sessions_that_do_not_belong_together(refused: Refusal, place:
     rows = write_lines(place / "others.jsonl", ({**row, "item_id": f"x-{row['item_id']}"} for row in items()))
     message = refused("train", *_replaced(small_run, items=rows))
     assert "sessions.jsonl" in message
-    assert "48 of 48 lines" in message
+    assert "no session is left of 48 lines: 48 x results that no item has the id of were left out" in message
+    assert "Do the items belong to these sessions?" in message
 
 
-def test_a_folder_where_a_file_should_be_is_called_a_folder(
-    refused: Refusal, place: Path, small_run: list[str]
-) -> None:
+def test_a_folder_without_files_of_records_is_called_one(refused: Refusal, place: Path, small_run: list[str]) -> None:
     (place / "logs").mkdir()
-    assert "is a folder without a file of a known format" in refused(
-        "train", *_replaced(small_run, sessions=place / "logs")
-    )
+    message = refused("train", *_replaced(small_run, sessions=place / "logs"))
+    assert "is a folder without a file of a known format" in message

@@ -50,6 +50,8 @@ def _finding(key: str, details: list[dict[str, Any]], value: Any, model: Any) ->
         return Finding(where, "is missing", advice="it must be set, by its group or by a value")
     if first["type"] in ("path_not_file", "path_not_directory"):
         kind, other = ("file", "folder") if first["type"] == "path_not_file" else ("folder", "file")
+        if "://" in str(first["input"]):
+            return Finding(where, f"{first['input']} is in a store", f"the path of a {kind} on this machine")
         if Path(str(first["input"])).exists():
             return Finding(where, f"{first['input']} is a {other}, not a {kind}", f"the path of a {kind}")
         return Finding(where, f"there is no {kind} {first['input']}", f"the path of a {kind} that exists")

@@ -18,6 +18,8 @@ from hft.data.query_retriever import QueryRetriever
 from hft.data.ragged import RaggedPairs
 from hft.data.simulator import ClickSimulator, JudgedListSimulator
 from hft.data.source import SourceData
+from hft.data.sources.record_files import RecordFile
+from hft.data.sources.stores import RemoteFolder, below, is_remote
 from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
 
@@ -32,7 +34,7 @@ class BeirFolder:
     A session is a query of a split; its split is the name of the qrels file (for data/splitter=given).
 
     Args:
-        folder: the folder.
+        folder: the folder, or its address in a store (`s3://bucket/key`).
         reading: what the judgements are. `labelled`: known relevance; shown lists and clicks are simulated
             after the split (hft.data.simulator). `shown`: every judged item was shown to the query and
             those with a score above 0 were picked; the order, which the files do not keep, is a seeded
@@ -61,7 +63,7 @@ class BeirFolder:
 
     def __init__(
         self,
-        folder: DirectoryPath,
+        folder: DirectoryPath | RemoteFolder,
         reading: Literal["labelled", "shown", "judged"] = "labelled",
         item_fields: Annotated[list[str], Field(min_length=1)] | None = None,
         seed: Annotated[int, Field(ge=0)] = 0,
@@ -79,7 +81,7 @@ class BeirFolder:
         order: Literal["popularity", "shuffled"] = "popularity",
         shuffled_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = str(folder)
         self.reading = reading
         self.item_fields = ["title", "text"] if item_fields is None else list(item_fields)
         self.seed = seed
@@ -94,14 +96,16 @@ class BeirFolder:
         self.shuffled_share = shuffled_share
         self.clicks = clicks or PositionBasedClicks(eta, click_probability, false_click_probability)
 
-    def identity(self) -> SourceIdentity:
-        """Its files, and how they are read.
+    def identity(self) -> SourceIdentity | None:
+        """Its files, and how they are read; None where a store does not tell when a file changes.
 
         Raises:
             DataError: one is missing.
         """
         files = {name: find_file(self.folder, name) for name in ("corpus.jsonl", "queries.jsonl")}
         files |= {f"qrels/{split}": path for split, path in judgement_files(self.folder).items()}
+        if any(isinstance(file, RecordFile) and not file.state for file in files.values()):
+            return None
         options = {name: value for name, value in vars(self).items() if name not in ("folder", "clicks")}
         options |= {name: told(options[name]) for name in ("query_retriever", "normalizer", "item_text")}
         return SourceIdentity(
@@ -115,7 +119,7 @@ class BeirFolder:
             DataError: a file is missing or empty, a field of `item_fields` is in no line, no judgement is
                 left, or too many lines are malformed.
         """
-        if not self.folder.is_dir():
+        if not is_remote(self.folder) and not Path(self.folder).is_dir():
             raise DataError(
                 f"data.source.folder: {self.folder} is not a folder. Expected one with corpus.jsonl, queries.jsonl "
                 f"and qrels/train.tsv, qrels/test.tsv (each plain or .gz)."
@@ -128,7 +132,9 @@ class BeirFolder:
             for query_id, judged in read_judgements(file, queries, items, quarantine).items():
                 sessions.add(split, query_id, queries[query_id], judged)
         if not sessions.ids:
-            raise DataError(f"{self.folder / 'qrels'}: no judgement is left. Expected query-id, corpus-id, score.")
+            raise DataError(
+                f"{below(self.folder, 'qrels')}: no judgement is left. Expected query-id, corpus-id, score."
+            )
         dropped = Counter({"identical lines of the corpus": merged})
         if self.reading == "shown":
             inputs = self._shown(items, sessions, dropped)

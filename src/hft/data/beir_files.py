@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,9 @@ from hft.data.field_names import NonEmpty
 from hft.data.item_lines import ItemLines
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.reasons import reason_of
-from hft.data.records import Record
+from hft.data.records import CellFormat, Record
+from hft.data.sources.record_files import FilesOfRecords, RecordFile
+from hft.data.sources.stores import below, is_remote
 from hft.data.text_lines import decoded, numbered_lines, without_gz
 from hft.errors import DataError
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from hft.data.query_retriever import QueryRetriever
     from hft.data.text_normalizer import FieldsNormalizer
 
+_KEY = "data.source.folder"
+_LAYOUT = "Expected the BEIR layout: corpus.jsonl, queries.jsonl, qrels/train.tsv, qrels/test.tsv."
+
 
 class _QueryLine(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
@@ -30,40 +36,54 @@ class _QueryLine(BaseModel):
     text: NonEmpty
 
 
-def find_file(folder: Path, name: str) -> Path:
+def find_file(folder: Path | str, name: str) -> Path | RecordFile:
     """The file of this name, or with .gz after it.
+
+    Args:
+        folder: a folder here, or its address in a store.
+        name: of the file.
 
     Raises:
         DataError: neither is there.
     """
-    for candidate in (folder / name, folder / f"{name}.gz"):
+    if is_remote(str(folder)):
+        found = {file.name: file for file in _in_store(folder, f"{name}*")}
+        if name in found or f"{name}.gz" in found:
+            return found.get(name) or found[f"{name}.gz"]
+        raise DataError(f"{_KEY}: {folder} has no {name} (nor {name}.gz). {_LAYOUT}")
+    for candidate in (Path(folder) / name, Path(folder) / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
-    raise DataError(
-        f"data.source.folder: {folder} has no {name} (nor {name}.gz). There: {there}. "
-        f"Expected the BEIR layout: corpus.jsonl, queries.jsonl, qrels/train.tsv, qrels/test.tsv."
-    )
+    there = ", ".join(sorted(path.name for path in Path(folder).iterdir())[:10]) or "nothing"
+    raise DataError(f"{_KEY}: {folder} has no {name} (nor {name}.gz). There: {there}. {_LAYOUT}")
 
 
-def judgement_files(folder: Path) -> dict[str, Path]:
+def judgement_files(folder: Path | str) -> dict[str, Path | RecordFile]:
     """The qrels files by split: `train` for qrels/train.tsv or qrels/train.tsv.gz.
 
     Raises:
         DataError: there is none.
     """
-    found = sorted((folder / "qrels").glob("*.tsv*"))
+    found: Sequence[Path | RecordFile]
+    if is_remote(str(folder)):
+        found = _in_store(folder, "qrels/*.tsv*")
+    else:
+        found = sorted((Path(folder) / "qrels").glob("*.tsv*"))
     files = {path.name.split(".")[0]: path for path in found if without_gz(path) == ".tsv"}
     if not files:
         raise DataError(
-            f"data.source.folder: {folder} has no judgements. Expected qrels/train.tsv and qrels/test.tsv "
+            f"{_KEY}: {folder} has no judgements. Expected qrels/train.tsv and qrels/test.tsv "
             f"(or .tsv.gz) with the columns query-id, corpus-id, score."
         )
     return files
 
 
+def _in_store(folder: Path | str, pattern: str) -> list[RecordFile]:
+    return FilesOfRecords(below(folder, pattern), _KEY, CellFormat()).files
+
+
 def read_corpus(
-    path: Path,
+    path: Path | RecordFile,
     item_fields: list[str],
     quarantine: Quarantine,
     item_text: ItemText | None = None,
@@ -89,7 +109,9 @@ def read_corpus(
     return lines.finish()
 
 
-def read_queries(path: Path, quarantine: Quarantine, retriever: QueryRetriever | None = None) -> dict[str, str]:
+def read_queries(
+    path: Path | RecordFile, quarantine: Quarantine, retriever: QueryRetriever | None = None
+) -> dict[str, str]:
     """Texts of the queries by id: of the field `text`, or as the retriever takes them out of a line.
 
     Raises:
@@ -99,16 +121,16 @@ def read_queries(path: Path, quarantine: Quarantine, retriever: QueryRetriever |
     fields, key = ([], "") if retriever is None else (retriever.fields, retriever.key)
     presence = FieldPresence([Needed(name, key, False, is_within=True) for name in fields])
     for number, raw in numbered_lines(path):
-        quarantine.saw(path)
+        quarantine.saw(str(path))
         try:
             line = _query_line(raw, retriever, presence)
         except ValidationError as error:
-            quarantine.add(path, number, reason_of(error, raw), raw)
+            quarantine.add(str(path), number, reason_of(error, raw), raw)
             continue
         if queries.setdefault(line.id, line.text) != line.text:
-            quarantine.add(path, number, "another query has this id", raw)
+            quarantine.add(str(path), number, "another query has this id", raw)
     presence.require(str(path), in_most=False)
-    quarantine.check(path)
+    quarantine.check(str(path))
     if not queries:
         raise DataError(f"{path}: the file has no query. Expected lines such as " + '{"_id": "1", "text": "..."}.')
     return queries
@@ -127,7 +149,7 @@ def _query_line(raw: bytes, retriever: QueryRetriever | None, presence: FieldPre
 
 
 def read_judgements(
-    path: Path, queries: dict[str, str], items: ItemsSet, quarantine: Quarantine
+    path: Path | RecordFile, queries: dict[str, str], items: ItemsSet, quarantine: Quarantine
 ) -> dict[str, dict[int, float]]:
     """Grades by query id and row of the item. Three columns (query, item, score) or the four of TREC; a
     first line whose score is not a number is the header.
@@ -140,11 +162,11 @@ def read_judgements(
         parsed = _judgement(raw)
         if number == 1 and parsed == "the score is not a number":
             continue
-        quarantine.saw(path)
+        quarantine.saw(str(path))
         problem = parsed if isinstance(parsed, str) else _add_judgement(judged, parsed, queries, items)
         if problem is not None:
-            quarantine.add(path, number, problem, raw)
-    quarantine.check(path)
+            quarantine.add(str(path), number, problem, raw)
+    quarantine.check(str(path))
     return judged
 
 

@@ -19,8 +19,11 @@ from hft.data.inputs import FineTuningInputs
 from hft.data.item_text import as_text, look_up
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
-from hft.data.records import CellFormat, read_records
+from hft.data.record_formats import read_records
+from hft.data.records import CellFormat
 from hft.data.source import SourceData
+from hft.data.sources.record_files import FilesOfRecords
+from hft.data.sources.stores import RemoteFolder, below
 from hft.data.text_lines import decoded
 from hft.errors import ConfigError, DataError
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from hft.data.quarantine import Quarantine
     from hft.data.records import Record
+    from hft.data.sources.record_files import RecordFile
 
 _TEMPLATE_NAMES = ("path", "name", "parents")
 
@@ -40,7 +44,7 @@ class CategoryFiles:
     train and in test stays in test alone (hft.data.held_out); the report counts both.
 
     Args:
-        folder: where the files are.
+        folder: where the files are: a folder, or its address in a store (`s3://bucket/key`).
         train: file of the training rows.
         test: file of the test rows; None: the splitter must make a test split (data/splitter=by_query).
         validation: file of the validation rows; None: the splitter carves them from train.
@@ -60,7 +64,7 @@ class CategoryFiles:
 
     def __init__(
         self,
-        folder: DirectoryPath,
+        folder: DirectoryPath | RemoteFolder,
         train: Annotated[str, Field(min_length=1)] = "train.jsonl",
         test: Annotated[str, Field(min_length=1)] | None = "test.jsonl",
         validation: Annotated[str, Field(min_length=1)] | None = None,
@@ -75,7 +79,6 @@ class CategoryFiles:
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         named = {"train": train, "validation": validation, "test": test}
-        self.files = {split: Path(folder) / name for split, name in named.items() if name is not None}
         self.text_field = text_field
         self.category_field = category_field
         self.path_separator = path_separator
@@ -84,14 +87,27 @@ class CategoryFiles:
         self.shown = shown
         self.cells = CellFormat(list_separator, csv_delimiter)
         self.seed = seed
+        self.files = {
+            split: FilesOfRecords(below(folder, name), f"data.source.{split}", self.cells)
+            for split, name in named.items()
+            if name is not None
+        }
         _check_template(template)
 
-    def identity(self) -> SourceIdentity:
-        """Its files, and how they are read."""
+    def identity(self) -> SourceIdentity | None:
+        """Its files, and how they are read; None where a store does not tell when a file changes.
+
+        Raises:
+            DataError: a file is missing.
+        """
+        found = [group.identity(split) for split, group in self.files.items()]
+        if any(each is None for each in found):
+            return None
         options = {name: value for name, value in vars(self).items() if name not in ("files", "cells")}
-        names = {split: path.name for split, path in self.files.items()}
+        names = {split: [file.name for file in group.files] for split, group in self.files.items()}
         cells = [self.cells.separator, self.cells.delimiter]
-        return SourceIdentity(self.files, {**options, "names": names, "cells": cells})
+        files = {role: file for each in found if each is not None for role, file in each.items()}
+        return SourceIdentity(files, {**options, "names": names, "cells": cells})
 
     def read(self, quarantine: Quarantine) -> SourceData:
         """Read all files.
@@ -101,8 +117,9 @@ class CategoryFiles:
                 or there is one category only.
         """
         rows = _Rows()
-        for split, path in self.files.items():
-            self._read_file(split, path, rows, quarantine)
+        for split, group in self.files.items():
+            for file in group.files:
+                self._read_file(split, file.path or file, rows, quarantine)
         if len(rows.categories) < 2:
             raise DataError(
                 f"data.source.category_field={self.category_field}: {len(rows.categories)} category in all files, "
@@ -111,7 +128,7 @@ class CategoryFiles:
         items = self._items(list(rows.categories))
         return SourceData(items, self._inputs(rows, items), dropped=rows.dropped, notes=_notes(rows, items))
 
-    def _read_file(self, split: str, path: Path, rows: _Rows, quarantine: Quarantine) -> None:
+    def _read_file(self, split: str, path: Path | RecordFile, rows: _Rows, quarantine: Quarantine) -> None:
         key = f"data.source.{split}"
         needed = (
             Needed(self.text_field, "data.source.text_field"),
@@ -120,14 +137,14 @@ class CategoryFiles:
         presence, seen = FieldPresence(needed), 0
         for record in read_records(path, key, (), self.cells, quarantine):
             seen += 1
-            quarantine.saw(path)
+            quarantine.saw(str(path))
             problem = self._keep(record, split, rows, presence)
             if problem is not None:
-                quarantine.add(path, record.number, problem, record.raw)
+                quarantine.add(str(path), record.number, problem, record.raw)
         if not seen and not quarantine.read[str(path)]:
             raise DataError(f"{path}: the file is empty. Expected one text with its category a line.")
-        presence.require(str(path), in_most=quarantine.is_too_full(path))
-        quarantine.check(path)
+        presence.require(str(path), in_most=quarantine.is_too_full(str(path)))
+        quarantine.check(str(path))
 
     def _keep(self, record: Record, split: str, rows: _Rows, presence: FieldPresence) -> str | None:
         """Keep a row; what is wrong with it where it cannot be kept."""

@@ -42,7 +42,7 @@ def event_weights(
     if any(isinstance(event, EventRecord) for event in events):
         return "events of mixed kinds"
     plain = [event for event in events if not isinstance(event, EventRecord)]
-    if events_as == "weights" or (events_as == "auto" and _are_weights(plain, results)):
+    if are_weights(plain, results, events_as):
         return _from_weights(plain, results)
     weights = dict.fromkeys(results, 0.0)
     for picked in map(str, plain):
@@ -84,9 +84,16 @@ def longer_stay(known: float | None, other: float | None) -> float | None:
     return None if known is None or other is None else max(known, other)
 
 
-def _are_weights(events: Sequence[int | float | str], results: Sequence[str]) -> bool:
-    """A list of texts counts too, for in a table's cell every entry is one; unless all of them are shown
-    ids."""
+def are_weights(events: Sequence[int | float | str], results: Sequence[str], events_as: EventsAs) -> bool:
+    """Whether plain entries of events are weights for each result rather than ids of picked ones.
+
+    Args:
+        events: a list of texts counts too, for in a table's cell every entry is one; unless all are shown ids.
+        results: ids shown.
+        events_as: what they are said to be.
+    """
+    if events_as != "auto":
+        return events_as == "weights"
     if len(events) != len(results):
         return False
     if not any(isinstance(event, str) for event in events):

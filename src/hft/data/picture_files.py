@@ -17,7 +17,8 @@ from hft.data.inputs import FineTuningInputs
 from hft.data.item_text import as_text, look_up
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
-from hft.data.records import CellFormat, read_records
+from hft.data.record_formats import read_records
+from hft.data.records import CellFormat
 from hft.data.source import SourceData
 from hft.data.text_lines import decoded
 from hft.errors import DataError

@@ -96,6 +96,17 @@ class Quarantine:
         named.update(dict.fromkeys(examples[: _EXAMPLES_TOLD - len(named)]))
         self._write(file, line, reason, raw, kept=True, left_out=examples)
 
+    def dropped(self, file: Path | str, line: int, reason: str, raw: str | bytes) -> None:
+        """Note a line that is well formed and left out all the same; it does not count for the share.
+
+        Args:
+            file: where it stands.
+            line: its number, from 1.
+            reason: why it was left out.
+            raw: the line.
+        """
+        self._write(file, line, reason, raw, kept=False)
+
     def _write(
         self, file: Path | str, line: int, reason: str, raw: str | bytes, *, kept: bool, left_out: Sequence[str] = ()
     ) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from pydantic_core import from_json
 
 from hft.data.field_values import as_words, look_up
 from hft.data.template import Template
 from hft.data.text_normalizer import Form, TextNormalizer
 from hft.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hft.data.records import Record
 
 _KEY = "data.source.query_retriever"
 Name = Annotated[str, Field(min_length=1)]
@@ -66,3 +70,15 @@ class QueryRetriever:
             if text.strip():
                 return text
         return ""
+
+    def filled_in(self, record: Record, name: str) -> Record:
+        """The record with its query as the field of this name; one that cannot be read stays as it is."""
+        fields: Any = record.fields
+        if fields is None:
+            try:
+                fields = from_json(record.line or b"", allow_inf_nan=False)
+            except ValueError:
+                return record
+        if not isinstance(fields, Mapping):
+            return record
+        return record._replace(fields={**fields, name: self(fields)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,9 @@ from hft.data.arrow import list_column
 from hft.data.inputs import INPUTS_SCHEMA, FineTuningInputs
 from hft.data.items import ItemsSet
 from hft.data.ragged import RaggedPairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Sessions that stand as Python objects at once.
 BLOCK_SESSIONS = 32_768
@@ -115,7 +119,7 @@ class SessionColumns:
         return batch
 
     def finish(self) -> FineTuningInputs:
-        """The sessions; there is at least one."""
+        """The sessions."""
         if self._ids:
             self._batches.append(self.finish_block())
         table = pa.Table.from_batches(self._batches, schema=INPUTS_SCHEMA)
@@ -126,3 +130,16 @@ class SessionColumns:
 def dwell_column(dwells: Mapping[int, Sequence[float | None]], count: int) -> pa.Array:
     """The column `dwell` of INPUTS_SCHEMA from the seconds for each result, by the session's place among so many."""
     return pa.array([dwells.get(place) for place in range(count)], type=pa.list_(pa.float32()))
+
+
+def in_order(
+    first: pa.RecordBatch, first_lines: NDArray[np.int64], second: pa.RecordBatch, second_lines: Sequence[int]
+) -> pa.Table:
+    """The sessions of two batches in the order of their lines.
+
+    Args:
+        first, second: sessions as in INPUTS_SCHEMA.
+        first_lines, second_lines: the line of each.
+    """
+    order = np.argsort(np.concatenate([first_lines, np.array(second_lines, dtype=np.int64)]), kind="stable")
+    return pa.Table.from_batches([first, second]).take(pa.array(order))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -58,6 +58,7 @@ class SessionRecords(ABC):
         item_text: ItemText | None = None,
     ) -> None:
         self.names = field_names(fields)
+        self.given_event_weights = event_weights
         self.event_weights = dict(EVENT_WEIGHTS if event_weights is None else event_weights)
         self.events_as = events_as
         self.cells = cells
@@ -85,6 +86,10 @@ class SessionRecords(ABC):
             DataError: they cannot be had.
         """
 
+    def told_notes(self) -> list[str]:
+        """Lines for people, once all is read."""
+        return []
+
     def reading_options(self) -> dict[str, Any]:
         """Plain values: how records are read."""
         return {
@@ -108,13 +113,15 @@ class SessionRecords(ABC):
                 raise DataError(
                     f"data.source.{kind}: found null, which only a part of hft.data.AggregatedSource may have."
                 )
+        self.dropped.clear()
         try:
             items, merged = self.read_items(quarantine)
         except MissingFieldsError as error:
             quarantine.close()
             raise MissingFieldsError(" ".join([str(error), *self._missing_of_sessions()])) from error
         inputs = self._read_sessions(items, quarantine)
-        return SourceData(items, inputs, dropped={"identical lines of items": merged, **self.dropped})
+        dropped = {"identical lines of items": merged, **self.dropped}
+        return SourceData(items, inputs, dropped=dropped, notes=tuple(self.told_notes()))
 
     def read_items(self, quarantine: Quarantine) -> tuple[ItemsSet, int]:
         """(the items, how many identical lines were merged).
@@ -142,8 +149,30 @@ class SessionRecords(ABC):
 
     def _read_sessions(self, items: ItemsSet, quarantine: Quarantine) -> FineTuningInputs:
         self.loaded_items = items
-        parts = self.session_parts(quarantine)
-        lines = self._session_lines(parts[0].place, items, quarantine)
+        lines = self.read_parts(self.session_parts(quarantine), items, quarantine)
+        inputs = lines.finish()
+        self.dropped.update(lines.dropped)
+        return inputs
+
+    def read_parts(
+        self,
+        parts: Sequence[Records],
+        items: ItemsSet,
+        quarantine: Quarantine,
+        event_weights: Mapping[str, float] | None = None,
+    ) -> SessionLines:
+        """The sessions of records in this source's form, to be finished.
+
+        Args:
+            parts: of its sessions; at least one.
+            items: those that sessions may show.
+            quarantine: where lines go that cannot be used.
+            event_weights: weight of each type of event; None: the source's own.
+
+        Raises:
+            DataError: they cannot be had, a needed field is in no line, or too many lines are malformed.
+        """
+        lines = self._session_lines(parts[0].place, items, quarantine, event_weights)
         try:
             for place, records in parts:
                 lines.begin(place)
@@ -151,7 +180,7 @@ class SessionRecords(ABC):
                     lines.add(record)
         finally:
             lines.finish_block()
-        return lines.finish()
+        return lines
 
     def _missing_of_sessions(self) -> list[str]:
         """What the first sessions lack, for one message about both files."""
@@ -168,8 +197,15 @@ class SessionRecords(ABC):
             pass  # Told in full once the items are right.
         return []
 
-    def _session_lines(self, place: Place, items: ItemsSet, quarantine: Quarantine) -> SessionLines:
-        by_type, separator = self.event_weights, self.cells.separator
+    def _session_lines(
+        self,
+        place: Place,
+        items: ItemsSet,
+        quarantine: Quarantine,
+        event_weights: Mapping[str, float] | None = None,
+    ) -> SessionLines:
+        by_type = self.event_weights if event_weights is None else event_weights
+        separator = self.cells.separator
         return SessionLines(
             place, self.names, items, by_type, self.events_as, quarantine, separator, self.query_retriever
         )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -14,17 +12,15 @@ from hft.data.arrow import one_array
 from hft.data.events import EventsAs, GivenEvent, event_dwells, event_weights
 from hft.data.field_names import FieldNames, SessionRecord, session_record
 from hft.data.field_values import look_up
-from hft.data.joined_ids import joined_by
+from hft.data.joined_ids import read_as_one
 from hft.data.missing_fields import FieldPresence, MissingFieldsError, Needed, missing_fields_message
 from hft.data.plain_sessions import PlainSessions
 from hft.data.reasons import reason_of
 from hft.data.records import Record
-from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns
+from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns, in_order
 from hft.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hft.data.inputs import FineTuningInputs
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
@@ -33,12 +29,15 @@ if TYPE_CHECKING:
 
 UNKNOWN_ITEM = "results that no item has the id of were left out"
 REPEATED_RESULT = "results that stand twice were left out"
+NOT_LOADED_ITEMS = "items that sessions show and that cannot be loaded"
+LEFT_ALONE = "sessions left with fewer than two results"
 TOO_FEW = "fewer than two results"
 
 _REQUIRED = ("query", "results", "events")
 _OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", *OPTIONAL_TEXTS)
 # Lines of the short way that are checked at once.
 BLOCK_LINES = 16_384
+_IDS_NAMED = 3
 _TRUE = ("true", "1", "1.0", "yes", "on", "t", "y")
 
 
@@ -85,6 +84,8 @@ class SessionLines:
         self._files = [str(file)]
         self._events = needed[-1]
         self._seen: set[str] = set()
+        self._not_loaded: set[str] = set()
+        self._left_alone = 0
         self._columns = SessionColumns(items)
         self._plain = PlainSessions(file, names, one_array(items.table.column("item_id")), weights_by_type, events_as)
         self._plain_lines = 0
@@ -115,7 +116,7 @@ class SessionLines:
     def add(self, record: Record) -> None:
         """Check a record and keep it, or set it aside; a block of plain ones is checked as a whole."""
         if self._query is not None:
-            record = _with_query(record, self._query, self._names.query)
+            record = self._query.filled_in(record, self._names.query)
         # The first good line is looked at with care: it says which fields there are. So is each with a query to make.
         may_be_plain = self._presence.lines and self._query is None
         if may_be_plain and isinstance(record.line, bytes) and self._plain.read(record.line, record.number):
@@ -142,7 +143,7 @@ class SessionLines:
         for record in self._doubtful:
             self._add_with_care(record)
             kept += [record.number] * (self._columns.waiting - len(kept))
-        self._columns.add(_in_order(batch, numbers, self._columns.finish_block(), kept) if kept else batch)
+        self._columns.add(in_order(batch, numbers, self._columns.finish_block(), kept) if kept else batch)
         self._block, self._doubtful = [], []
 
     def _add_with_care(self, record: Record) -> None:
@@ -191,7 +192,11 @@ class SessionLines:
             ranks = None if ranks is None else [ranks[place] for place in places]
             dwell = None if dwell is None else [dwell[place] for place in places]
         if len(rows) < 2:
-            return TOO_FEW
+            if len(set(results)) < 2:
+                return TOO_FEW
+            self._left_alone += 1
+            self._quarantine.dropped(str(self._file), record.number, LEFT_ALONE, record.raw)
+            return None
         self._columns.append(
             session.session_id or f"{self._file.name}:{record.number}",
             session.query,
@@ -217,28 +222,21 @@ class SessionLines:
         for place, result in enumerate(results):
             kept = first.setdefault(result, place)
             weights[kept] = max(weights[kept], weights[place])
-        places = [place for place in first.values() if rows[place] >= 0]
-        if len(places) >= 2:
-            reason = UNKNOWN_ITEM if -1 in rows else REPEATED_RESULT
-            unknown = [result for result, kept in first.items() if rows[kept] < 0]
-            self._quarantine.mended(str(self._file), record.number, reason, record.raw, unknown)
-        return places
+        unknown = [result for result, kept in first.items() if rows[kept] < 0]
+        self._not_loaded.update(unknown)
+        if unknown:
+            self._quarantine.mended(str(self._file), record.number, UNKNOWN_ITEM, record.raw, unknown)
+        elif len(first) >= 2:
+            self._quarantine.mended(str(self._file), record.number, REPEATED_RESULT, record.raw)
+        return [place for place in first.values() if rows[place] >= 0]
 
     def _joined(self, results: list[str], events: Sequence[GivenEvent], record: Record) -> str | None:
         """What is wrong with a cell of a table that holds several ids as one."""
         if record.fields is None:
             return None
-        shown = set(results)
-        separator, field = joined_by(results, self._row_of), self._names.results
-        if separator is None:
-            picked = [event for event in events if isinstance(event, str)]
-            separator, field = joined_by(picked, shown) if len(events) == 1 else None, self._names.events
-        if separator is None:
-            return None
-        return (
-            f"field {field!r}: several ids with {separator!r} between them, read as one: separate ids by "
-            f"{self._list_separator}, or set \"data.source.list_separator='{separator}'\""
-        )
+        picked = [event for event in events if isinstance(event, str)] if len(events) == 1 else []
+        lists = {self._names.results: (results, self._row_of), self._names.events: (picked, set(results))}
+        return read_as_one(lists, self._list_separator)
 
     def _count_fields(self, record: Record) -> None:
         """Count which fields a line has, if it can be read at all."""
@@ -252,18 +250,39 @@ class SessionLines:
             flag = str(look_up(fields, self._names.is_irrelevant)[1]).strip().casefold()
             self._presence.count(fields, optional=(self._events,) if flag in _TRUE else ())
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was left out for items that nobody has, for the report."""
+        counts = {NOT_LOADED_ITEMS: len(self._not_loaded), LEFT_ALONE: self._left_alone}
+        return {reason: count for reason, count in counts.items() if count}
+
     def finish(self) -> FineTuningInputs:
         """The sessions.
 
         Raises:
-            DataError: the file is empty, a field is in no line, too many lines are malformed, or none is
-                left.
+            DataError: the file is empty, none is left, or as of finish_some.
+        """
+        self.finish_block()
+        self._count_plain_lines()
+        if self._lines == 0 and not any(self._quarantine.read[each] for each in self._files):
+            what = "the file is empty" if len(self._files) == 1 else f"it and {len(self._files) - 1} more are empty"
+            raise DataError(f"{self._files[0]}: {what}. Expected one session a line.")
+        inputs = self.finish_some()
+        if not len(inputs):
+            reasons = "; ".join(f"{count} x {reason}" for reason, count in self._quarantine.reasons.most_common(3))
+            named = ", ".join(map(repr, sorted(self._not_loaded)[:_IDS_NAMED]))
+            advice = f" Do the items belong to these sessions? No item has such an id: {named}." if named else ""
+            raise DataError(f"{self._files[0]}: no session is left of {self._lines} lines: {reasons}.{advice}")
+        return inputs
+
+    def finish_some(self) -> FineTuningInputs:
+        """The sessions, or none.
+
+        Raises:
+            DataError: a field is in no line, or too many lines are malformed.
         """
         self.require_fields()
         self._quarantine.check(str(self._file))
-        if not len(self._columns):
-            reasons = "; ".join(f"{count} x {reason}" for reason, count in self._quarantine.reasons.most_common(3))
-            raise DataError(f"{self._files[0]}: no session is left of {self._lines} lines: {reasons}.")
         return self._columns.finish()
 
     def _count_plain_lines(self) -> None:
@@ -280,14 +299,11 @@ class SessionLines:
         """Check, after the last line, that the fields are there that sessions need.
 
         Raises:
-            DataError: the file is empty, or a field is in no line, or in so few that the run cannot go on.
+            DataError: a field is in no line, or in so few that the run cannot go on.
         """
         self.finish_block()
         self._count_plain_lines()
         file = str(self._file)
-        if self._lines == 0 and not any(self._quarantine.read[each] for each in self._files):
-            what = "the file is empty" if len(self._files) == 1 else f"it and {len(self._files) - 1} more are empty"
-            raise DataError(f"{self._files[0]}: {what}. Expected one session a line.")
         self._presence.require(file, in_most=self._quarantine.is_too_full(file))
         named = self._names.renamed() if self._seen else set()
         never = [
@@ -297,24 +313,3 @@ class SessionLines:
         ]
         if never:
             raise MissingFieldsError(missing_fields_message(file, never, self._presence.there))
-
-
-def _with_query(record: Record, query: QueryRetriever, name: str) -> Record:
-    """The record with its query under the name that it is looked for; one that cannot be read stays as it is."""
-    fields: Any = record.fields
-    if fields is None:
-        try:
-            fields = from_json(record.line or b"", allow_inf_nan=False)
-        except ValueError:
-            return record
-    if not isinstance(fields, Mapping):
-        return record
-    return record._replace(fields={**fields, name: query(fields)})
-
-
-def _in_order(
-    first: pa.RecordBatch, first_lines: NDArray[np.int64], second: pa.RecordBatch, second_lines: Sequence[int]
-) -> pa.Table:
-    """The sessions of two batches in the order of their lines."""
-    order = np.argsort(np.concatenate([first_lines, np.array(second_lines, dtype=np.int64)]), kind="stable")
-    return pa.Table.from_batches([first, second]).take(pa.array(order))

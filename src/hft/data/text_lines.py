@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def numbered_lines(path: Path | RecordFile) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: Path | RecordFile, with_blank: bool = False) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line without its end) for each line that is not blank.
+
+    Args:
+        path: the file.
+        with_blank: give the blank lines too.
 
     Raises:
         DataError: the file cannot be read, or a gzip file is cut off or damaged.
@@ -31,7 +35,7 @@ def numbered_lines(path: Path | RecordFile) -> Iterator[tuple[int, bytes]]:
                 stripped = line.rstrip(b"\r\n")
                 if number == 1:
                     stripped = stripped.removeprefix(_BYTE_ORDER_MARK)
-                if stripped.strip():
+                if with_blank or stripped.strip():
                     yield number, stripped
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(

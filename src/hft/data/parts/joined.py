@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from hft.data.quarantine import Quarantine
 
+_EMPTY_LINES = re.compile(r"\r?\n(?:[^\S\n]*\n)+")
 TOO_FEW = "sessions with fewer than two results once parts of one item were one"
 
 
@@ -29,8 +31,9 @@ class JoinedParts:
     """Reads another source whose items are parts, and makes one item of all parts with the same beginning of the id.
 
     Parts of `manual#1` and `manual#2` are the item `manual`; its text is theirs, in the order of the source, with an
-    empty line between. In a session the item stands where its first part stood, and its event is the highest of its
-    parts' (so are known grades). With data/item_splitter=separator the parts are the parts again that were logged.
+    empty line between and none within. In a session the item stands where its first part stood, and its event is the
+    highest of its parts' (so are known grades). With data/item_splitter=separator the parts are the parts again that
+    were logged.
 
     Args:
         source: of the sessions.
@@ -89,7 +92,14 @@ def joined_items(parts: ItemsSet, separator: str) -> tuple[NDArray[np.int32], It
         texts[owner].append(text)
         owners[row] = owner
     titles, groups = ([values[row] for row in firsts] for values in (parts.titles, parts.groups))
-    return owners, ItemsSet.from_columns(list(row_of), ["\n\n".join(of_item) for of_item in texts], titles, groups)
+    return owners, ItemsSet.from_columns(
+        list(row_of), ["\n\n".join(map(_without_empty_lines, of_item)) for of_item in texts], titles, groups
+    )
+
+
+def _without_empty_lines(text: str) -> str:
+    """So that an empty line is the end of a part."""
+    return _EMPTY_LINES.sub("\n", text.strip())
 
 
 def joined_inputs(inputs: FineTuningInputs, owners: NDArray[np.int32], items: ItemsSet) -> FineTuningInputs:

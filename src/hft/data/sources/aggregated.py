@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, NonNegativeFloat
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from hft.data.field_names import FieldNames
 from hft.data.identity import SourceIdentity
-from hft.data.item_text import look_up
+from hft.data.inputs import FineTuningInputs
 from hft.data.items import ItemsSet
 from hft.data.records import CellFormat, NamedPlace, Record, Records
+from hft.data.row_records import as_line
 from hft.data.session_files import SessionRecords
 from hft.data.source import SourceData
 from hft.data.sources.loadable import LoadableResults
+from hft.data.sources.result_router import ResultRouter
 from hft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
 
-_STANDARD = FieldNames()
-_OF_EVENTS = tuple(name for name in FieldNames.model_fields if name.startswith("event_"))
-_OF_SESSIONS = tuple(name for name in FieldNames.model_fields if name not in ("item_id", "title", "text", *_OF_EVENTS))
-
 
 class AggregatedSource(SessionRecords):
     """Sessions and items of several sources, whose kinds and fields may differ.
 
-    An item has the id `SOURCE:ID`, so that two sources may use one id for two items. A result of a session is an id
+    Each source reads its sessions as it does alone: its fields, query_retriever, events_as and event_weights. An item
+    has the id `SOURCE:ID`, so that two sources may use one id for two items. A result of a session is an id
     with its source before it (`shop:123`), or an object that says its source in a field
     (`{"item_id": "123", "source": "shop"}`), and so are its events; one that says none belongs to the `default_source`,
     else to the source of the session. A result whose item cannot be loaded leaves its session, is listed and counted;
@@ -44,7 +42,8 @@ class AggregatedSource(SessionRecords):
         default_source: of results that say none.
         source_field: field of a result and of an event that says its source.
         separator: between source and id.
-        event_weights: weight of each type of event; None takes click 1, cart 3, purchase 10, impression and view 0.
+        event_weights: weight of each type of event, for sources that give none of their own; a type that it leaves out
+            weighs what it does there.
         when_a_source_fails: `stop`; or `drop` the items of a source that cannot be read, as those of any item that
             cannot be loaded. A source of sessions that cannot be read always stops the run.
     """
@@ -114,22 +113,43 @@ class AggregatedSource(SessionRecords):
             raise DataError("data.source.sources: no item of any source can be loaded.")
         items = ItemsSet(pa.concat_tables(tables))
         inputs = self._read_sessions(items, quarantine)
-        for source in self.sources.values():
+        for name, source in self.sources.items():
             self.dropped.update(source.dropped)
+            self._notes += [f"{name}: {note}" for note in source.told_notes()]
         return SourceData(items, inputs, dropped=dict(self.dropped), notes=tuple(self._notes))
 
     def item_parts(self, quarantine: Quarantine) -> list[Records]:
         return [part for source in self.sources.values() if source.has_items for part in source.item_parts(quarantine)]
 
     def session_parts(self, quarantine: Quarantine) -> list[Records]:
-        assert self.loaded_items is not None
-        parts = []
+        there = [(name, source) for name, source in self.sources.items() if source.has_sessions]
+        return [part for name, source in there for part in self._parts_of(name, source, quarantine)]
+
+    def _read_sessions(self, items: ItemsSet, quarantine: Quarantine) -> FineTuningInputs:
+        """The sessions of all sources, each read as it reads its own.
+
+        Raises:
+            DataError: a source of sessions cannot be read, or none is left.
+        """
+        self.loaded_items = items
+        found = []
         for name, source in self.sources.items():
-            if source.has_sessions:
-                parts += [
-                    self._routed_part(name, source, part, quarantine) for part in source.session_parts(quarantine)
-                ]
-        return parts
+            if not source.has_sessions:
+                continue
+            weights = source.event_weights
+            if source.given_event_weights is None:
+                weights = {**weights, **(self.given_event_weights or {})}
+            try:
+                lines = source.read_parts(self._parts_of(name, source, quarantine), items, quarantine, weights)
+                found.append(lines.finish_some())
+            except DataError as error:
+                raise DataError(f"data.source.sources.{name}: {error}") from error
+            self.dropped.update(lines.dropped)
+        inputs = FineTuningInputs(pa.concat_tables([each.table for each in found]), items)
+        if not len(inputs):
+            reasons = "; ".join(f"{count} x {reason}" for reason, count in quarantine.reasons.most_common(3))
+            raise DataError(f"data.source.sources: no session of any source is left: {reasons or 'all are empty'}.")
+        return inputs
 
     def _items_of(self, name: str, source: SessionRecords, quarantine: Quarantine) -> list[pa.Table]:
         try:
@@ -143,105 +163,32 @@ class AggregatedSource(SessionRecords):
         ids = pc.binary_join_element_wise(name, items.table.column("item_id"), self.separator)
         return [items.table.set_column(items.table.column_names.index("item_id"), "item_id", ids)]
 
+    def _parts_of(self, name: str, source: SessionRecords, quarantine: Quarantine) -> list[Records]:
+        """The sessions of a source, their results routed and what cannot be loaded left out."""
+        return [self._routed_part(name, source, part, quarantine) for part in source.session_parts(quarantine)]
+
     def _routed_part(self, name: str, source: SessionRecords, part: Records, quarantine: Quarantine) -> Records:
-        """The records of a part with their results routed and what cannot be loaded left out."""
         place = NamedPlace(f"{name}/{part.place.name}", str(part.place))
+        holders = [other for other, each in self.sources.items() if each.has_items]
+        router = ResultRouter(
+            name, source.names, source.events_as, holders, self.default_source, self.source_field, self.separator
+        )
 
         def records() -> Iterator[Record]:
             assert self.loaded_items is not None
-            loadable = LoadableResults(self.loaded_items, _STANDARD, quarantine)
-            router = ResultRouter(name, source.names, self)
+            loadable = LoadableResults(self.loaded_items, source.names, quarantine)
             for record in part.read():
-                fields = router.standard(record, part.place.name)
-                if fields is None:  # it is told what is wrong with it as ever
+                routed = router.routed(record, part.place.name)
+                if routed is None:  # it is told what is wrong with it as ever
                     yield record
                     continue
-                kept = loadable.of(fields, place, record.number, record.raw)
-                if kept is not None:
+                kept = routed.left_of(loadable.of(routed.with_events, place, record.number, record.raw))
+                if kept is None:
+                    quarantine.saw(str(place))
+                elif record.fields is None:
                     yield Record(record.number, to_json(kept), None)
                 else:
-                    quarantine.saw(str(place))
+                    yield Record(record.number, as_line(kept), kept)
             self.dropped.update(loadable.counts())
 
         return Records(place, records)
-
-
-class ResultRouter:
-    """Gives the sessions of a source hft's own names of fields, and each result the name of its source.
-
-    Args:
-        source: name of the sessions' source.
-        names: its names of fields.
-        aggregated: knows all sources.
-    """
-
-    def __init__(self, source: str, names: FieldNames, aggregated: AggregatedSource) -> None:
-        self._source = source
-        self._names = names
-        self._field = aggregated.source_field
-        self._separator = aggregated.separator
-        holders = [name for name, each in aggregated.sources.items() if each.has_items]
-        self._prefixes = tuple(name + self._separator for name in holders)
-        own = source if source in holders else holders[0] if len(holders) == 1 else None
-        self._default = aggregated.default_source or own
-
-    def standard(self, record: Record, place: str) -> dict[str, Any] | None:
-        """The fields of a session: results are ids with their sources, events objects; None where it is none."""
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"", allow_inf_nan=False)
-            except ValueError:
-                return None
-        if not isinstance(fields, Mapping):
-            return None
-        found = {name: look_up(fields, getattr(self._names, name)) for name in _OF_SESSIONS}
-        given = {name: value for name, (there, value) in found.items() if there and value is not None}
-        if not isinstance(given.get("results"), list) or not isinstance(given.get("events", []), list):
-            return None
-        plain = [self._plain(result) for result in given["results"]]
-        results = [self._routed(result) for result in given["results"]]
-        events = self._events(given.get("events", []), plain, results)
-        if None in results or events is None or ("events" not in given and not given.get("is_irrelevant")):
-            return None
-        own = given.get("session_id")
-        named = f"{self._source}{self._separator}{f'{place}:{record.number}' if own is None else own}"
-        return {**given, "session_id": named, "results": results, "events": events}
-
-    def _events(self, events: list[Any], plain: list[str | None], results: list[str | None]) -> list[Any] | None:
-        """Events as objects with routed ids; None where they cannot be read."""
-        numbers = [event for event in events if isinstance(event, int | float) and not isinstance(event, bool)]
-        if events and len(numbers) == len(events) == len(results):
-            weighted = zip(results, events, strict=True)
-            return [{"item_id": result, "weight": weight} for result, weight in weighted if weight]
-        found = []
-        for event in events:
-            if not isinstance(event, Mapping):
-                # A picked id without a source is that of the result with this id.
-                place = plain.index(str(event)) if str(event) in plain else -1
-                found.append({"item_id": results[place] if place >= 0 else self._routed(event)})
-                continue
-            kept = {getattr(_STANDARD, name): look_up(event, getattr(self._names, name))[1] for name in _OF_EVENTS}
-            kept = {name: value for name, value in kept.items() if value is not None}
-            item = self._plain(kept.get(_STANDARD.event_item_id))
-            if self._field in event or item not in plain:
-                routed = self._routed({**event, self._names.event_item_id: kept.get(_STANDARD.event_item_id)})
-            else:
-                routed = results[plain.index(item)]
-            found.append({**kept, _STANDARD.event_item_id: routed})
-        return None if any(event["item_id"] is None for event in found) else found
-
-    def _plain(self, result: Any) -> str | None:
-        if isinstance(result, Mapping):
-            result = look_up(result, self._names.event_item_id)[1]
-        return str(result) if isinstance(result, int | str) and not isinstance(result, bool) else None
-
-    def _routed(self, result: Any) -> str | None:
-        item = self._plain(result)
-        if item is None:
-            return None
-        said = result.get(self._field) if isinstance(result, Mapping) else None
-        if said is None and item.startswith(self._prefixes):
-            return item
-        source = said if said is not None else self._default
-        return item if source is None else f"{source}{self._separator}{item}"

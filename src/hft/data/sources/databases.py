@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # What SQLAlchemy takes for a parameter: queries have none, but may have `'{"a":1}'`.
 _PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 _CONNECT_SECONDS = 20
+# A server that lets nobody in has no room for the moment, or the password is wrong: that cannot be told apart, and many
+# attempts with a wrong one lock some accounts.
+_REFUSED_RETRIES = 2
 _SQLITE_PASSING = {5, 6}  # busy, locked
 # PostgreSQL's classes of states: connection, resources, operator intervention, and what a repetition mends.
 _PASSING_STATES = ("08", "53", "57P", "40001", "40P01")
@@ -91,7 +94,8 @@ class Database:
                 raise
             except Exception as error:
                 attempt += 1
-                if not (_passes(error) and self.retrying.waits(attempt, ConnectionError())):
+                is_hopeless = not _passes(error) or (_is_refused(error) and attempt > _REFUSED_RETRIES)
+                if is_hopeless or not self.retrying.waits(attempt, ConnectionError()):
                     raise DataError(self._in_words(key, url, error, given, connected)) from None
             finally:
                 engine.dispose()
@@ -167,8 +171,10 @@ class Database:
         told = " ".join(redacted(str(original), str(url.password or "")).split())
         where = f"{url.get_backend_name()} at {url.host or url.database or 'its default place'}"
         if _is_refused(error):
-            advice = "Check user and password."
-            return f"data.source.url_env: {where} refuses the credentials in {self.url_env} ({told}). {advice}"
+            return (
+                f"data.source.url_env: {where}, named by {self.url_env}, does not let the user in: {told}. "
+                "Check user, password and database, or whether it takes more connections."
+            )
         if not connected:
             return f"data.source.url_env: no connection to {where}, named by {self.url_env} ({told})."
         if _passes(error):
@@ -190,7 +196,7 @@ def _other_order(key: str, given: int) -> str:
 
 
 def _is_refused(error: Exception) -> bool:
-    """Whether the server asked for a password and did not take the one given."""
+    """Whether the server asked for the password and then let nobody in: its reason has no code before a session."""
     original = getattr(error, "orig", None)
     connection = getattr(original, "pgconn", None)
     is_state_known = getattr(original, "sqlstate", None) is not None
@@ -211,4 +217,4 @@ def _passes(error: Exception) -> bool:
     state = getattr(original, "sqlstate", None)
     if state is not None:
         return str(state).startswith(_PASSING_STATES)
-    return type(original).__name__ in ("OperationalError", "InterfaceError") and not _is_refused(error)
+    return type(original).__name__ in ("OperationalError", "InterfaceError")

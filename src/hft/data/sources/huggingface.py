@@ -12,7 +12,8 @@ from pydantic import Field, NonNegativeFloat
 from hft.data.identity import SourceIdentity
 from hft.data.item_text import ItemText
 from hft.data.query_retriever import QueryRetriever
-from hft.data.records import CellFormat, NamedPlace, Record, Records, RowRecords
+from hft.data.records import CellFormat, NamedPlace, Record, Records
+from hft.data.row_records import RowRecords
 from hft.data.session_files import SessionRecords
 from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError

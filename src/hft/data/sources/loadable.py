@@ -7,6 +7,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from hft.data.events import NOT_SHOWN
+from hft.data.session_lines import LEFT_ALONE, NOT_LOADED_ITEMS
 
 if TYPE_CHECKING:
     from hft.data.field_names import FieldNames
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from hft.data.records import Place
 
 NOT_LOADED = "results whose item cannot be loaded were left out"
-NOT_LOADED_ITEMS = "items that sessions show and that cannot be loaded"
-LEFT_ALONE = "sessions left with fewer than two results"
 NOT_SHOWN_EVENTS = "events on results that were not shown"
 
 
@@ -42,7 +41,7 @@ class LoadableResults:
         self.not_shown = 0
 
     def of(self, fields: dict[str, Any], place: Place, number: int, raw: str | bytes) -> dict[str, Any] | None:
-        """The session without what cannot be loaded; None where fewer than two results are left.
+        """The session without what cannot be loaded; None where that leaves fewer than two results.
 
         Args:
             fields: of a session: results are ids, events objects.
@@ -56,9 +55,9 @@ class LoadableResults:
             self.not_loaded.update(dict.fromkeys(lost, 1))
             self._quarantine.mended(str(place), number, NOT_LOADED, raw, lost)
         kept = [result for result in shown if result in loaded]
-        if len(set(kept)) < 2:
+        if len(set(kept)) < 2 <= len(set(shown)):
             self.left_alone += 1
-            self._quarantine.mended(str(place), number, LEFT_ALONE, raw)
+            self._quarantine.dropped(str(place), number, LEFT_ALONE, raw)
             return None
         events: list[dict[str, Any]] = fields[self._names.events]
         strange = [event for event in events if event[self._names.event_item_id] not in shown]

@@ -90,7 +90,8 @@ class FilesOfRecords:
         Raises:
             DataError: a file is missing, of an unknown format, or damaged.
         """
-        from hft.data.records import Records, read_records
+        from hft.data.record_formats import read_records
+        from hft.data.records import Records
 
         def reading(file: RecordFile) -> Records:
             place = file.path or file
@@ -196,6 +197,6 @@ def _below(name: str, root: str) -> str:
 
 def _is_data(name: str) -> bool:
     """Whether a file of a folder is one of records: a known suffix, and no mark of its own as `_SUCCESS` or `.crc`."""
-    from hft.data.records import is_known_format
+    from hft.data.record_formats import is_known_format
 
     return is_known_format(PurePosixPath(name).name) and not any(part[:1] in "._" for part in name.split("/"))

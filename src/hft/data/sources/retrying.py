@@ -48,7 +48,8 @@ class Retrying:
     retries: int = 5
     pause: float = 0.5
     seed: int = 0
-    sleep: Callable[[float], None] = time.sleep
+    # Looked up at each call, so that a test can stand in for it.
+    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
     retried: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,8 @@ from pydantic_core import from_json, to_json
 
 from hft.data.item_text import ItemText
 from hft.data.query_retriever import QueryRetriever
-from hft.data.records import CellFormat, NamedPlace, Record, Records, RowRecords, as_line
+from hft.data.records import CellFormat, NamedPlace, Record, Records
+from hft.data.row_records import RowRecords, as_line
 from hft.data.session_files import SessionRecords
 from hft.data.sources.databases import Database
 from hft.data.sources.spool import Spool

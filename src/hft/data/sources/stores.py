@@ -4,7 +4,10 @@ environment, as each store's own tools take them."""
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from hft.errors import DataError
 from hft.redaction import has_password, redacted
@@ -15,10 +18,18 @@ _GCS = ("gcs", "GOOGLE_APPLICATION_CREDENTIALS")
 _AZURE = ("azure", "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_CONNECTION_STRING")
 STORES = {"s3": _S3, "s3a": _S3, "gs": _GCS, "gcs": _GCS, "az": _AZURE, "abfs": _AZURE, "abfss": _AZURE}
 
+# Address of a folder in a store, in a config.
+RemoteFolder = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://.+")]
+
 
 def is_remote(location: str) -> bool:
     """Whether a location is the address of a store and no path of this machine."""
     return "://" in location
+
+
+def below(folder: str | Path, name: str) -> str:
+    """The location of a file in a folder, here or in a store."""
+    return f"{str(folder).rstrip('/')}/{name}" if is_remote(str(folder)) else str(Path(folder) / name)
 
 
 def scheme_of(location: str) -> str:

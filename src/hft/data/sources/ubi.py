@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FEW_SHOWN = "queries with fewer than two results shown"
 NO_WORDS = "queries without words"
 OTHER_ACTIONS = "events of actions that say nothing of a result"
+_ACTIONS_NAMED = 5
 OTHER_APPLICATIONS = "records of other applications"
 DESCRIBED_TWICE = "objects described in two ways: the first was taken"
 
@@ -89,6 +90,7 @@ class UbiSessions(SessionRecords):
             if location is not None
         }
         self._objects: dict[str, bytes] = {}
+        self._actions: Counter[str] = Counter()
         self._spool: Spool | None = None
 
     def identity(self) -> SourceIdentity | None:
@@ -124,6 +126,18 @@ class UbiSessions(SessionRecords):
         place = NamedPlace("queries", f"{self._files['queries'].location} (queries with their events)")
         return [Records(place, lambda: self._sessions(place, quarantine))]
 
+    def told_notes(self) -> list[str]:
+        """The actions that were passed over, the most frequent first: a click may have another name here."""
+        if not self._actions:
+            return []
+        named = ", ".join(f"{action} ({count:,})" for action, count in self._actions.most_common(_ACTIONS_NAMED))
+        more = f" and {len(self._actions) - _ACTIONS_NAMED} more" if len(self._actions) > _ACTIONS_NAMED else ""
+        taken = ", ".join(self.event_weights) or "none"
+        return [
+            f"actions passed over: {named}{more}; taken: {taken} (data.source.event_weights), "
+            f"{', '.join(self.impressions) or 'none'} (data.source.impressions)"
+        ]
+
     def _described(self) -> Iterator[Record]:
         for number, line in enumerate(self._objects.values(), start=1):
             yield Record(number, line, None)
@@ -132,7 +146,7 @@ class UbiSessions(SessionRecords):
     def _gather(self, quarantine: Quarantine) -> None:
         """Read events and queries once, into a spool by query."""
         self._spool, self.dropped = Spool(), Counter()
-        self._actions: Counter[str] = Counter()
+        self._actions = Counter()
         for role, take in (("events", self._take_event), ("queries", self._take_query)):
             for place, records in self._files[role].parts((), quarantine):
                 for record in records():

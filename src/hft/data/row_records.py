@@ -1,0 +1,159 @@
+"""Records that are rows of values rather than lines: of Parquet files, of Arrow tables, of queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic_core import PydanticSerializationError, to_json
+
+from hft.data.records import Record, parse_lists
+from hft.data.sources.stores import in_words
+from hft.errors import DataError, HftError
+
+if TYPE_CHECKING:
+    from hft.data.quarantine import Quarantine
+    from hft.data.sources.record_files import RecordFile
+
+_BATCH_ROWS = 4096
+# What PyArrow raises where a value has no form in Python: bytes that are no text, a time before year 1, a zone that
+# nobody knows.
+_UNREADABLE = (OverflowError, ValueError, LookupError, pa.ArrowException)
+
+
+def parquet_records(
+    path: Path | RecordFile, list_fields: Collection[str], separator: str, quarantine: Quarantine
+) -> Iterator[Record]:
+    """The records of a Parquet file.
+
+    Args:
+        path: the file.
+        list_fields: fields whose texts are lists.
+        separator: between the entries of a list in a text.
+        quarantine: where rows go that are no record.
+
+    Raises:
+        DataError: it cannot be read, or is damaged.
+    """
+    rows = RowRecords(str(path), list_fields, separator, quarantine)
+    try:
+        with ExitStack() as stack:
+            opened = path if isinstance(path, Path) else stack.enter_context(path.open())
+            file = stack.enter_context(pq.ParquetFile(opened))
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+                yield from rows.of_batch(batch)
+    except HftError:
+        raise
+    except Exception as error:
+        if not isinstance(path, Path) and not isinstance(error, pa.ArrowException):
+            raise DataError(in_words(str(path), str(path), error)) from None
+        if not isinstance(error, (pa.ArrowException, OSError, EOFError)):
+            raise
+        raise DataError(
+            f"{path}: cannot be read as Parquet after row {rows.number}: {str(error).rstrip('.')}. Write it anew."
+        ) from error
+
+
+class RowRecords:
+    """Makes records of rows that have values rather than lines, numbered from 1.
+
+    Args:
+        place: where they stand, for the quarantine.
+        list_fields: fields whose texts are lists.
+        separator: between the entries of a list in a text.
+        quarantine: where rows go that are no record.
+
+    Attributes:
+        number: of the last row.
+    """
+
+    def __init__(self, place: str, list_fields: Collection[str], separator: str, quarantine: Quarantine) -> None:
+        self._place = place
+        self._list_fields = list_fields
+        self._separator = separator
+        self._quarantine = quarantine
+        self.number = 0
+
+    def of_batch(self, batch: pa.RecordBatch) -> Iterator[Record]:
+        """The records of a batch of rows."""
+        for fields in _rows(batch):
+            if isinstance(fields, _Unreadable):
+                self._set_aside(fields)
+                continue
+            record = self.of_row(fields)
+            if record is not None:
+                yield record
+
+    def of_row(self, fields: dict[str, Any]) -> Record | None:
+        """The record of the next row, or None where it was set aside; null is a field that is not there.
+
+        Args:
+            fields: its values by name.
+        """
+        problem = parse_lists(fields, self._list_fields, self._separator)
+        if problem is not None:
+            self._set_aside(_Unreadable(problem, fields))
+            return None
+        self.number += 1
+        present = {name: value for name, value in fields.items() if value is not None}
+        present |= {name: [] for name in self._list_fields if name in fields and name not in present}
+        # With its JSON a session may take the short way.
+        return Record(self.number, as_line(present) if self._list_fields else None, present)
+
+    def _set_aside(self, row: _Unreadable) -> None:
+        self.number += 1
+        self._quarantine.saw(self._place)
+        self._quarantine.add(self._place, self.number, row.problem, json.dumps(row.fields, default=str))
+
+
+class _Unreadable(NamedTuple):
+    """A row that is no record.
+
+    Args:
+        problem: what is wrong with it.
+        fields: those of its values that can be read, by name.
+    """
+
+    problem: str
+    fields: dict[str, Any]
+
+
+def as_line(fields: dict[str, Any]) -> bytes | None:
+    """Fields as a line of JSON; None where a value has no such form."""
+    try:
+        return to_json(fields)
+    except (PydanticSerializationError, ValueError):
+        return None
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | _Unreadable]:
+    """The rows of a batch; one bad value costs its own row only."""
+    try:
+        rows = batch.to_pylist()
+    except _UNREADABLE:
+        if batch.num_rows == 1:
+            yield _unreadable(batch)
+            return
+        half = batch.num_rows // 2
+        yield from _rows(batch.slice(0, half))
+        yield from _rows(batch.slice(half))
+        return
+    yield from rows
+
+
+def _unreadable(row: pa.RecordBatch) -> _Unreadable:
+    """What is wrong with a row that has a value without a form in Python."""
+    fields, problem = {}, ""
+    for field, column in zip(row.schema, row.columns, strict=True):
+        try:
+            fields[field.name] = column[0].as_py()
+        except UnicodeDecodeError:
+            problem = problem or "not UTF-8"
+        except _UNREADABLE as error:
+            problem = problem or f"field {field.name!r}: this {field.type} cannot be read ({error})"
+    return _Unreadable(problem or "a value that cannot be read", fields)
