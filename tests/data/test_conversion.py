@@ -119,6 +119,14 @@ def test_too_many_sessions_within_an_hour_are_a_robots_whatever_order_they_stand
     assert len(Robots(sessions_an_hour=2).apply(inputs).inputs) == 6
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
+def test_a_log_may_have_fewer_sessions_than_the_limit_of_an_hour(count: int, make_inputs: Make) -> None:
+    """One user's: more than the four that are allowed are a robot's, any fewer are nobody's."""
+    sessions = [(f"q{number}", "ab", [1, 0]) for number in range(count)]
+    inputs = make_inputs(sessions, user_id=["u"] * count, timestamp=[60.0 * number for number in range(count)])
+    assert len(Robots(sessions_an_hour=4).apply(inputs).inputs) == (0 if count > 4 else count)
+
+
 def test_user_agents_and_clicks_on_everything_tell_robots(make_inputs: Make) -> None:
     sessions = [("a", "abc", [1, 1, 1]), ("b", "ab", [1, 1]), ("c", "abc", [1, 0, 1]), ("d", "ab", [1, 0])]
     agents = ["Mozilla", "Googlebot/2.1", None, "CURL/8"]
