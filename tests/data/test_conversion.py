@@ -200,7 +200,10 @@ def test_like_sessions_of_unknown_users_are_left_as_they_are_which_is_said(make_
 
 def test_like_sessions_in_two_orders_are_two(make_inputs: Make) -> None:
     inputs = make_inputs(
-        [("tent", "abc", [1, 0, 0])] * 4, timestamp=[0.0] * 4, user_id=["u"] * 4, sort_by=[None, "price", "date", "price"]
+        [("tent", "abc", [1, 0, 0])] * 4,
+        timestamp=[0.0] * 4,
+        user_id=["u"] * 4,
+        sort_by=[None, "price", "date", "price"],
     )
     assert ids(DuplicateSessions(window=60.0).apply(inputs).inputs) == ["s0", "s1", "s2"]
 

@@ -202,6 +202,29 @@ class FineTuningInputs:
         return np.asarray(self._column("is_irrelevant").to_numpy(zero_copy_only=False), dtype=np.bool_)
 
     @cached_property
+    def is_flagged(self) -> NDArray[np.bool_]:
+        """`bool[sessions]`: flagged as irrelevant by the source; not those that are so for want of an event."""
+        unclicked = pc.fill_null(self._column("irrelevant_unclicked"), False)
+        return np.asarray(self.is_irrelevant & ~unclicked.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+    @cached_property
+    def flat_positions(self) -> NDArray[np.int32]:
+        """`int32[results]`: where each stood in the list as it was shown, from 0 at the top. A list that was cut since
+        (to the items of its split) says where its results stood before."""
+        places = np.arange(len(self.flat_results), dtype=np.int32)
+        places -= np.repeat(self.offsets[:-1].astype(np.int32), np.diff(self.offsets))
+        column = self._column("positions")
+        if column.null_count < len(self):
+            known = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=np.bool_)
+            places[np.repeat(known, np.diff(self.offsets))] = list_values(column, np.int32)
+        return places
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether some list says that it is not what was shown."""
+        return bool(self.table.column("positions").null_count < len(self))
+
+    @cached_property
     def flat_dwell(self) -> NDArray[np.float32]:
         """`float32[results]` seconds that the user stayed with each result; NaN where nothing is known of it."""
         column = self._column("dwell")

@@ -11,8 +11,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pyarrow as pa
 
-from hft.data import ClickLog, ClickModel, FineTuningInputs, FittedClicks, RankingData
+from hft.data import ClickModel, FineTuningInputs, FittedClicks, RankingData
 from hft.data.parts import Parts
+from hft.methods.read_clicks import ReadableClicks
 from hft.models import Side, TextEmbeddingModel
 from hft.settings import SettingsScalars
 from hft.stores import StoreFolder
@@ -165,20 +166,19 @@ class TokenizedData:
         """int64[sessions]: the row of each session's query."""
         return self.data.query_rows(inputs).astype(np.int64)
 
-    def clicks_of(self, inputs: FineTuningInputs) -> ClickLog:
+    def clicks_of(self, inputs: FineTuningInputs) -> ReadableClicks:
         """A split as click models take it; near-duplicate queries count as one."""
-        return ClickLog.of(inputs, self.query_key.astype(np.int32)[self.data.query_rows(inputs)])
+        return ReadableClicks.of(self.data, inputs, self.query_key)
 
     def fitted(self, clicks: ClickModel) -> FittedClicks:
-        """A click model fitted on the training sessions that are not irrelevant, once.
+        """A click model fitted once, on the training sessions that their source does not flag as irrelevant; those that
+        are so for want of a click (data.no_event_is_irrelevant) are among them.
 
         Raises:
             DataError: they cannot tell its parameters.
         """
         if clicks not in self._fitted:
-            train = self.data.train
-            relevant = train if not train.is_irrelevant.any() else train.select(~train.is_irrelevant)
-            self._fitted[clicks] = clicks.fit(self.clicks_of(relevant))
+            self._fitted[clicks] = clicks.fit(self.clicks_of(self.data.train).log)
         return self._fitted[clicks]
 
     def sessions(self, inputs: FineTuningInputs, confidence: Confidence | ClickModel) -> SessionArrays:
@@ -189,7 +189,8 @@ class TokenizedData:
             confidence: how its clicks are read; a click model is fitted on train first.
         """
         if isinstance(confidence, ClickModel):
-            evidence = self.fitted(confidence).evidence(self.clicks_of(inputs))
+            clicks = self.clicks_of(inputs)
+            evidence = clicks.evidence_on_results(self.fitted(confidence).evidence(clicks.log))
             arrays = self._sessions(inputs, evidence.confidences)
             return replace(
                 arrays,

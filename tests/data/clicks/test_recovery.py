@@ -66,6 +66,40 @@ def test_cascade_attraction_is_recovered() -> None:
         assert np.abs(found - expected).max() < 0.15
 
 
+def cut(log: ClickLog, share: float, *, knows: bool) -> ClickLog:
+    """The log cut to a share of the items, which knows where results stood or does not."""
+    kept = np.random.default_rng(5).random(log.num_items)[log.items] < share
+    offsets = np.concatenate([[0], np.cumsum(np.add.reduceat(kept.astype(np.int64), log.offsets[:-1]))])
+    at = log.positions[kept] if knows else None
+    return ClickLog(log.clicks[kept], offsets, log.queries, log.items[kept], log.num_items, None, at)
+
+
+def test_examination_is_that_of_positions_as_shown_where_lists_were_cut() -> None:
+    """To half the items, as a splitter by item cuts lists; positions that are counted anew seem to be seen less."""
+    log = shown_lists(PositionBasedClicks(1.0, 0.8, 0.1), order="shuffled").log
+    knows, anew = (PositionBasedModel().fit(cut(log, 0.5, knows=knows)).examination(6) for knows in (True, False))
+    assert knows == pytest.approx(1 / POSITIONS[:6], rel=0.1)
+    assert (anew * POSITIONS[:6]).min() < 0.9
+
+
+def test_a_log_that_was_cut_knows_the_last_click_by_its_position_and_parts_of_it_do_too() -> None:
+    log = ClickLog(
+        np.array([0, 1, 0, 0, 1, 0], dtype=bool), np.array([0, 3, 6]), np.arange(2), np.arange(6), 6, None,
+        np.array([1, 4, 7, 0, 2, 3], dtype=np.int32),
+    )  # fmt: skip
+    assert log.last_clicks.tolist() == [-1, -1, 4, -1, -1, 2]
+    assert log.select(np.array([False, True])).positions.tolist() == [0, 2, 3]
+    assert log.followed_by(log.select(np.array([True, False]))).positions.tolist() == [1, 4, 7, 0, 2, 3, 1, 4, 7]
+
+
+@pytest.mark.parametrize("model", [CascadeModel(), DynamicBayesianModel(perseverance=0.8), DynamicBayesianModel()])
+def test_models_of_the_way_down_a_list_take_what_is_left_of_it(model) -> None:
+    log = shown_lists(DynamicBayesianClicks(0.7, 0.2, 0.6, 0.2, 0.8), order="shuffled").log
+    knows, counts_anew = (model.fit(cut(log, 0.8, knows=knows)) for knows in (True, False))
+    logs = cut(log, 0.8, knows=True), cut(log, 0.8, knows=False)
+    assert knows.read(logs[0]).propensities == pytest.approx(counts_anew.read(logs[1]).propensities)
+
+
 @pytest.mark.parametrize("order", ["swapped", "shuffled"])
 def test_the_dynamic_bayesian_network_is_recovered(order: str) -> None:
     shown = shown_lists(DynamicBayesianClicks(0.7, 0.2, 0.6, 0.2, 0.8), order=order, sessions=600, queries=40)
