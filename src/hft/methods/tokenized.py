@@ -181,13 +181,20 @@ class TokenizedData:
             self._fitted[clicks] = clicks.fit(self.clicks_of(self.data.train).log)
         return self._fitted[clicks]
 
-    def sessions(self, inputs: FineTuningInputs, confidence: Confidence | ClickModel) -> SessionArrays:
+    def sessions(
+        self, inputs: FineTuningInputs, confidence: Confidence | ClickModel, *, weigh_events: bool = False
+    ) -> SessionArrays:
         """A split as the pair planner takes it: views of the data's own columns, which may lie on disk.
 
         Args:
             inputs: the split.
             confidence: how its clicks are read; a click model is fitted on train first.
+            weigh_events: a positive counts as its event weighs, over the mean of the split's events.
         """
+        arrays = self._read(inputs, confidence)
+        return replace(arrays, event_unit=_event_unit(inputs.flat_events)) if weigh_events else arrays
+
+    def _read(self, inputs: FineTuningInputs, confidence: Confidence | ClickModel) -> SessionArrays:
         if isinstance(confidence, ClickModel):
             clicks = self.clicks_of(inputs)
             evidence = clicks.evidence_on_results(self.fitted(confidence).evidence(clicks.log))
@@ -232,6 +239,12 @@ class TokenizedData:
             label_gains=labels.grades,
             pool=None if pool is None else pool.astype(np.int64),
         )
+
+
+def _event_unit(events: FloatArray) -> float | None:
+    """Mean of the weights above 0; None where all are the same."""
+    picked = events[events > 0]
+    return float(picked.mean(dtype=np.float64)) if len(picked) and picked.min() < picked.max() else None
 
 
 def _item_column(data: RankingData, parts: Parts | None) -> pa.ChunkedArray:
