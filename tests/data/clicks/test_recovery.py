@@ -18,6 +18,7 @@ from hft.data import (
     UserBrowsingClicks,
     UserBrowsingModel,
 )
+from hft.data.clicks.log import first_positions, position_classes
 from hft.errors import DataError
 from shown_lists import shown_lists
 
@@ -155,6 +156,30 @@ def test_given_propensities_are_taken_as_they_are() -> None:
         [1, 0.5] + [0.25] * 6
     )
     assert GivenPropensities(eta=1.0).fit(log).read(log).propensities[:8] == pytest.approx(1 / POSITIONS)
+
+
+@pytest.mark.parametrize("false_clicks", [False, True])
+def test_given_propensities_hold_for_lists_longer_than_those_of_training(false_clicks: bool) -> None:
+    """Given for ten places, fitted on lists of five, read on lists of ten."""
+    short = shown_lists(PositionBasedClicks(1.0), order="fixed", sessions=30, length=5).log
+    long = shown_lists(PositionBasedClicks(1.0), order="fixed", queries=3, sessions=30, length=10).log
+    places = np.arange(1, 11)
+    for given in ({"propensities": [1 / place for place in places]}, {"eta": 1.0}):
+        fitted = GivenPropensities(**given, false_clicks=false_clicks).fit(short)
+        assert fitted.read(long).propensities[:10] == pytest.approx(1 / places)
+        assert fitted.examination(10) == pytest.approx(1 / places)
+    few = GivenPropensities([1.0, 0.5], false_clicks=false_clicks).fit(short)
+    assert few.examination(10) == pytest.approx([1.0] + [0.5] * 9)
+
+
+def test_a_class_of_deep_positions_has_the_value_of_its_first() -> None:
+    log = shown_lists(PositionBasedClicks(), order="fixed", queries=3, sessions=5).log
+    found = GivenPropensities(eta=1.0).fit(log).examination(5000)
+    assert found[:32] == pytest.approx(1 / np.arange(1, 33))
+    assert found == pytest.approx(1 / np.arange(1, 5001), rel=0.1)
+    assert (found >= 1 / np.arange(1, 5001) - 1e-12).all()
+    assert position_classes(first_positions(150)).tolist() == list(range(150))
+    assert position_classes(first_positions(150)[1:] - 1).tolist() == list(range(149))
 
 
 # Logs that cannot tell

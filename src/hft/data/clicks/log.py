@@ -167,3 +167,10 @@ def position_classes(positions: NDArray[np.integer]) -> NDArray[np.int32]:
     deep = np.maximum(positions, _EXACT_POSITIONS).astype(np.float64)
     classes = _EXACT_POSITIONS + np.floor(_CLASSES_A_DOUBLING * np.log2(deep / _EXACT_POSITIONS))
     return np.where(positions < _EXACT_POSITIONS, positions, classes).astype(np.int32)
+
+
+def first_positions(classes: int) -> NDArray[np.int64]:
+    """`int64[classes]`: the first position of each class from the top."""
+    numbers = np.arange(classes)
+    deep = np.ceil(_EXACT_POSITIONS * 2.0 ** ((numbers - _EXACT_POSITIONS) / _CLASSES_A_DOUBLING) - 1e-9)
+    return np.where(numbers < _EXACT_POSITIONS, numbers, deep).astype(np.int64)
