@@ -67,7 +67,7 @@ def _described(config: DictConfig, folder: Path | None) -> dict[str, Any]:
         instantiate(config.data.source),
         instantiate(config.data.splitter),
         **options,
-        **preparation_for(instantiate(config.data.clicks)),
+        **preparation_for(instantiate(config.data.get("clicks"))),
         converter=None if converter is None else instantiate(converter),
         quarantine_path=None if folder is None else folder / "quarantine.jsonl",
         seed=config.seed,

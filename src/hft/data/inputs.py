@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from hft.data.arrow import list_column, list_offsets, list_values, one_array
 from hft.data.coded_queries import CodedQueries
 from hft.data.inputs_schema import INPUTS_SCHEMA, FineTuningInput
+from hft.data.labels import Labels, any_positive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
 
 __all__ = ["INPUTS_SCHEMA", "FineTuningInput", "FineTuningInputs", "Labels", "any_positive"]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What is known to be relevant, ragged by session.
-
-    Args:
-        offsets: `int64[sessions+1]` into the other two.
-        rows: `int32[labels]` rows of the ItemsSet.
-        grades: `float32[labels]` relevance, 0 for an item that is known not to be relevant.
-    """
-
-    offsets: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    grades: NDArray[np.float32]
 
 
 class FineTuningInputs:
@@ -325,9 +310,3 @@ class FineTuningInputs:
             found = keys[order][places] == wanted
             known = np.where(found, self.flat_grades[order][places], np.float32(0.0))
         return np.where(judged, known, self.flat_events).astype(np.float32)
-
-
-def any_positive(values: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """`bool[sessions]`: whether a ragged row has a value above 0."""
-    total = np.concatenate([[0], np.cumsum(values > 0)])
-    return np.asarray(total[offsets[1:]] > total[offsets[:-1]], dtype=np.bool_)

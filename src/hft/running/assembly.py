@@ -103,7 +103,7 @@ def data_options(
     components = {name: instantiate(config.data[name]) for name in parts}
     store = store_folder(config, "data", say or log.warning, makes=makes_store)
     kept = {} if store is None else {"store": store}
-    fitted = preparation_for(instantiate(config.data.clicks))
+    fitted = preparation_for(instantiate(config.data.get("clicks")))
     return {**scalars, **components, "quarantine_path": quarantine, "seed": config.seed, **fitted, **kept}
 
 
