@@ -100,6 +100,9 @@ class SettingsScalars(BaseModel):
         is_similarity: whether a higher rank is a better one; None asks the ranker.
         negatives: where negatives come from: results shown with the positive and not picked (`shown`), what was
             picked in the other sessions of the batch (`in_batch`), or `both`: then also what they only showed.
+        weigh_events: a positive counts in the loss as its event weighs (a purchase 10, a cart 3, a click 1; see
+            data.source.event_weights), relative to the mean of the training events, so that rates keep their meaning.
+            Where all events weigh the same, nothing changes. False: every event counts the same.
         part_ranks: where items are in parts (`data/item_splitter`): an item's rank is that of its best part (`max`),
             its worst (`min`), their `mean`, or the mean weighted by a `softmax` over them. Without parts ignored.
         part_temperature: of `softmax`, in units of the ranker; towards 0 it is `max`.
@@ -115,6 +118,7 @@ class SettingsScalars(BaseModel):
     test_each_n_inputs: Annotated[int, Field(ge=1)] | Ratio = 1.0
     is_similarity: bool | None = None
     negatives: Literal["shown", "in_batch", "both"] = "in_batch"
+    weigh_events: bool = True
     part_ranks: Literal["mean", "max", "min", "softmax"] = "max"
     part_temperature: Annotated[float, Field(gt=0.0)] = 0.05
     hard_negatives: HardNegativeSettings | None = None

@@ -48,6 +48,12 @@ def test_a_script_says_what_it_claims(name):
     assert f"python benchmarks/{name}.py" in done.stdout
 
 
+def test_clicks_that_may_be_false_are_fitted_on_a_log_that_can_tell_them():
+    done = _run("benchmarks/click_model_fit.py", "--quick", "--models", "position_based_false_clicks")
+    assert done.returncode == 0, done.stderr
+    assert "false clicks: fitted in" in done.stdout
+
+
 def test_machine_and_versions_are_told():
     done = _run("benchmarks/machine.py")
     assert [line.split(":")[0] for line in done.stdout.splitlines() if "accelerator" not in line] == [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.utils import instantiate
 
 from hft.cli import main
 
@@ -89,12 +90,34 @@ def test_an_action_that_there_is_not_is_refused(folder: Path, capsys: pytest.Cap
     assert "describe" in capsys.readouterr().err
 
 
-def test_torch_is_not_imported(request_of: list[str], folder: Path) -> None:
+@pytest.mark.parametrize("clicks", ["naive", "position_based"])
+def test_what_is_described_is_what_a_run_takes(
+    clicks: str, request_of: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A click model's run keeps the training sessions without a click."""
+    import hft
+    from hft.data import prepare_ranking_data
+    from hft.running.assembly import data_options
+
+    request = [*request_of, f"data/clicks={clicks}"]
+    assert main(["data", "describe", *request, "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)["report"]
+    config = hft.compose([*request, "stores.data=false"])
+    options = data_options(config, None, makes_store=False)
+    taken = prepare_ranking_data(instantiate(config.data.source), instantiate(config.data.splitter), **options).report
+    assert {**described, "seconds": 0} == json.loads(json.dumps({**taken.to_dict(), "seconds": 0}))
+    assert any("sessions without an event" in reason and "train" in reason for reason in described["dropped"]) == (
+        clicks == "naive"
+    )
+
+
+@pytest.mark.parametrize("clicks", ["naive", "dbn"])
+def test_torch_is_not_imported(clicks: str, request_of: list[str], folder: Path) -> None:
     code = (
         "import sys; from hft.cli import main; status = main(sys.argv[1:]);"
         "heavy = [name for name in ('torch', 'transformers', 'pytorch_lightning', 'mlflow') if name in sys.modules];"
         "sys.exit(status or repr(heavy) * bool(heavy) or 0)"
     )
-    command = [sys.executable, "-c", code, "data", "describe", *request_of, "--json"]
+    command = [sys.executable, "-c", code, "data", "describe", *request_of, f"data/clicks={clicks}", "--json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

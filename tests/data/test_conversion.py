@@ -119,6 +119,14 @@ def test_too_many_sessions_within_an_hour_are_a_robots_whatever_order_they_stand
     assert len(Robots(sessions_an_hour=2).apply(inputs).inputs) == 6
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7])
+def test_a_log_may_have_fewer_sessions_than_the_limit_of_an_hour(count: int, make_inputs: Make) -> None:
+    """One user's: more than the four that are allowed are a robot's, any fewer are nobody's."""
+    sessions = [(f"q{number}", "ab", [1, 0]) for number in range(count)]
+    inputs = make_inputs(sessions, user_id=["u"] * count, timestamp=[60.0 * number for number in range(count)])
+    assert len(Robots(sessions_an_hour=4).apply(inputs).inputs) == (0 if count > 4 else count)
+
+
 def test_user_agents_and_clicks_on_everything_tell_robots(make_inputs: Make) -> None:
     sessions = [("a", "abc", [1, 1, 1]), ("b", "ab", [1, 1]), ("c", "abc", [1, 0, 1]), ("d", "ab", [1, 0])]
     agents = ["Mozilla", "Googlebot/2.1", None, "CURL/8"]
@@ -152,7 +160,7 @@ def test_the_first_session_of_an_id_is_kept(make_inputs: Make) -> None:
 
 def test_like_sessions_within_the_window_are_one_and_a_chain_of_reloads_leaves_the_first(make_inputs: Make) -> None:
     like = ("tent", "abc", [1, 0, 0])
-    inputs = make_inputs([like] * 5, timestamp=[130.0, 0.0, 50.0, None, 100.0])
+    inputs = make_inputs([like] * 5, timestamp=[130.0, 0.0, 50.0, None, 100.0], user_id=["u"] * 5)
     found = DuplicateSessions(window=60.0).apply(inputs)
     # 0, 50, 100 and 130 follow each other closely; of no time nothing is known.
     assert ids(found.inputs) == ["s1", "s3"]
@@ -166,7 +174,7 @@ def test_like_sessions_within_the_window_are_one_and_a_chain_of_reloads_leaves_t
      ("tent", "abcd", [1, 0, 0, 0]), ("tent", "bac", [0, 1, 0])],
 )  # fmt: skip
 def test_sessions_that_differ_in_query_results_order_or_events_are_no_duplicates(other: Any, make_inputs: Make) -> None:
-    inputs = make_inputs([("tent", "abc", [1, 0, 0]), other], timestamp=[0.0, 1.0])
+    inputs = make_inputs([("tent", "abc", [1, 0, 0]), other], timestamp=[0.0, 1.0], user_id=["u", "u"])
     assert len(DuplicateSessions(window=60.0).apply(inputs).inputs) == 2
 
 
@@ -175,6 +183,43 @@ def test_like_sessions_of_two_users_are_two(make_inputs: Make) -> None:
     inputs = make_inputs([like] * 4, timestamp=[0.0] * 4, user_id=["u", "v", None, "u"])
     assert ids(DuplicateSessions(window=60.0).apply(inputs).inputs) == ["s0", "s1", "s2"]
     assert "data.source.fields.timestamp" in DuplicateSessions(window=1.0).apply(make_inputs([like])).notes[0]
+
+
+def test_like_sessions_of_unknown_users_are_left_as_they_are_which_is_said(make_inputs: Make) -> None:
+    """Many people ask for an iphone every 45 seconds; they are no chain of one's reloads."""
+    like, times = ("iphone", "abc", [1, 0, 0]), [45.0 * number for number in range(20)]
+    some = make_inputs([like] * 20, timestamp=times, user_id=["u"] * 2 + [None] * 18)
+    found = DuplicateSessions(window=60.0).apply(some)
+    assert ids(found.inputs) == ["s0", *(f"s{number}" for number in range(2, 20))]
+    assert found.notes == ("duplicate sessions (window): 18 sessions without a user are left as they are",)
+    none = make_inputs([like] * 20, timestamp=times)
+    found = DuplicateSessions(window=60.0).apply(none)
+    assert len(found.inputs) == 20
+    assert "data.source.fields.user_id" in found.notes[0]
+
+
+def test_like_sessions_in_two_orders_are_two(make_inputs: Make) -> None:
+    inputs = make_inputs(
+        [("tent", "abc", [1, 0, 0])] * 4,
+        timestamp=[0.0] * 4,
+        user_id=["u"] * 4,
+        sort_by=[None, "price", "date", "price"],
+    )
+    assert ids(DuplicateSessions(window=60.0).apply(inputs).inputs) == ["s0", "s1", "s2"]
+
+
+@pytest.mark.parametrize("name", ["standard", "clean"])
+def test_a_page_that_reloads_makes_no_robot_of_who_reads_it(name: str, make_inputs: Make) -> None:
+    """200 reloads within an hour are one session by the shipped rules, for duplicates go before robots are told."""
+    from hydra.utils import instantiate
+
+    from hft.config import compose
+
+    rules = ["data.converter.rules.robots.sessions_an_hour=120", "data.converter.rules.duplicates.window=60"]
+    config = compose(["data=sessions", f"data/converter={name}", *rules])
+    sessions = [("tent", "abc", [1, 0, 0])] * 200 + [("stove", "abc", [0, 1, 0])]
+    inputs = make_inputs(sessions, timestamp=[10.0 * number for number in range(201)], user_id=["u"] * 201)
+    assert instantiate(config.data.converter).convert(inputs).inputs.queries == ["tent", "stove"]
 
 
 # ------------------------------------------------------------------ the whole

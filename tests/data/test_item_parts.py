@@ -230,6 +230,14 @@ def test_known_grades_of_parts_are_joined_by_their_maximum(make_inputs, items):
     assert found.is_judged.tolist() == [True, False]
 
 
+def test_an_item_stood_where_the_first_of_its_parts_did(make_inputs):
+    inputs = make_inputs([("q", "abcf", [0, 0, 1, 1]), ("r", "de", [1, 0])])
+    owners = np.array([0, 0, 1, 0, 1, 2], dtype=np.int32)
+    found = joined_inputs(inputs, owners, ItemsSet.from_columns(["x", "y", "z"], ["1", "2", "3"]))
+    assert found[0].results == ("x", "y", "z")
+    assert found.flat_positions.tolist() == [0, 2, 3, 0, 1]
+
+
 def test_parts_of_items_have_an_identity_where_their_source_has_one(write):
     files = write("s.jsonl", ["{}"]), write("i.jsonl", ["{}"])
     one, other = (JoinedParts(SessionFiles(*files), mark).identity() for mark in "#/")

@@ -166,3 +166,12 @@ def test_what_decides_the_texts_is_part_of_the_identity_of_the_source(write):
     json.dumps(told)
     with pytest.raises(TypeError, match="Mine does not say"):
         SessionFiles(*files, item_text=Mine()).identity()
+
+
+def test_empty_values_are_normalised_as_the_texts_that_they_are_compared_with() -> None:
+    """Written as in the file, they mean what they say there, whatever the texts become."""
+    normalizer = FieldsNormalizer(
+        empty_values=["N/A", " none  given ", "\uff0d"], unicode="NFKC", collapse_blanks=True, lower=True
+    )
+    record = {"a": "N/A", "b": "n/a ", "c": "none given", "d": "\uff0d", "e": "Tent"}
+    assert normalizer(record) == {"a": None, "b": None, "c": None, "d": None, "e": "tent"}

@@ -228,6 +228,7 @@ def test_a_large_file_that_stays_is_not_hashed_again(
         {"fold": [0, 2]},
         {"num_batches": 2, "batch_id": 1},
         {"no_event_is_irrelevant": True},
+        {"keep_without_event": True},
         {"max_quarantined_share": 0.5},
         {"keep_seen_queries": True},
         {"event_weights": {"click": 2.0}},

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
+
+from rich.console import Console
 
 from hft.data import FineTuningInputs, GivenSplitter, ItemsSet, prepare_ranking_data, seen_in_training
 from hft.data.leakage import leakage_line, leakage_of
+from hft.reporting.leakage_table import leakage_table
 
 Make = Callable[..., FineTuningInputs]
 
@@ -33,6 +37,7 @@ def test_queries_items_users_and_times_are_counted(make_inputs: Make) -> None:
         "items_shown": 3,
         "relevant": 4,
         "relevant_picked": 1,
+        "items_new": 3,
         "texts_seen": 0,
         "users": 2,
         "users_seen": 1,
@@ -61,6 +66,18 @@ def test_a_new_item_with_the_text_of_a_known_one_is_counted(make_inputs: Make) -
     twins = FineTuningInputs(inputs.table, ItemsSet.from_columns(inputs.items.ids, texts))
     assert leakage_of(twins.select([0]), twins.select([1]))["texts_seen"] == 1
     assert leakage_of(inputs.select([0]), inputs.select([1]))["texts_seen"] == 0
+
+
+def test_texts_are_a_share_of_the_new_items_shown_or_judged(make_inputs: Make) -> None:
+    """Of few items shown, many more are judged: the share is at most all."""
+    inputs = make_inputs([("one", "ab", [1, 0]), ("two", "ac", [1, 0])], judged=[None, {"d": 1.0, "e": 1.0, "f": 1.0}])
+    twins = FineTuningInputs(inputs.table, ItemsSet.from_columns(inputs.items.ids, ["same text"] * 6))
+    found = leakage_of(twins.select([0]), twins.select([1]))
+    assert (found["texts_seen"], found["items_new"], found["items"]) == (4, 4, 2)
+    assert "texts of new items under another id 4 of 4" in leakage_line("test", found)
+    console = Console(width=80, file=StringIO())
+    console.print(leakage_table({"test": found}))
+    assert "4 of 4 (100%)" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_report_of_a_preparation_has_it_for_both_splits_and_keeps_it(make_inputs: Make, source_of: Any) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from hft.data import (
+    ClickLog,
     FineTuningInputs,
     ItemsSet,
     StratifiedSplitter,
@@ -191,6 +192,20 @@ def test_what_stands_beside_a_result_is_cut_with_it(many_items: FineTuningInputs
         assert session.events == tuple(whole.events[place] for place in places)
         assert session.ranks == (None if whole.ranks is None else tuple(whole.ranks[place] for place in places))
         assert session.dwell == (None if whole.dwell is None else tuple(whole.dwell[place] for place in places))
+
+
+def test_a_list_that_is_cut_says_where_its_results_stood(many_items: FineTuningInputs, source_of: Any) -> None:
+    data = prepare_ranking_data(source_of(many_items), UnseenItemsSplitter(0.2, 0.3), candidates="shown")
+    before = {session.session_id: session for session in many_items}
+    for part in data.splits.values():
+        stood = [before[session.session_id].results.index(item) for session in part for item in session.results]
+        assert part.flat_positions.tolist() == stood
+        assert ClickLog.of(part).positions.tolist() == stood
+    assert not many_items.is_cut
+    assert many_items.flat_positions.tolist() == list(range(12)) * 600
+    whole = UnseenItemsSplitter(0.2, 0.3, lists="whole")
+    test = prepare_ranking_data(source_of(many_items), whole, candidates="shown").test
+    assert ClickLog.of(test).positions.tolist() == list(range(12)) * len(test)
 
 
 def test_an_item_is_in_the_same_split_whatever_else_there_is(many_items: FineTuningInputs) -> None:

@@ -59,6 +59,28 @@ def test_training_sessions_without_an_event_stay_where_a_click_model_asks_for_th
     assert "train sessions without an event" not in data.report.dropped
 
 
+def test_held_out_sessions_without_an_event_stand_beside_their_split_for_a_click_model_alone(
+    make_inputs: Make, source_of: SourceOf
+) -> None:
+    sessions = [(f"{split} {n}", "ab", [n % 3 == 0, 0]) for split in ("train", "validation", "test") for n in range(30)]
+    inputs = make_inputs(sessions, split=[query.split()[0] for query, _, _ in sessions])
+
+    def prepared(**options: Any) -> Any:
+        return prepare_ranking_data(source_of(inputs), GivenSplitter(), candidates="shown", **options)
+
+    plain, kept = prepared(), prepared(keep_without_event=True)
+    assert plain.unclicked == {}
+    assert {name: len(part) for name, part in kept.unclicked.items()} == {"validation": 20, "test": 20}
+    assert not any(part.has_event.any() for part in kept.unclicked.values())
+    assert kept.test.table.equals(plain.test.table)
+    assert kept.report.dropped["test sessions without an event (the click model alone reads them)"] == 20
+    # Of a part of the sessions, a part as large, and the same sessions as without.
+    few = prepared(keep_without_event=True, limit_sessions=5)
+    assert few.test.table.equals(prepared(limit_sessions=5).test.table)
+    assert len(few.unclicked["test"]) == 10
+    assert few.fingerprint() != kept.fingerprint()
+
+
 def test_known_relevance_keeps_a_session_in_evaluation(three_splits: Make, source_of: SourceOf) -> None:
     source = source_of(three_splits("judged", "ab", [0, 0], {"a": 1.0}))
     data = prepare_ranking_data(source, GivenSplitter(), candidates="shown")
@@ -72,6 +94,7 @@ def test_sessions_without_an_event_are_irrelevant_by_option(three_splits: Make, 
     source = source_of(three_splits("nothing", "ab", [0, 0]))
     data = prepare_ranking_data(source, GivenSplitter(), candidates="shown", no_event_is_irrelevant=True)
     assert data.train.is_irrelevant.tolist() == [False, True]
+    assert data.train.is_flagged.tolist() == [False, False]
     assert data.report.splits["train"].irrelevant == 1
 
 
@@ -154,6 +177,7 @@ def test_simulated_sessions_without_a_click_are_irrelevant_by_option() -> None:
     assert not left_out.train.is_irrelevant.any()
     assert 0 < kept.train.is_irrelevant.sum() < len(kept.train)
     assert (kept.train.is_irrelevant == ~kept.train.has_event).all()
+    assert not kept.train.is_flagged.any()
     assert kept.test.labels().grades.sum() == len(kept.test)
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from hft.data import ClickSimulator, FineTuningInputs, ItemsSet, Labels, PositionBasedClicks
+from hft.data import ClickSimulator, FineTuningInputs, ItemsSet, JudgedListSimulator, Labels, PositionBasedClicks
 from hft.data.bm25 import BM25
+from hft.data.simulator import SHUFFLED_BATCH
 
 WORDS = [f"word{number}" for number in range(19)]
 
@@ -118,3 +121,15 @@ def test_bm25_equals_its_formula() -> None:
     norm = [1.2 * (0.25 + 0.75 * length / 2) for length in (3, 2, 1)]
     expected = [idf_apple * 2 * 2.2 / (2 + norm[0]), idf_apple * 2.2 / (1 + norm[1]), idf_cherry * 2.2 / (1 + norm[2])]
     assert scores[0].tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_sessions_that_are_not_shuffled_keep_their_batches(make_inputs: Any) -> None:
+    queries = [(f"q{number}", "", []) for number in range(40)]
+    batches = [None if number % 4 == 0 else f"month {number % 2}" for number in range(40)]
+    inputs = make_inputs(queries, judged=[{"a": 1.0, "b": 0.0, "c": 0.0}] * 40, batch_id=batches)
+    simulator = JudgedListSimulator(shuffled_share=0.3, sessions_per_query=5)
+    found = simulator(inputs, np.arange(6, dtype=np.int32)).table.column("batch_id").to_pylist()
+    own = [batch for batch in batches for _ in range(5)]
+    kept = [(batch, before) for batch, before in zip(found, own, strict=True) if batch != SHUFFLED_BATCH]
+    assert 0 < len(kept) < 200
+    assert all(batch == before for batch, before in kept)

@@ -99,9 +99,11 @@ def test_a_click_model_is_fitted_once_on_the_training_sessions_and_reads_both_sp
     module = method.build(model, texts, settings, params_with(), **parts)
     [log] = logs
     assert len(log) == 15  # of 20, irrelevant sessions left out
-    # Picked are the first result, and in each third session the third with it: 1 / (1 / 3).
+    # Picked are the first result, and in each third session the third with it: 1 / (1 / 3), of an event that weighs 2.
     weights = torch.cat([batch.pairs.weight for batch in module.train_dataloader()])
-    assert set(weights.tolist()) == {1.0, 3.0}
+    events = data.train.flat_events
+    mean = events[events > 0].mean()
+    assert sorted(set(weights.tolist())) == pytest.approx([1.0 / mean, 2.0 * 3.0 / mean])
     assert module.validator is not None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,22 @@ def test_loss_func_is_the_loss_that_is_trained_on(train: Train) -> None:
 
 def test_the_losss_own_arguments_reach_it(train: Train) -> None:
     assert not same(train(loss_func=InfoNCELoss(0.05)).last, train(loss_func=InfoNCELoss(0.5)).last)
+
+
+def test_weigh_events_lets_what_weighs_more_count_more_and_changes_nothing_where_all_weigh_the_same(
+    train: Train,
+) -> None:
+    """Some events of the small log weigh 2."""
+    weighed, plain = train(weigh_events=True), train(weigh_events=False)
+    assert not same(weighed.last, plain.last)
+    assert same(train().last, weighed.last)
+    data = small_data()
+    for weight in (1.0, 3.0):
+        events = np.where(data.train.flat_events > 0, np.float32(weight), np.float32(0))
+        alike = replace(data, train=data.train.with_events(events))
+        made = train(weigh_events=True, data=alike)
+        assert same(made.last, train(weigh_events=False, data=alike).last)
+        assert same(made.last, plain.last)
 
 
 def test_metric_calculators_are_the_metrics_that_are_logged(train: Train) -> None:

@@ -15,7 +15,8 @@ from small_training import build_small, fit_small, small_data, train_small
 
 
 def test_the_loss_equals_the_one_worked_out_by_hand(tiny_bert: Path) -> None:
-    """Margin ranking over shown lists: per batch the mean over pairs, batches weighted by their positives."""
+    """Margin ranking over shown lists: per batch the mean over pairs, weighted by the events of their positives; of
+    batches by their positives."""
     settings = {"loss_func": MarginRankingLoss(), "batch_size": 3}
     module = build_small(tiny_bert, params={"margin": 0.4}, settings=settings)
     data = small_data()
@@ -29,14 +30,15 @@ def test_the_loss_equals_the_one_worked_out_by_hand(tiny_bert: Path) -> None:
     cosines = unit(data.validation.queries, "query") @ unit(data.items.texts, "items").T
     losses, positives = [], []
     for start in range(0, len(data.validation), 3):
-        pairs = []
+        pairs, events_of_pairs = [], []
         for row in range(start, min(start + 3, len(data.validation))):
             session = data.validation[row]
             ranks = cosines[row, [data.items.ids.index(item) for item in session.results]]
             events = np.array(session.events)
             pairs += [max(0.0, 0.4 - (p - n)) for p in ranks[events > 0] for n in ranks[events == 0]]
+            events_of_pairs += [event for event in events[events > 0] for _ in ranks[events == 0]]
             positives.append(int((events > 0).sum()))
-        losses.append(float(np.mean(pairs)))
+        losses.append(float(np.average(pairs, weights=events_of_pairs)))
     weights = [sum(positives[start : start + 3]) for start in range(0, len(positives), 3)]
     assert found["validation_loss"] == pytest.approx(np.average(losses, weights=weights), abs=1e-5)
 

@@ -161,3 +161,47 @@ def test_without_weights_a_plan_has_none() -> None:
     plan = PairPlanner(sessions, negatives="both").plan(np.array([0, 1]), np.random.default_rng(0))
     assert plan.weight is None
     assert PairTensors.of(plan).to("cpu").weight is None
+
+
+# Weights of events: a click weighs 1, a purchase 10.
+
+
+def of_events(*weights: float, **changes: object) -> SessionArrays:
+    """The session of five results and that of two, with events of these weights on results 0, 1 and 5."""
+    events = np.zeros(7, dtype=np.float32)
+    events[[0, 1, 5]] = weights
+    none = {"weights": None, "believed": None, "may_be_negative": None}
+    return one_session(**{**none, "events": events, **changes})
+
+
+@pytest.mark.parametrize("negatives", ["shown", "in_batch", "both"])
+def test_a_positive_counts_as_its_event_weighs_over_the_unit(negatives: str) -> None:
+    planner = PairPlanner(of_events(1, 10, 1, event_unit=4.0), negatives=negatives)  # type: ignore[arg-type]
+    plan = planner.plan(np.array([0, 1]), np.random.default_rng(0))
+    expected = {0: 0.25, 1: 2.5, 5: 0.25}
+    assert plan.weight is not None
+    assert plan.weight.tolist() == [expected[item] for item in plan.item_rows[plan.positive_item].tolist()]
+
+
+def test_the_weight_of_an_event_multiplies_what_a_click_model_says_of_it() -> None:
+    weights = np.array([4, 0.5, 0, 0, 0, 1, 0], dtype=np.float32)
+    sessions = of_events(1, 10, 1, event_unit=4.0, weights=weights)
+    assert sessions.weights_of(np.array([0, 1, 5])).tolist() == [1.0, 1.25, 0.25]
+
+
+@pytest.mark.parametrize("loss", [InfoNCELoss(0.2), MarginRankingLoss(), ProbMarginRankingLoss(5.0)])
+def test_a_purchase_counts_in_the_loss_as_so_many_clicks(loss) -> None:
+    """The loss is the mean over the positives, weighed by their events; a common factor of all changes nothing."""
+    vectors = torch.from_numpy(np.random.default_rng(3).standard_normal((9, 8)).astype(np.float32))
+
+    def value(weights: tuple[float, ...], unit: float | None) -> float:
+        return loss_of(of_events(*weights, event_unit=unit), loss, "shown", vectors[:2], vectors[2:])
+
+    bought_first, bought_second, clicked = value((10, 1, 1), 4.0), value((1, 10, 1), 4.0), value((1, 1, 1), None)
+    assert len({bought_first, bought_second, clicked}) == 3
+    assert value((10, 1, 1), 40.0) == pytest.approx(bought_first)
+    assert value((10, 10, 10), 10.0) == pytest.approx(clicked)
+    # All of the weight on one positive is the loss of that one alone.
+    nearly = value((1e6, 1.0, 1.0), 1e5)
+    alone = one_session(weights=np.array([1, 0, 0, 0, 0, 0, 0], dtype=np.float32), believed=None, may_be_negative=None)
+    assert nearly == pytest.approx(loss_of(alone, loss, "shown", vectors[:2], vectors[2:]), rel=1e-4)

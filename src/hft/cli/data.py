@@ -57,16 +57,17 @@ def _described(config: DictConfig, folder: Path | None) -> dict[str, Any]:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from hft.data import describe_data
+    from hft.data import describe_data, preparation_for
 
     values: Any = OmegaConf.to_container(config.data, resolve=True)
-    # What is built of a _target_ beside the three below (clicks, texts) changes nothing that is described.
+    # What is built of a _target_ beside those below (parts and variants of texts) changes nothing that is described.
     options = {name: value for name, value in values.items() if not isinstance(value, dict) and name != "converter"}
     converter = config.data.get("converter")
     found = describe_data(
         instantiate(config.data.source),
         instantiate(config.data.splitter),
         **options,
+        **preparation_for(instantiate(config.data.get("clicks"))),
         converter=None if converter is None else instantiate(converter),
         quarantine_path=None if folder is None else folder / "quarantine.jsonl",
         seed=config.seed,

@@ -19,6 +19,7 @@ from hft.data.clicks import (
     Reading,
     UserBrowsingModel,
     WindowConfidence,
+    preparation_for,
 )
 from hft.data.clicks.simulated import (
     CascadeClicks,
@@ -134,6 +135,7 @@ __all__ = [
     "WindowConfidence",
     "describe_data",
     "near_duplicate_clusters",
+    "preparation_for",
     "prepare_ranking_data",
     "query_key",
     "query_keys",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from hft.data.arrow import list_column, list_offsets, list_values, one_array
 from hft.data.coded_queries import CodedQueries
 from hft.data.inputs_schema import INPUTS_SCHEMA, FineTuningInput
+from hft.data.labels import Labels, any_positive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
 
 __all__ = ["INPUTS_SCHEMA", "FineTuningInput", "FineTuningInputs", "Labels", "any_positive"]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What is known to be relevant, ragged by session.
-
-    Args:
-        offsets: `int64[sessions+1]` into the other two.
-        rows: `int32[labels]` rows of the ItemsSet.
-        grades: `float32[labels]` relevance, 0 for an item that is known not to be relevant.
-    """
-
-    offsets: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    grades: NDArray[np.float32]
 
 
 class FineTuningInputs:
@@ -202,6 +187,29 @@ class FineTuningInputs:
         return np.asarray(self._column("is_irrelevant").to_numpy(zero_copy_only=False), dtype=np.bool_)
 
     @cached_property
+    def is_flagged(self) -> NDArray[np.bool_]:
+        """`bool[sessions]`: flagged as irrelevant by the source; not those that are so for want of an event."""
+        unclicked = pc.fill_null(self._column("irrelevant_unclicked"), False)
+        return np.asarray(self.is_irrelevant & ~unclicked.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+    @cached_property
+    def flat_positions(self) -> NDArray[np.int32]:
+        """`int32[results]`: where each stood in the list as it was shown, from 0 at the top. A list that was cut since
+        (to the items of its split) says where its results stood before."""
+        places = np.arange(len(self.flat_results), dtype=np.int32)
+        places -= np.repeat(self.offsets[:-1].astype(np.int32), np.diff(self.offsets))
+        column = self._column("positions")
+        if column.null_count < len(self):
+            known = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), dtype=np.bool_)
+            places[np.repeat(known, np.diff(self.offsets))] = list_values(column, np.int32)
+        return places
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether some list says that it is not what was shown."""
+        return bool(self.table.column("positions").null_count < len(self))
+
+    @cached_property
     def flat_dwell(self) -> NDArray[np.float32]:
         """`float32[results]` seconds that the user stayed with each result; NaN where nothing is known of it."""
         column = self._column("dwell")
@@ -302,9 +310,3 @@ class FineTuningInputs:
             found = keys[order][places] == wanted
             known = np.where(found, self.flat_grades[order][places], np.float32(0.0))
         return np.where(judged, known, self.flat_events).astype(np.float32)
-
-
-def any_positive(values: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """`bool[sessions]`: whether a ragged row has a value above 0."""
-    total = np.concatenate([[0], np.cumsum(values > 0)])
-    return np.asarray(total[offsets[1:]] > total[offsets[:-1]], dtype=np.bool_)

@@ -25,11 +25,15 @@ INPUTS_SCHEMA = pa.schema(
         pa.field("user_agent", pa.string()),
         pa.field("dwell", pa.list_(pa.float32())),
         pa.field("weight", pa.float32()),
+        # Where each result stood in the list as it was shown, from 0; null: results are that list.
+        pa.field("positions", pa.list_(pa.int32())),
+        # True: `is_irrelevant` for want of an event (data.no_event_is_irrelevant), not by the source; null: no.
+        pa.field("irrelevant_unclicked", pa.bool_()),
     ]
 )
 # Columns that count for a fingerprint only where a session has something in them: they came after fingerprints of data
 # had been recorded.
-LATER_COLUMNS = ("user_id", "sort_by", "user_agent", "dwell", "weight")
+LATER_COLUMNS = ("user_id", "sort_by", "user_agent", "dwell", "weight", "positions", "irrelevant_unclicked")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ items.arrow  train.arrow  ...       columns of ITEMS_SCHEMA and INPUTS_SCHEMA
 queries.arrow                       the distinct queries, sorted, with their near-duplicate keys
 train.query_rows.npy  ...           int32[sessions]: rows of queries.arrow
 train.offsets.npy  ...              int64[sessions+1]
+test.unclicked.arrow  ...           sessions without an event that a click model alone sees, where they were kept
 query_key.npy                       int64[queries], equal for near-duplicates
 item_key.npy  validation.pool.npy   as RankingData has them
 set_aside.jsonl                     malformed lines, where there were any
@@ -32,7 +33,7 @@ from hft.files import atomic_write, storage_errors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 2
+FORMAT = 3
 # Of a session, beside its columns: the row of its query, and where its results start.
 _BYTES_BESIDE = 12
 _MANIFEST = "manifest.json"
@@ -64,6 +65,8 @@ def write_prepared(data: RankingData, files: Mapping[str, object], folder: Path)
         _write_table(folder / f"{name}.arrow", inputs.table)
         _write_array(folder / f"{name}.query_rows.npy", data.query_rows(inputs).astype(np.int32))
         _write_array(folder / f"{name}.offsets.npy", inputs.offsets)
+    for name, inputs in data.unclicked.items():
+        _write_table(folder / f"{name}.unclicked.arrow", inputs.table)
     for name, pool in data.pools.items():
         _write_array(folder / f"{name}.pool.npy", pool)
     if data.report.quarantine_file is not None:
@@ -74,6 +77,7 @@ def write_prepared(data: RankingData, files: Mapping[str, object], folder: Path)
         "fingerprint": data.fingerprint(),
         "candidates": data.candidates,
         "pools": sorted(data.pools),
+        "unclicked": sorted(data.unclicked),
         "noise_words": list(data.noise_words),
         "files": {role: str(path) for role, path in files.items()},
         "report": data.report.to_dict(),
@@ -114,6 +118,10 @@ def read_prepared(folder: Path, files: Mapping[str, object], quarantine_path: Pa
             pools=pools,
             report=report,
             noise_words=noise_words,
+            unclicked={
+                name: FineTuningInputs(_read_table(folder / f"{name}.unclicked.arrow"), items)
+                for name in manifest["unclicked"]
+            },
         )
         data.__dict__.update(
             query_texts=texts, item_key=_read_array(folder / "item_key.npy"), _fingerprint=manifest["fingerprint"]
@@ -127,7 +135,8 @@ def read_prepared(folder: Path, files: Mapping[str, object], quarantine_path: Pa
 
 def size_of_prepared(data: RankingData) -> int:
     """Bytes that the files of prepared data take, about."""
-    tables = [data.items.table, *(inputs.table for inputs in data.splits.values())]
+    parts = [*data.splits.values(), *data.unclicked.values()]
+    tables = [data.items.table, *(inputs.table for inputs in parts)]
     sessions = sum(len(inputs) for inputs in data.splits.values())
     return sum(int(table.nbytes) for table in tables) + _BYTES_BESIDE * sessions
 

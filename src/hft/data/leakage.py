@@ -29,9 +29,9 @@ def leakage_of(train: FineTuningInputs, inputs: FineTuningInputs, noise_words: S
     Returns:
         counts of the split: `sessions`; distinct `queries`, `queries_seen` (the same text is asked in training) and
         `queries_near_seen` (that or a near-duplicate); `items` shown and `items_shown` (in a training list), `relevant`
-        items and `relevant_picked` (with an event in training); `texts_seen`: items in no training list with the text
-        of one that is. Where they are known: `users` and `users_seen`; `sessions_timed` and `sessions_not_later`, those
-        that are not later than the last training session.
+        items and `relevant_picked` (with an event in training); `items_new`: items shown or relevant that are in no
+        training list, and `texts_seen`: those of them with the text of one that is. Where they are known: `users` and
+        `users_seen`; `sessions_timed` and `sessions_not_later`: those not later than the last training session.
     """
     found = {"sessions": len(inputs), **_queries(train, inputs, noise_words), **_items(train, inputs)}
     users = [pc.drop_null(pc.unique(part.table.column("user_id"))) for part in (train, inputs)]
@@ -53,7 +53,7 @@ def leakage_line(split: str, found: Mapping[str, int]) -> str:
         f"relevant items that were picked {found['relevant_picked']:,} of {found['relevant']:,}",
     ]
     if found["texts_seen"]:
-        parts.append(f"texts of items under another id {found['texts_seen']:,}")
+        parts.append(f"texts of new items under another id {found['texts_seen']:,} of {found['items_new']:,}")
     if "users" in found:
         parts.append(f"users {found['users_seen']:,} of {found['users']:,}")
     line = f"{split}, seen in train: " + ", ".join(parts)
@@ -103,6 +103,7 @@ def _items(train: FineTuningInputs, inputs: FineTuningInputs) -> Leakage:
         "items_shown": int((shown & in_train).sum()),
         "relevant": int(relevant.sum()),
         "relevant_picked": int((relevant & picked).sum()),
+        "items_new": len(new),
         "texts_seen": same,
     }
 

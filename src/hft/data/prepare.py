@@ -22,7 +22,7 @@ from hft.data.pools import evaluation_pools
 from hft.data.quarantine import Quarantine
 from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
-from hft.data.selection import Selected, Selection, selected
+from hft.data.selection import Selected, Selection, selected, with_unclicked_flagged
 from hft.data.splitters import SPLITS, TEST, TRAIN, QuerySplitter
 from hft.data.time_window import Window, time_window_of
 from hft.errors import DataError
@@ -89,8 +89,9 @@ def prepare_ranking_data(
         seed: of the draws above.
         required_splits: splits that must not end up empty.
         keep_seen_queries: keep sessions whose query is held out from their split, to measure what that gives away.
-        keep_without_event: keep training sessions without an event: no pair comes from them, but a click model that is
-            fitted on sessions with clicks alone takes people for more eager than they are.
+        keep_without_event: keep sessions without an event: those of train in it, though no pair comes from them, for a
+            click model that is fitted on sessions with clicks alone takes people for more eager than they are; those of
+            validation and test beside (`RankingData.unclicked`), where nothing but a click model sees them.
         look: is shown the sessions that were taken (batch, window, converter), before they are split and those without
             an event are left out; nothing is taken from the store then.
         store: where what is prepared is kept for the next time; None keeps nothing. The data is the same either way.
@@ -181,13 +182,15 @@ def _prepared(
         assigned = fold_assigned(inputs, assigned, splitter, options.fold)
         leaking = (assigned == LEFT_OUT) | (leaks(inputs, assigned, noise_words) & (not placed.seen_queries))
         needed = relevant_items(inputs, np.where(leaking, LEFT_OUT, assigned))
-    splits = {}
+    splits, unclicked = {}, {}
     for number, name in enumerate(SPLITS):
         part = inputs.select((assigned == number) & ~leaking)
         rng = np.random.default_rng([options.seed, number])
         showable = showable_items(needed_of_test if number == TEST else needed, number)
         showable = placed.allowed(showable, number, folded=options.fold is not None)
-        part = _complete(part, number, data, showable, options, rng, dropped)
+        part, without = _complete(part, number, data, showable, options, rng, dropped)
+        if without is not None:
+            unclicked[name] = without
         splits[name] = shared_train(part, splitter, options.train_share) if number == TRAIN and len(part) else part
         if len(splits[name]) == 0 and name in required_splits:
             raise DataError(_empty_split_message(name, assigned, inputs, splitter))
@@ -207,6 +210,7 @@ def _prepared(
         pools=pools,
         report=report,
         noise_words=noise_words,
+        unclicked=unclicked,
     )
 
 
@@ -242,21 +246,30 @@ def _complete(
     options: _Options,
     rng: np.random.Generator,
     dropped: Counter[str],
-) -> FineTuningInputs:
-    """The sessions of a split: shown lists made where the source has none, useless ones left out, limited."""
+) -> tuple[FineTuningInputs, FineTuningInputs | None]:
+    """The sessions of a split: shown lists made where the source has none, useless ones left out, limited; and beside
+    them those that a click model alone shall see, where there are any."""
     limit = options.limit_sessions
     if data.impressions is not None:
         inputs = _limited(inputs, limit, rng)
         inputs = data.impressions(inputs, showable, None if split == TRAIN else 1)
         if options.no_event_is_irrelevant:
-            inputs = inputs.replace(is_irrelevant=inputs.is_irrelevant | ~inputs.has_event)
+            inputs = with_unclicked_flagged(inputs, ~inputs.has_event)
     useful = inputs.is_irrelevant | inputs.has_event
     if split != TRAIN:
         useful = useful | inputs.has_positive_grade
     elif options.keep_without_event:
         useful = np.ones(len(inputs), dtype=np.bool_)
-    dropped[f"{SPLITS[split]} sessions without an event"] += int((~useful).sum())
-    return _limited(inputs if useful.all() else inputs.select(useful), limit, rng)
+    if useful.all():
+        return _limited(inputs, limit, rng), None
+    others, inputs = inputs.select(~useful), inputs.select(useful)
+    kept = _limited(inputs, limit, rng)
+    if not (options.keep_without_event and len(kept)):
+        dropped[f"{SPLITS[split]} sessions without an event"] += len(others)
+        return kept, None
+    dropped[f"{SPLITS[split]} sessions without an event (the click model alone reads them)"] += len(others)
+    # As large a part of them as of the others, or the rates of clicks would be other ones.
+    return kept, _limited(others, round(len(others) * len(kept) / len(inputs)), rng)
 
 
 def _limited(inputs: FineTuningInputs, limit: int | None, rng: np.random.Generator) -> FineTuningInputs:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,6 +52,9 @@ class RankingData:
         noise_words: the splitter's: words that do not tell two queries apart.
         item_splitter: makes parts of the items' texts, once it is known what the model takes; None: they stay whole.
         augmentation: what becomes of texts in each epoch; None: they stay as they are.
+        unclicked: sessions of `validation` and `test` without an event, where they were kept (`keep_without_event`):
+            impressions for a click model's reading of the split's clicks. They are in no split, and nothing is measured
+            on them.
     """
 
     items: ItemsSet
@@ -63,6 +67,7 @@ class RankingData:
     noise_words: tuple[str, ...] = ()
     item_splitter: ItemSplitter | None = None
     augmentation: Augmentation | None = None
+    unclicked: Mapping[str, FineTuningInputs] = field(default_factory=dict)
 
     @property
     def splits(self) -> dict[str, FineTuningInputs]:
@@ -139,6 +144,7 @@ class RankingData:
         digest = hashlib.sha256(self.candidates.encode())
         tables: dict[str, pa.Table] = {"items": self.items.table}
         tables.update({name: inputs.table for name, inputs in self.splits.items()})
+        tables.update({f"{name}.unclicked": self.unclicked[name].table for name in sorted(self.unclicked)})
         for name, table in tables.items():
             for column in table.column_names:
                 table_column = table.column(column)

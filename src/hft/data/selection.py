@@ -14,6 +14,8 @@ from hft.data.time_window import Window, select_window
 from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hft.data.conversion import SessionConverter
     from hft.data.inputs import FineTuningInputs
     from hft.data.source import SourceData
@@ -80,11 +82,21 @@ def _with_irrelevant(inputs: FineTuningInputs, no_event_is_irrelevant: bool) -> 
     """Irrelevant sessions lose their events; by option a session without an event is irrelevant."""
     flagged = inputs.is_irrelevant
     if no_event_is_irrelevant:
-        flagged = flagged | (~inputs.has_event & ~inputs.is_judged)
+        inputs = with_unclicked_flagged(inputs, ~inputs.has_event & ~inputs.is_judged)
+        flagged = inputs.is_irrelevant
     if not flagged.any():
         return inputs
     events = np.where(np.repeat(flagged, np.diff(inputs.offsets)), np.float32(0), inputs.flat_events)
-    return inputs.with_events(events.astype(np.float32)).replace(is_irrelevant=flagged)
+    return inputs.with_events(events.astype(np.float32))
+
+
+def with_unclicked_flagged(inputs: FineTuningInputs, unclicked: NDArray[np.bool_]) -> FineTuningInputs:
+    """The sessions with those without an event (`bool[sessions]`) flagged as irrelevant, as `irrelevant_unclicked`
+    says of each that its source did not flag."""
+    added = unclicked & ~inputs.is_irrelevant
+    if not added.any():
+        return inputs
+    return inputs.replace(is_irrelevant=inputs.is_irrelevant | added, irrelevant_unclicked=added)
 
 
 def _require_evidence(inputs: FineTuningInputs, dropped: Counter[str], changed: dict[str, int]) -> None:

@@ -49,6 +49,7 @@ class SessionColumns:
         self._texts: dict[str, list[str | None]] = {name: [] for name in OPTIONAL_TEXTS}
         # Most logs have none: by the session's place in the block.
         self._dwells: dict[int, list[float | None]] = {}
+        self._positions: dict[int, list[int]] = {}
 
     def __len__(self) -> int:
         return sum(len(batch) for batch in self._batches) + len(self._ids)
@@ -74,9 +75,13 @@ class SessionColumns:
         sort_by: str | None = None,
         user_agent: str | None = None,
         dwell: list[float | None] | None = None,
+        positions: list[int] | None = None,
     ) -> None:
         """Add a session: its id, query, rows of the items shown, weights of the events on them, their ranks, seconds
-        since the epoch, and so on; `dwell` has the seconds that the user stayed with each result."""
+        since the epoch, and so on; `dwell` has the seconds that the user stayed with each result; `positions` where
+        each stood in the list as it was shown, from 0, where results were left out of it."""
+        if positions is not None:
+            self._positions[len(self._ids)] = positions
         if dwell is not None:
             self._dwells[len(self._ids)] = dwell
         self._ids.append(session_id)
@@ -113,6 +118,9 @@ class SessionColumns:
         }
         if self._dwells:
             columns["dwell"] = dwell_column(self._dwells, len(self._ids))
+        if self._positions:
+            stood = [self._positions.get(place) for place in range(len(self._ids))]
+            columns["positions"] = pa.array(stood, type=pa.list_(pa.int32()))
         arrays = [columns.get(field.name, pa.nulls(len(self._ids), type=field.type)) for field in INPUTS_SCHEMA]
         batch = pa.RecordBatch.from_arrays(arrays, schema=INPUTS_SCHEMA)
         self._begin()

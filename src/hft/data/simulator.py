@@ -107,7 +107,7 @@ class JudgedListSimulator:
             `shuffled`: each session's own draw.
         sessions_per_query: sessions made of a training query.
         shuffled_share: share of the sessions that are shown in an order of their own whatever `order` says, with the
-            batch id SHUFFLED_BATCH: what a click model learns positions from.
+            batch id SHUFFLED_BATCH: what a click model learns positions from. The others keep their batch ids.
         seed: of all draws.
     """
 
@@ -144,7 +144,12 @@ class JudgedListSimulator:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         clicked = self._clicked(grades, offsets, float(inputs.flat_grades.max(initial=0.0)), rng)
         ids = [f"{name}/{number % repeat}" if repeat > 1 else name for number, name in enumerate(sessions.session_ids)]
-        columns = {"batch_id": [SHUFFLED_BATCH if other else None for other in shuffled]} if self.shuffled_share else {}
+        columns = {}
+        if self.shuffled_share:
+            own = sessions.table.column("batch_id").to_pylist()
+            columns["batch_id"] = [
+                SHUFFLED_BATCH if other else batch for batch, other in zip(own, shuffled.tolist(), strict=True)
+            ]
         return sessions.replace(
             session_id=ids,
             results=list_column(offsets, rows, pa.int32()),

@@ -66,7 +66,7 @@ class FieldsNormalizer:
         rename: new name of a field by its name in the file; a dot leads into nested objects on the left. The new field
             stands at the top; the old one stays where it is.
         drop: fields at the top that nothing shall see.
-        empty_values: texts that mean that there is no value.
+        empty_values: texts that mean that there is no value; they are normalised as the record's own are.
         unicode, strip, collapse_blanks, lower: of every text in the record, as in TextNormalizer.
     """
 
@@ -82,8 +82,8 @@ class FieldsNormalizer:
     ) -> None:
         self.rename = dict(rename or {})
         self.drop = list(drop or ())
-        self.empty_values = list(empty_values or ())
         self.texts = TextNormalizer(unicode, strip, collapse_blanks, lower)
+        self.empty_values = [self.texts(value) for value in empty_values or ()]
 
     @property
     def fields(self) -> list[str]:

@@ -25,8 +25,8 @@ class TimeSplitter:
     People ask again what was asked before, so queries of test may be in train: results are reported apart for those.
 
     Args:
-        validation: share of the sessions before test that is validation, where no date is given.
-        test: the last share of the sessions, where no date is given.
+        validation: share of all sessions that is validation, the last before test, where no date is given.
+        test: the last share of all sessions, where no date is given.
         validation_from: ISO 8601 date or time, or seconds since 1970: where validation begins. Both dates or none.
         test_from: where test begins.
         each_batch: shares are of each batch for itself, so that what a batch held out stays held out in every

@@ -87,7 +87,8 @@ def cut_to_split(
         cuts: `bool[sessions]`: whose lists are cut.
 
     Returns:
-        (the sessions, `bool[sessions]` those whose list is too short now: it had results, and has fewer than two).
+        (the sessions, which say where their results stood if a list was cut; `bool[sessions]` those whose list is too
+        short now: it had results, and has fewer than two).
     """
 
     def own(offsets: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -97,7 +98,9 @@ def cut_to_split(
 
     shown, judged = own(inputs.offsets, inputs.flat_results), own(inputs.judgement_offsets, inputs.flat_judged)
     columns: dict[str, pa.Array] = {}
-    for names, kept in ((("results", "events", "ranks", "dwell"), shown), (("judged", "grades"), judged)):
+    if not shown.all():  # click models ask where results stood before
+        inputs = inputs.replace(positions=list_column(inputs.offsets, inputs.flat_positions, pa.int32()))
+    for names, kept in ((("results", "events", "ranks", "dwell", "positions"), shown), (("judged", "grades"), judged)):
         if not kept.all():
             columns |= {name: _part(inputs, name, kept) for name in names if _has_values(inputs, name)}
     found = inputs.replace(**columns) if columns else inputs

@@ -13,6 +13,11 @@ from hft.settings import FineTuningSettings
 
 # Positions that count where the main metric has no cutoff.
 _DEPTH = 10
+# Of the table where results were left out of lists: the shown order is compared on what the models rank.
+_CUT = (
+    "lists of test were cut after they were shown: propensities are of the positions at which results were shown, "
+    "places in the three orders are counted among the results that are left"
+)
 
 
 def estimates_from_clicks(
@@ -42,14 +47,14 @@ def estimates_from_clicks(
         fitted = data.fitted(clicks)
     except DataError as error:  # training says so itself; an evaluation on other data goes on without
         return {}, (f"no estimate from clicks. {error}",)
-    log = data.clicks_of(inputs)
-    weights = fitted.inverse_propensities(log).astype(np.float64)
+    read = data.clicks_of(inputs)
+    weights = read.on_results(fitted.inverse_propensities(read.log).astype(np.float64), 0.0)
     results = np.flatnonzero(weights > 0)
     weighted = WeightedClicks(
         results,
         weights[results],
-        sessions[log.sessions[results]],
-        fitted.examination(int(log.lengths.max(initial=1))),
+        np.repeat(sessions, np.diff(inputs.offsets))[results],
+        fitted.examination(int(np.diff(inputs.offsets).max(initial=1))),
     )
     found = click_estimates(
         weighted,
@@ -60,4 +65,4 @@ def estimates_from_clicks(
         higher_is_better=settings.rank_sign > 0,
         seed=seed,
     )
-    return found, fitted.notes
+    return found, (*fitted.notes, *((_CUT,) if inputs.is_cut else ()))

@@ -169,7 +169,7 @@ class EmbeddingsMethod(FineTuningMethod):
         self, data: TokenizedData, split: str, settings: FineTuningSettings, params: FineTuningParams
     ) -> PairPlanner:
         return PairPlanner(
-            data.sessions(data.data.splits[split], settings.confidence_calculator),
+            data.sessions(data.data.splits[split], settings.confidence_calculator, weigh_events=settings.weigh_events),
             negatives=settings.negatives,
             not_irrelevant_only=params.not_irrelevant_only,
             negative_downsampling=params.negative_downsampling,

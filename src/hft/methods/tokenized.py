@@ -11,8 +11,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pyarrow as pa
 
-from hft.data import ClickLog, ClickModel, FineTuningInputs, FittedClicks, RankingData
+from hft.data import ClickModel, FineTuningInputs, FittedClicks, RankingData
 from hft.data.parts import Parts
+from hft.methods.read_clicks import ReadableClicks
 from hft.models import Side, TextEmbeddingModel
 from hft.settings import SettingsScalars
 from hft.stores import StoreFolder
@@ -160,31 +161,38 @@ class TokenizedData:
         """int64[sessions]: the row of each session's query."""
         return self.data.query_rows(inputs).astype(np.int64)
 
-    def clicks_of(self, inputs: FineTuningInputs) -> ClickLog:
+    def clicks_of(self, inputs: FineTuningInputs) -> ReadableClicks:
         """A split as click models take it; near-duplicate queries count as one."""
-        return ClickLog.of(inputs, self.query_key.astype(np.int32)[self.data.query_rows(inputs)])
+        return ReadableClicks.of(self.data, inputs, self.query_key)
 
     def fitted(self, clicks: ClickModel) -> FittedClicks:
-        """A click model fitted on the training sessions that are not irrelevant, once.
+        """A click model fitted once, on the training sessions that their source does not flag as irrelevant; those that
+        are so for want of a click (data.no_event_is_irrelevant) are among them.
 
         Raises:
             DataError: they cannot tell its parameters.
         """
         if clicks not in self._fitted:
-            train = self.data.train
-            relevant = train if not train.is_irrelevant.any() else train.select(~train.is_irrelevant)
-            self._fitted[clicks] = clicks.fit(self.clicks_of(relevant))
+            self._fitted[clicks] = clicks.fit(self.clicks_of(self.data.train).log)
         return self._fitted[clicks]
 
-    def sessions(self, inputs: FineTuningInputs, confidence: Confidence | ClickModel) -> SessionArrays:
+    def sessions(
+        self, inputs: FineTuningInputs, confidence: Confidence | ClickModel, *, weigh_events: bool = False
+    ) -> SessionArrays:
         """A split as the pair planner takes it: views of the data's own columns, which may lie on disk.
 
         Args:
             inputs: the split.
             confidence: how its clicks are read; a click model is fitted on train first.
+            weigh_events: a positive counts as its event weighs, over the mean of the split's events.
         """
+        arrays = self._read(inputs, confidence)
+        return replace(arrays, event_unit=_event_unit(inputs.flat_events)) if weigh_events else arrays
+
+    def _read(self, inputs: FineTuningInputs, confidence: Confidence | ClickModel) -> SessionArrays:
         if isinstance(confidence, ClickModel):
-            evidence = self.fitted(confidence).evidence(self.clicks_of(inputs))
+            clicks = self.clicks_of(inputs)
+            evidence = clicks.evidence_on_results(self.fitted(confidence).evidence(clicks.log))
             arrays = self._sessions(inputs, evidence.confidences)
             return replace(
                 arrays,
@@ -226,6 +234,12 @@ class TokenizedData:
             label_gains=labels.grades,
             pool=None if pool is None else pool.astype(np.int64),
         )
+
+
+def _event_unit(events: FloatArray) -> float | None:
+    """Mean of the weights above 0; None where all are the same."""
+    picked = events[events > 0]
+    return float(picked.mean(dtype=np.float64)) if len(picked) and picked.min() < picked.max() else None
 
 
 def _item_column(data: RankingData, parts: Parts | None) -> pa.ChunkedArray:

@@ -13,7 +13,7 @@ _ROWS = {
     "queries, near-duplicates too": ("queries_near_seen", "queries"),
     "items shown": ("items_shown", "items"),
     "relevant items, picked in train": ("relevant_picked", "relevant"),
-    "items new but for their text": ("texts_seen", "items"),
+    "items new but for their text": ("texts_seen", "items_new"),
     "users": ("users_seen", "users"),
     "sessions not later than train": ("sessions_not_later", "sessions_timed"),
 }

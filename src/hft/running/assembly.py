@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from hft.data import ClickModel
+from hft.data import preparation_for
 from hft.errors import ConfigError
 from hft.running.kept import store_folder
 from hft.settings import FineTuningParams, FineTuningSettings
@@ -103,7 +103,7 @@ def data_options(
     components = {name: instantiate(config.data[name]) for name in parts}
     store = store_folder(config, "data", say or log.warning, makes=makes_store)
     kept = {} if store is None else {"store": store}
-    fitted = {"keep_without_event": True} if isinstance(instantiate(config.data.clicks), ClickModel) else {}
+    fitted = preparation_for(instantiate(config.data.get("clicks")))
     return {**scalars, **components, "quarantine_path": quarantine, "seed": config.seed, **fitted, **kept}
 
 

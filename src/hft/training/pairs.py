@@ -167,7 +167,7 @@ class PairPlanner:
             sessions.query_rows[rows].astype(np.int64)[owners],
             sessions.item_rows[flat].astype(np.int64),
             sessions.confidences_of(rows, flat),
-            None if sessions.weights is None else sessions.weights[flat],
+            sessions.weights_of(flat),
         )
         irrelevant = sessions.is_irrelevant[rows][owners]
         clicked = (sessions.events[flat] > 0) & ~irrelevant

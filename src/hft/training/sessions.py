@@ -57,6 +57,8 @@ class SessionArrays:
         is_irrelevant: bool[sessions].
         session_weights: float32[sessions] in (0, 1], which multiply the confidences of a session; None: 1.
         weights: float32[results], what a click is worth as a positive beside others; 0: nothing. None: all the same.
+        event_unit: the weight of events that counts 1: a positive is worth its event's over it, times its own of
+            `weights`. None: events count the same whatever they weigh.
         believed: bool[results], clicks that are more likely true than not; None: all are.
         may_be_negative: bool[results], results whose lack of a believed click tells something; None: all are.
     """
@@ -73,6 +75,7 @@ class SessionArrays:
     weights: FloatArray | None = None
     believed: BoolArray | None = None
     may_be_negative: BoolArray | None = None
+    event_unit: float | None = None
 
     def __len__(self) -> int:
         return len(self.query_rows)
@@ -106,6 +109,18 @@ class SessionArrays:
         else:
             found = self.confidences[flat]
         return found if self.session_weights is None else found * np.repeat(self.session_weights[rows], lengths)
+
+    def weights_of(self, flat: IntArray) -> FloatArray | None:
+        """float32[entries]: what results are worth as positives beside others; None: all the same.
+
+        Args:
+            flat: int64[entries], positions of the results, as `flat_rows` gives them.
+        """
+        own = None if self.weights is None else self.weights[flat]
+        if self.event_unit is None:
+            return own
+        of_events = self.events[flat] / np.float32(self.event_unit)
+        return of_events if own is None else of_events * own
 
     def pair_code(self, query_keys: npt.NDArray[np.integer], item_rows: npt.NDArray[np.integer]) -> IntArray:
         """One number for each (query key, item), the same for items of one key. Broadcasts."""

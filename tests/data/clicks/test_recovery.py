@@ -18,6 +18,7 @@ from hft.data import (
     UserBrowsingClicks,
     UserBrowsingModel,
 )
+from hft.data.clicks.log import first_positions, position_classes
 from hft.errors import DataError
 from shown_lists import shown_lists
 
@@ -64,6 +65,40 @@ def test_cascade_attraction_is_recovered() -> None:
         found = attraction[(shown.grades > 0) == relevant]
         assert found.mean() == pytest.approx(expected, abs=0.02)
         assert np.abs(found - expected).max() < 0.15
+
+
+def cut(log: ClickLog, share: float, *, knows: bool) -> ClickLog:
+    """The log cut to a share of the items, which knows where results stood or does not."""
+    kept = np.random.default_rng(5).random(log.num_items)[log.items] < share
+    offsets = np.concatenate([[0], np.cumsum(np.add.reduceat(kept.astype(np.int64), log.offsets[:-1]))])
+    at = log.positions[kept] if knows else None
+    return ClickLog(log.clicks[kept], offsets, log.queries, log.items[kept], log.num_items, None, at)
+
+
+def test_examination_is_that_of_positions_as_shown_where_lists_were_cut() -> None:
+    """To half the items, as a splitter by item cuts lists; positions that are counted anew seem to be seen less."""
+    log = shown_lists(PositionBasedClicks(1.0, 0.8, 0.1), order="shuffled").log
+    knows, anew = (PositionBasedModel().fit(cut(log, 0.5, knows=knows)).examination(6) for knows in (True, False))
+    assert knows == pytest.approx(1 / POSITIONS[:6], rel=0.1)
+    assert (anew * POSITIONS[:6]).min() < 0.9
+
+
+def test_a_log_that_was_cut_knows_the_last_click_by_its_position_and_parts_of_it_do_too() -> None:
+    log = ClickLog(
+        np.array([0, 1, 0, 0, 1, 0], dtype=bool), np.array([0, 3, 6]), np.arange(2), np.arange(6), 6, None,
+        np.array([1, 4, 7, 0, 2, 3], dtype=np.int32),
+    )  # fmt: skip
+    assert log.last_clicks.tolist() == [-1, -1, 4, -1, -1, 2]
+    assert log.select(np.array([False, True])).positions.tolist() == [0, 2, 3]
+    assert log.followed_by(log.select(np.array([True, False]))).positions.tolist() == [1, 4, 7, 0, 2, 3, 1, 4, 7]
+
+
+@pytest.mark.parametrize("model", [CascadeModel(), DynamicBayesianModel(perseverance=0.8), DynamicBayesianModel()])
+def test_models_of_the_way_down_a_list_take_what_is_left_of_it(model) -> None:
+    log = shown_lists(DynamicBayesianClicks(0.7, 0.2, 0.6, 0.2, 0.8), order="shuffled").log
+    knows, counts_anew = (model.fit(cut(log, 0.8, knows=knows)) for knows in (True, False))
+    logs = cut(log, 0.8, knows=True), cut(log, 0.8, knows=False)
+    assert knows.read(logs[0]).propensities == pytest.approx(counts_anew.read(logs[1]).propensities)
 
 
 @pytest.mark.parametrize("order", ["swapped", "shuffled"])
@@ -121,6 +156,30 @@ def test_given_propensities_are_taken_as_they_are() -> None:
         [1, 0.5] + [0.25] * 6
     )
     assert GivenPropensities(eta=1.0).fit(log).read(log).propensities[:8] == pytest.approx(1 / POSITIONS)
+
+
+@pytest.mark.parametrize("false_clicks", [False, True])
+def test_given_propensities_hold_for_lists_longer_than_those_of_training(false_clicks: bool) -> None:
+    """Given for ten places, fitted on lists of five, read on lists of ten."""
+    short = shown_lists(PositionBasedClicks(1.0), order="fixed", sessions=30, length=5).log
+    long = shown_lists(PositionBasedClicks(1.0), order="fixed", queries=3, sessions=30, length=10).log
+    places = np.arange(1, 11)
+    for given in ({"propensities": [1 / place for place in places]}, {"eta": 1.0}):
+        fitted = GivenPropensities(**given, false_clicks=false_clicks).fit(short)
+        assert fitted.read(long).propensities[:10] == pytest.approx(1 / places)
+        assert fitted.examination(10) == pytest.approx(1 / places)
+    few = GivenPropensities([1.0, 0.5], false_clicks=false_clicks).fit(short)
+    assert few.examination(10) == pytest.approx([1.0] + [0.5] * 9)
+
+
+def test_a_class_of_deep_positions_has_the_value_of_its_first() -> None:
+    log = shown_lists(PositionBasedClicks(), order="fixed", queries=3, sessions=5).log
+    found = GivenPropensities(eta=1.0).fit(log).examination(5000)
+    assert found[:32] == pytest.approx(1 / np.arange(1, 33))
+    assert found == pytest.approx(1 / np.arange(1, 5001), rel=0.1)
+    assert (found >= 1 / np.arange(1, 5001) - 1e-12).all()
+    assert position_classes(first_positions(150)).tolist() == list(range(150))
+    assert position_classes(first_positions(150)[1:] - 1).tolist() == list(range(149))
 
 
 # Logs that cannot tell

@@ -9,7 +9,7 @@ from hft.data.clicks.constant import ConstantConfidence
 from hft.data.clicks.dbn import DynamicBayesianModel
 from hft.data.clicks.evidence import Evidence, Reading
 from hft.data.clicks.log import ClickLog
-from hft.data.clicks.model import ClickModel, FittedClicks
+from hft.data.clicks.model import ClickModel, FittedClicks, preparation_for
 from hft.data.clicks.position_based import GivenPropensities, PositionBasedModel, RandomisedPropensities
 from hft.data.clicks.user_browsing import UserBrowsingModel
 from hft.data.clicks.window import WindowConfidence
@@ -33,6 +33,7 @@ __all__ = [
     "Reading",
     "UserBrowsingModel",
     "WindowConfidence",
+    "preparation_for",
 ]
 
 

@@ -127,7 +127,7 @@ class _Order:
     @classmethod
     def of(cls, log: ClickLog) -> _Order:
         order = np.argsort(-log.lengths, kind="stable")
-        counts = np.bincount(log.positions) if len(log.positions) else np.zeros(0, dtype=np.int64)
+        counts = np.bincount(log.places) if len(log.places) else np.zeros(0, dtype=np.int64)
         return cls(log.offsets[:-1][order], counts)
 
 
@@ -161,19 +161,19 @@ def _examined(
     goes_on = (1.0 - satisfaction[last]) * (1.0 - perseverance + perseverance * after[last])
     satisfied = np.zeros(len(attraction))
     satisfied[last] = satisfaction[last] / (satisfaction[last] + goes_on)
-    has_next = (last + 1 < len(log.clicks)) & (log.positions[np.minimum(last + 1, len(log.clicks) - 1)] > 0)
+    has_next = (last + 1 < len(log.clicks)) & (log.places[np.minimum(last + 1, len(log.clicks) - 1)] > 0)
     below = last[has_next] + 1
     unhappy = (1.0 - satisfaction[below - 1]) * here[below]
     step[below] = np.log(unhappy / (satisfaction[below - 1] + goes_on[has_next]))
     reaches = np.repeat(_last_positions(log, last), log.lengths)
-    step[(log.positions <= reaches) | (log.positions == 0)] = 0.0
+    step[(log.places <= reaches) | (log.places == 0)] = 0.0
     return np.exp(np.minimum(sums_to(step, log), 0.0)), satisfied
 
 
 def _last_positions(log: ClickLog, last: NDArray[np.int64]) -> NDArray[np.int32]:
     """`int32[sessions]`: position of the last click, -1 where there is none."""
     found = np.full(len(log), -1, dtype=np.int32)
-    found[log.sessions[last]] = log.positions[last]
+    found[log.sessions[last]] = log.places[last]
     return found
 
 
@@ -182,7 +182,7 @@ def _perseverance(
 ) -> float:
     """How often somebody who examined a result and was not satisfied went on, where there was a result to go on to."""
     has_next = np.zeros(len(seen), dtype=np.bool_)
-    has_next[:-1] = log.positions[1:] > 0
+    has_next[:-1] = log.places[1:] > 0
     chances = (seen * has_next).sum() - (satisfied[last] * has_next[last]).sum()
     went_on = seen[1:][has_next[:-1]].sum()
     return float(np.clip(went_on / max(chances, 1e-12), _LOWEST, _HIGHEST))

@@ -30,6 +30,8 @@ class ClickLog:
         items: `int[results]` rows of the items shown.
         num_items: exclusive upper bound of `items`.
         batch_ids: the batch of each session; None where there are none.
+        shown_at: `int32[results]`: the position at which each was shown, from 0 at the top, ascending within a session;
+            None: lists are as they were shown.
     """
 
     clicks: NDArray[np.bool_]
@@ -38,6 +40,7 @@ class ClickLog:
     items: NDArray[np.integer]
     num_items: int
     batch_ids: tuple[str | None, ...] | None = None
+    shown_at: NDArray[np.int32] | None = None
 
     @classmethod
     def of(cls, inputs: FineTuningInputs, query_keys: NDArray[np.integer] | None = None) -> ClickLog:
@@ -56,6 +59,7 @@ class ClickLog:
             inputs.flat_results,
             len(inputs.items),
             None if batches.null_count == len(batches) else tuple(batches.to_pylist()),
+            inputs.flat_positions if inputs.is_cut else None,
         )
 
     def __len__(self) -> int:
@@ -67,9 +71,14 @@ class ClickLog:
         """`int64[sessions]`: results of each session."""
         return np.diff(self.offsets)
 
-    @cached_property
+    @property
     def positions(self) -> NDArray[np.int32]:
-        """`int32[results]`, from 0 at the top of each list."""
+        """`int32[results]`: where each was shown, from 0 at the top."""
+        return self.places if self.shown_at is None else self.shown_at
+
+    @cached_property
+    def places(self) -> NDArray[np.int32]:
+        """`int32[results]`: which of the session's results each is, from 0; its position where nothing was cut."""
         places = np.arange(len(self.clicks), dtype=np.int32)
         places -= np.repeat(self.offsets[:-1].astype(np.int32), self.lengths)
         return places
@@ -93,7 +102,26 @@ class ClickLog:
         latest = np.maximum.accumulate(place)
         before = np.concatenate([[np.int32(-1)], latest[:-1]]) if len(latest) else latest
         starts = np.repeat(self.offsets[:-1].astype(np.int32), self.lengths)
-        return np.where(before >= starts, before - starts, -1).astype(np.int32)
+        return np.where(before >= starts, self.positions[np.maximum(before, 0)], np.int32(-1)).astype(np.int32)
+
+    def followed_by(self, other: ClickLog) -> ClickLog:
+        """These sessions and then another log's, over the same items and queries."""
+        if len(other) == 0:
+            return self
+        batches, shown_at = None, None
+        if self.batch_ids is not None or other.batch_ids is not None:
+            batches = tuple(batch for log in (self, other) for batch in log.batch_ids or (None,) * len(log))
+        if self.shown_at is not None or other.shown_at is not None:
+            shown_at = np.concatenate([self.positions, other.positions])
+        return ClickLog(
+            np.concatenate([self.clicks, other.clicks]),
+            np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]),
+            np.concatenate([self.queries, other.queries]),
+            np.concatenate([self.items, other.items]),
+            self.num_items,
+            batches,
+            shown_at,
+        )
 
     def select(self, chosen: NDArray[np.bool_]) -> ClickLog:
         """The sessions where a `bool[sessions]` mask is set."""
@@ -102,7 +130,9 @@ class ClickLog:
         batches = self.batch_ids
         if batches is not None:
             batches = tuple(batch for batch, is_kept in zip(batches, chosen.tolist(), strict=True) if is_kept)
-        return ClickLog(self.clicks[kept], offsets, self.queries[chosen], self.items[kept], self.num_items, batches)
+        shown_at = None if self.shown_at is None else self.shown_at[kept]
+        queries = self.queries[chosen]
+        return ClickLog(self.clicks[kept], offsets, queries, self.items[kept], self.num_items, batches, shown_at)
 
 
 @dataclass(frozen=True)
@@ -137,3 +167,10 @@ def position_classes(positions: NDArray[np.integer]) -> NDArray[np.int32]:
     deep = np.maximum(positions, _EXACT_POSITIONS).astype(np.float64)
     classes = _EXACT_POSITIONS + np.floor(_CLASSES_A_DOUBLING * np.log2(deep / _EXACT_POSITIONS))
     return np.where(positions < _EXACT_POSITIONS, positions, classes).astype(np.int32)
+
+
+def first_positions(classes: int) -> NDArray[np.int64]:
+    """`int64[classes]`: the first position of each class from the top."""
+    numbers = np.arange(classes)
+    deep = np.ceil(_EXACT_POSITIONS * 2.0 ** ((numbers - _EXACT_POSITIONS) / _CLASSES_A_DOUBLING) - 1e-9)
+    return np.where(numbers < _EXACT_POSITIONS, numbers, deep).astype(np.int64)

@@ -68,6 +68,15 @@ class FittedClicks:
         return self.weigher(log, self.read(log))
 
 
+def preparation_for(clicks: object) -> dict[str, bool]:
+    """What reading clicks so asks of the preparation of data, as options of prepare_ranking_data.
+
+    Args:
+        clicks: from the group data/clicks, a rule or a click model: the latter needs the sessions without a click too.
+    """
+    return {"keep_without_event": True} if isinstance(clicks, ClickModel) else {}
+
+
 class ClickModel(ABC):
     """A model of how people look at a list and click, fitted on the training sessions.
 

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from hft.data.clicks.evidence import Reading, unclicked
-from hft.data.clicks.log import ClickLog, Pairs, position_classes
+from hft.data.clicks.log import ClickLog, Pairs, first_positions, position_classes
 from hft.data.clicks.model import ClickModel, ReadsClicks
 from hft.data.clicks.relative import Cells, fit_attraction, fit_examination, linked_contexts, require_linked
 from hft.data.clicks.two_valued import TwoValuedStart, fit_two_valued
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Examined impressions of mean attraction that are added to each (query, item).
 _PRIOR_IMPRESSIONS = 1.0
+# Positions below which given propensities have the value of this one.
+_DEEPEST = 1 << 20
 # A randomised batch tells little with fewer clicks.
 _FEWEST_CLICKS = 100
 
@@ -82,10 +84,15 @@ class ByPosition(ClickModel):
     def examination(self, log: ClickLog, cells: Cells) -> tuple[NDArray[np.float64], str]:
         """(`float64[classes]` relative to the highest, a line for people)."""
 
+    def known_positions(self) -> int:
+        """How many positions from the top the model knows of, whatever the log holds."""
+        return 0
+
     def _fit(self, log: ClickLog) -> ReadsClicks:
         pairs, index = Pairs.of(log)
         classes = position_classes(log.positions)
-        cells = Cells.of(index, classes, log.clicks, len(pairs), int(classes.max()) + 1)
+        deepest = max(int(log.positions.max()), self.known_positions() - 1)
+        cells = Cells.of(index, classes, log.clicks, len(pairs), int(position_classes(np.array(deepest))) + 1)
         examination, note = self.examination(log, cells)
         if not self.false_clicks:
             return PositionBasedFit(examination, (note, _shown(examination)))
@@ -160,11 +167,13 @@ class GivenPropensities(ByPosition):
         self.propensities = None if propensities is None else [float(value) for value in propensities]
         self.eta = eta
 
+    def known_positions(self) -> int:
+        """As many as are given, or any that a list may have: of lists that are longer than those of the fit, too."""
+        return _DEEPEST if self.propensities is None else len(self.propensities)
+
     def examination(self, log: ClickLog, cells: Cells) -> tuple[NDArray[np.float64], str]:
         """As it was given; a class of deep positions has the value of its first."""
-        first = np.full(cells.num_contexts, np.iinfo(np.int32).max, dtype=np.int64)
-        np.minimum.at(first, position_classes(log.positions), log.positions)
-        first = np.minimum(first, int(log.positions.max(initial=0)))
+        first = first_positions(cells.num_contexts)
         if self.propensities is None:
             return np.asarray(
                 (first + 1.0) ** -self.eta, dtype=np.float64

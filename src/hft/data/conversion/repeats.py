@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from hft.data.conversion.rule import Converted, lacking_note, lacks
@@ -24,9 +25,10 @@ class DuplicateSessions:
 
     Args:
         same_id: sessions with the id of a session before them in the log.
-        window: sessions of the same query, results, events and user (of none: of no known user) at most so many seconds
+        window: sessions of one user with the same query, results, events and order (`sort_by`) at most so many seconds
             after the like session before them, so that a whole chain of reloads leaves one. null: no such rule. A
-            session without a timestamp is no duplicate by it.
+            session without a user or a timestamp is no duplicate by it: like sessions of unknown users may be those of
+            many people.
     """
 
     def __init__(self, same_id: bool = False, window: Annotated[float, Field(ge=0.0)] | None = None) -> None:
@@ -41,9 +43,12 @@ class DuplicateSessions:
         if self.same_id:
             out |= _again(_numbers(inputs.table.column("session_id")))
             dropped["sessions with the id of another one"] = int(out.sum())
-        if self.window is not None and lacks(inputs, "timestamp"):
-            notes = (lacking_note("duplicate sessions (window)", "timestamp", "a timestamp"),)
+        if self.window is not None and (lacking := _lacking(inputs)) is not None:
+            notes = (lacking_note("duplicate sessions (window)", lacking, f"a {lacking}"),)
         elif self.window is not None:
+            unknown = int((inputs.user_numbers < 0).sum())
+            if unknown:
+                notes = (f"duplicate sessions (window): {unknown:,} sessions without a user are left as they are",)
             like = self._soon_again(inputs) & ~out
             dropped[f"sessions like another one at most {self.window:g} s before"] = int(like.sum())
             out |= like
@@ -53,7 +58,7 @@ class DuplicateSessions:
     def _soon_again(self, inputs: FineTuningInputs) -> NDArray[np.bool_]:
         seconds = inputs.timestamps
         keys = content_keys(inputs)
-        known = np.flatnonzero(~np.isnan(seconds))
+        known = np.flatnonzero(~np.isnan(seconds) & (inputs.user_numbers >= 0))
         order = known[np.lexsort((seconds[known], keys[known]))]
         before, after = order[:-1], order[1:]
         again = (keys[before] == keys[after]) & (seconds[after] - seconds[before] <= (self.window or 0.0))
@@ -63,7 +68,7 @@ class DuplicateSessions:
 
 
 def content_keys(inputs: FineTuningInputs) -> NDArray[np.uint64]:
-    """`uint64[sessions]`: equal for sessions of one query, user, results in their order and events.
+    """`uint64[sessions]`: equal for sessions of one query, user, `sort_by`, results in their order and events.
 
     64 bits of a hash: among 10 million sessions two different ones meet with a probability of 3 in a million.
     """
@@ -76,7 +81,13 @@ def content_keys(inputs: FineTuningInputs) -> NDArray[np.uint64]:
     ends = inputs.offsets
     keys = total[ends[1:]] - total[ends[:-1]]
     keys ^= _mixed(inputs.coded_queries.codes.astype(np.uint64))
-    return _mixed(keys + _mixed((inputs.user_numbers + 2).astype(np.uint64) * _GOLDEN))
+    keys = _mixed(keys + _mixed((inputs.user_numbers + 2).astype(np.uint64) * _GOLDEN))
+    return _mixed(keys + (_numbers(inputs.table.column("sort_by")) + 2).astype(np.uint64))
+
+
+def _lacking(inputs: FineTuningInputs) -> str | None:
+    """The column that the window looks at and no session has a value in; None: there is none such."""
+    return next((column for column in ("timestamp", "user_id") if lacks(inputs, column)), None)
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -88,7 +99,9 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.asarray(column.combine_chunks().dictionary_encode().indices.to_numpy(), dtype=np.int64)
+    """`int64[sessions]`: equal from 0 for equal texts; -1 where there is none."""
+    indices = column.combine_chunks().dictionary_encode().indices
+    return np.asarray(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _again(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:

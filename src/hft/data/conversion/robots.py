@@ -111,7 +111,7 @@ class Robots:
         known = np.flatnonzero((users >= 0) & ~np.isnan(seconds))
         order = known[np.lexsort((seconds[known], users[known]))]
         # The session that comes `limit` after another one of the same user: both within an hour, that is one too many.
-        first, last = order[: len(order) - limit], order[limit:]
+        first, last = order[: max(len(order) - limit, 0)], order[limit:]
         fast = (users[first] == users[last]) & (seconds[last] - seconds[first] < _HOUR)
         is_robot = np.zeros(int(users.max(initial=-1)) + 1, dtype=np.bool_)
         is_robot[users[first[fast]]] = True

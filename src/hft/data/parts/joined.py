@@ -110,6 +110,8 @@ def joined_inputs(inputs: FineTuningInputs, owners: NDArray[np.int32], items: It
         "events": list_column(results.offsets, results.highest, pa.float32()),
         "ranks": _first_ranks(inputs, results),
     }
+    if inputs.is_cut or len(results.places) < len(inputs.flat_results):
+        columns["positions"] = list_column(results.offsets, inputs.flat_positions[results.places], pa.int32())
     if inputs.is_judged.any():
         judged = _joined(inputs, "judged", "grades", owners)
         missing = ~inputs.is_judged
