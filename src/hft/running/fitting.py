@@ -21,6 +21,7 @@ from hft.running.assembly import accumulators_of, trainer_of, validation_interva
 from hft.running.surroundings import Surroundings
 from hft.training import BestWeights, EmbeddingsFineTuner, ResumePoint, StepLog, ValidationReport
 from hft.training.batching import EpochSampler
+from hft.training.heap import HeapTrimming
 
 if TYPE_CHECKING:
     from hft.methods import FineTuningMethod
@@ -64,7 +65,7 @@ def fit(
     interval = validation_interval(module.settings.test_each_n_inputs, module.settings.batch_size, len(sampler))
     best = BestWeights(monitor, method.direction, first[monitor], on_best=module.validator.keep)
     steps = StepLog(run.log, accumulators_of(config))
-    callbacks: list[Any] = [best, steps, ResumePoint(sampler), *run.progress_callbacks()]
+    callbacks: list[Any] = [best, steps, ResumePoint(sampler), HeapTrimming(), *run.progress_callbacks()]
     if config.stopping.patience is not None:
         callbacks.append(_early_stopping(config, best))
     if told is not None:

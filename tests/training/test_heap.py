@@ -1,0 +1,69 @@
+"""Memory that steps have freed is given back before the process has grown by that of many."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hft.training.heap import HeapTrimming, give_back_freed, resident_bytes
+
+GIB = 1 << 30
+
+
+class Process:
+    """Grows by a step's memory first, then by a third of it each step; gives back all but what it began with."""
+
+    def __init__(self, step: float, *, can: bool = True) -> None:
+        self.began, self.step, self.can = 1.0, step, can
+        self.now = self.began
+        self.seen: list[float] = []
+
+    def resident(self) -> int:
+        return int(self.now * GIB)
+
+    def give_back(self) -> bool:
+        self.now = self.began if self.can else self.now
+        return self.can
+
+    def train(self, steps: int) -> HeapTrimming:
+        nobody: Any = None
+        trimming = HeapTrimming(self.resident, self.give_back)
+        trimming.on_train_start(nobody, nobody)
+        for number in range(steps):
+            self.now += self.step if self.now == self.began else self.step / 3
+            self.seen.append(self.now)
+            trimming.on_train_batch_end(nobody, nobody, None, None, number)
+        return trimming
+
+
+def test_growth_ends_at_a_few_steps_worth():
+    process = Process(2.0)
+    assert process.train(100).times == 20
+    assert max(process.seen) < 1.0 + 3 * 2.0
+
+
+def test_little_growth_is_left_alone():
+    process = Process(0.1)
+    assert process.train(25).times == 0
+
+
+def test_where_nothing_can_be_given_back_it_is_tried_once():
+    assert Process(2.0, can=False).train(100).times == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_the_memory_of_this_process_is_told():
+    before = resident_bytes()
+    kept = np.ones(100 << 20, dtype=np.uint8)
+    after = resident_bytes()
+    assert before is not None
+    assert after is not None
+    assert after - before > 90 << 20
+    assert kept[-1]
+
+
+def test_to_give_back_what_was_freed_harms_nothing():
+    assert give_back_freed() in (True, False)
