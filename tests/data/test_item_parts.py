@@ -207,6 +207,18 @@ def test_a_log_of_passages_is_read_as_one_of_documents(write):
     assert split(SeparatorSplitter(), data.items.texts)[0] == ["text a#2", "text a#1"]
 
 
+def test_a_visit_to_a_document_is_the_longest_to_one_of_its_passages(write):
+    items = write("items.jsonl", [{"item_id": name, "text": f"text {name}"} for name in ("a#1", "a#2", "b")])
+    stays = [{"item_id": "a#1", "type": "click", "dwell": 5.0}, {"item_id": "a#2", "type": "click", "dwell": 40.0}]
+    lines = [
+        {"query": "q0", "results": ["b", "a#1", "a#2"], "events": stays},
+        {"query": "q1", "results": ["a#1", "b"], "events": ["b"]},
+    ]
+    data = JoinedParts(SessionFiles(write("sessions.jsonl", lines), items)).read(Quarantine())
+    assert [session.dwell for session in data.inputs][0] == (None, 40.0)
+    assert np.isnan(data.inputs.flat_dwell).tolist() == [True, False, True, True]
+
+
 def test_passages_with_empty_lines_are_their_parts_again(write):
     texts = ["\nfirst\n\nstill first\r\n \t\r\n\nend\n", "second\nline", "\n\n"]
     items = write(

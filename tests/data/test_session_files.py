@@ -179,6 +179,14 @@ def test_a_session_left_alone_by_unknown_items_is_dropped_and_no_malformed_line(
     assert source.read(Quarantine()).dropped == data.dropped
 
 
+def test_results_stand_where_they_were_shown_though_others_are_unknown(write: Write, items_file: Path) -> None:
+    shown = [["gone", "a", "b"], ["a", "b", "a", "c"], ["b", "c"]]
+    lines = [{"query": f"q{number}", "results": results, "events": ["b"]} for number, results in enumerate(shown)]
+    inputs = SessionFiles(write("sessions.jsonl", lines), items_file).read(Quarantine()).inputs
+    assert [session.results for session in inputs] == [("a", "b"), ("a", "b", "c"), ("b", "c")]
+    assert inputs.flat_positions.tolist() == [1, 2, 0, 1, 3, 0, 1]
+
+
 def test_identical_items_are_merged_and_others_with_the_same_id_set_aside(write: Write) -> None:
     items = write("items.jsonl", [*ITEMS, ITEMS[0], {"item_id": "a", "text": "other"}, {"item_id": "e", "text": " "}])
     quarantine = Quarantine(None, 0.5)

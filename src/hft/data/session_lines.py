@@ -185,9 +185,10 @@ class SessionLines:
             return "as many ranks as results were expected"
         dwell = event_dwells(events, results, self._weights_by_type)
         rows = [self._row_of.get(result, -1) for result in results]
+        positions = None
         if -1 in rows or len(set(results)) != len(results):
             places = self._usable(rows, results, weights, record)
-            rows = [rows[place] for place in places]
+            rows, positions = [rows[place] for place in places], places
             weights = [weights[place] for place in places]
             ranks = None if ranks is None else [ranks[place] for place in places]
             dwell = None if dwell is None else [dwell[place] for place in places]
@@ -212,6 +213,7 @@ class SessionLines:
             session.sort_by,
             session.user_agent,
             dwell,
+            positions,
         )
         return None
 

@@ -112,6 +112,8 @@ def joined_inputs(inputs: FineTuningInputs, owners: NDArray[np.int32], items: It
     }
     if inputs.is_cut or len(results.places) < len(inputs.flat_results):
         columns["positions"] = list_column(results.offsets, inputs.flat_positions[results.places], pa.int32())
+    if not np.isnan(inputs.flat_dwell).all():
+        columns["dwell"] = _longest_stays(inputs, results, owners)
     if inputs.is_judged.any():
         judged = _joined(inputs, "judged", "grades", owners)
         missing = ~inputs.is_judged
@@ -145,6 +147,14 @@ def _joined(inputs: FineTuningInputs, rows: str, values: str, owners: NDArray[np
     column = one_array(inputs.table.column(rows))
     weights = list_values(one_array(inputs.table.column(values)), np.float32)
     return _Joined(list_offsets(column), owners[list_values(column, np.int32)], weights)
+
+
+def _longest_stays(inputs: FineTuningInputs, results: _Joined, owners: NDArray[np.int32]) -> pa.Array:
+    """For each item the longest stay with one of its parts; null where nothing is known of it."""
+    stays = np.nan_to_num(inputs.flat_dwell, nan=-1.0)
+    longest = _Joined(inputs.offsets, owners[inputs.flat_results], stays).highest
+    values = pa.array(longest, type=pa.float32(), mask=longest < 0)
+    return pa.ListArray.from_arrays(pa.array(results.offsets.astype(np.int32)), values)
 
 
 def _first_ranks(inputs: FineTuningInputs, results: _Joined) -> pa.Array:
