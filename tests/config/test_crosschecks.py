@@ -251,7 +251,7 @@ def test_how_ranks_of_parts_are_made_one_needs_parts(overrides, warned):
 @pytest.mark.parametrize(
     ("overrides", "found"),
     [
-        ([], {"data.source": "choose data=pictures"}),
+        (["data=python_docs"], {"data.source": "choose data=pictures"}),
         (["data=pictures", "data.source.folder=."], {}),
         (["data=pictures", "data.source.folder=.", "data/augmentation=typos"], {}),
         (

@@ -39,6 +39,8 @@ NEEDED = {
     "experiment/movie_search.yaml": ["data.source.folder=."],
     "experiment/movie_search_dict.yaml": ["data.source.folder=."],
     "experiment/scifact.yaml": ["data.source.folder=."],
+    "experiment/ubi_sample.yaml": ["data.source.events=.", "data.source.queries=."],
+    "method/default.yaml": ["data.source.folder=."],
     "method/dict_text.yaml": ["data.source.sessions=lines.jsonl", "data.source.items=lines.jsonl"],
     "metrics/categories.yaml": ["method.main_metric=accuracy"],
     "model/clip.yaml": ["model.source=."],
