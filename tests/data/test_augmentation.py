@@ -129,6 +129,7 @@ def test_synonyms_stand_for_words_and_phrases(table):
         (["tv, television", "lonely"], r"synonyms\.txt:2: found 'lonely'"),
         (["a =>"], r"synonyms\.txt:1: found 'a =>'"),
         (["# nothing"], "holds no synonym"),
+        (['{"tent": ["Zelt"], "stove": ["Kocher"]}'], r"synonyms\.txt:1: found '\{\"tent\""),
         ([b"\xff\xfe"], "is not UTF-8 at byte 0"),
     ],
 )

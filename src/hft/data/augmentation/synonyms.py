@@ -65,7 +65,8 @@ def _read(table: Path) -> dict[tuple[str, ...], list[str]]:
             continue
         left, arrow, right = line.partition("=>")
         replaced, by = (_phrases(left), _phrases(right)) if arrow else (_phrases(line), _phrases(line))
-        if not replaced or not by or (not arrow and len(by) < 2):
+        is_json = line.lstrip()[:1] in "{["
+        if is_json or not replaced or not by or (not arrow and len(by) < 2):
             raise DataError(
                 f"{table}:{number}: found {line.strip()!r}. Expected 'tv, television, telly' or 'tv => television'."
             )
