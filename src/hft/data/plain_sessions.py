@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from hft.data.arrow import list_column
+from hft.data.event_fields import EventFields
 from hft.data.events import EventsAs, longer_stay
 from hft.data.field_names import FieldNames
 from hft.data.inputs import INPUTS_SCHEMA
@@ -46,6 +47,7 @@ class PlainSessions:
         item_ids: string[items], ids of the items by row.
         weights_by_type: weight of an event by its type.
         events_as: what plain entries of the events are.
+        event_fields: learns which fields event objects have.
 
     Attributes:
         fields: names of fields that were in lines read, those that hft does not know too.
@@ -58,12 +60,14 @@ class PlainSessions:
         item_ids: pa.Array,
         weights_by_type: Mapping[str, float],
         events_as: EventsAs,
+        event_fields: EventFields | None = None,
     ) -> None:
         self._file_name = file.name
         self._names = names
         self._item_ids = item_ids
         self._by_type = weights_by_type
         self._events_as = events_as
+        self._event_fields = event_fields or EventFields(names)
         self._texts = [(name, getattr(names, name)) for name in OPTIONAL_TEXTS if name not in TOLD_TEXTS]
         self._told = [(name, getattr(names, name)) for name in TOLD_TEXTS]
         given = [names.session_id, names.query, names.results, names.events, names.ranks, names.timestamp]
@@ -93,6 +97,9 @@ class PlainSessions:
         self._ranks: dict[int, list[float]] = {}
         self._more: dict[str, dict[int, str]] = {name: {} for name in OPTIONAL_TEXTS}
         self._dwells: dict[int, list[float | None]] = {}
+        # Event objects without a type and a weight.
+        self._untyped: dict[int, int] = {}
+        self._untyped_here = 0
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -131,6 +138,7 @@ class PlainSessions:
             return False
         picked: Mapping[int, float] | None = {}
         stays: dict[int, float | None] = {}
+        self._untyped_here = 0
         if events:
             picked = self._picked(events, results, stays) if type(events) is list else None
         ranks = fields.get(names.ranks)
@@ -160,6 +168,8 @@ class PlainSessions:
             self._more[name][here] = text or ""
         if stays and any(stay is not None for stay in stays.values()):
             self._dwells[here] = [stays.get(place) for place in range(len(results))]
+        if self._untyped_here:
+            self._untyped[here] = self._untyped_here
         if not fields.keys() <= self.fields:
             self.fields.update(fields)
         return True
@@ -198,10 +208,12 @@ class PlainSessions:
             if type(event) is not dict:
                 return None
             item, kind, weight = event[names.event_item_id], event.get(names.event_type), event.get(names.event_weight)
+            self._event_fields.saw(event)
             if type(item) is not str or not (kind is None or type(kind) is str):
                 return None
             if weight is None:
                 weight = 1.0 if kind is None else self._by_type[kind]
+                self._untyped_here += kind is None
             elif not _are_numbers([weight], 1, 0.0):
                 return None
             place, stay = results.index(item), event.get(names.event_dwell)
@@ -226,6 +238,7 @@ class PlainSessions:
         rows = pc.fill_null(found, -1).to_numpy().astype(np.int32, copy=False)
         good = _known_and_distinct(rows, offsets)
         batch = self._batch(rows, offsets)
+        self._event_fields.untyped += sum(count for place, count in self._untyped.items() if good[place])
         self._begin()
         if good.all():
             return batch, numbers, numbers[:0]

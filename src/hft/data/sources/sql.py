@@ -124,8 +124,8 @@ class SqlSessions(SessionRecords):
                 problem = f"{_NO_ID} (columns {id_field!r} and {item_field!r})"
                 quarantine.add(str(place), number, problem, repr({id_field: session_id, **row}))
                 continue
-            kept = {name: value for name, value in row.items() if value is not None}
-            kept = {**kept, item_field: str(item_id)}
+            # A column that is always null is there all the same.
+            kept = {**row, item_field: str(item_id)}
             spool.add(str(session_id), to_json(kept if kind == "events" else str(item_id), fallback=str))
         quarantine.check(str(place))
 

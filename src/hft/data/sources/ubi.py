@@ -128,14 +128,16 @@ class UbiSessions(SessionRecords):
 
     def told_notes(self) -> list[str]:
         """The actions that were passed over, the most frequent first: a click may have another name here."""
+        notes = super().told_notes()
         if not self._actions:
-            return []
+            return notes
         named = ", ".join(f"{action} ({count:,})" for action, count in self._actions.most_common(_ACTIONS_NAMED))
         more = f" and {len(self._actions) - _ACTIONS_NAMED} more" if len(self._actions) > _ACTIONS_NAMED else ""
         taken = ", ".join(self.event_weights) or "none"
         return [
+            *notes,
             f"actions passed over: {named}{more}; taken: {taken} (data.source.event_weights), "
-            f"{', '.join(self.impressions) or 'none'} (data.source.impressions)"
+            f"{', '.join(self.impressions) or 'none'} (data.source.impressions)",
         ]
 
     def _described(self) -> Iterator[Record]:
