@@ -27,6 +27,7 @@ from hft.data.events import EventsAs, longer_stay
 from hft.data.field_names import FieldNames
 from hft.data.inputs import INPUTS_SCHEMA
 from hft.data.session_columns import OPTIONAL_TEXTS, TOLD_TEXTS, dwell_column
+from hft.moments import MOST_SECONDS, epoch_seconds, epoch_unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,7 @@ class PlainSessions:
 
     Attributes:
         fields: names of fields that were in lines read, those that hft does not know too.
+        time_units: what timestamps count that are numbers of less than seconds.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class PlainSessions:
         # A dot may lead into an object, which only the careful way follows.
         self._can_read = not any("." in name for name in given)
         self.fields: set[str] = set()
+        self.time_units: set[str] = set()
         self._begin()
 
     def begin(self, file_name: str) -> None:
@@ -145,7 +148,8 @@ class PlainSessions:
         if picked is None or (ranks is not None and not (ranks == [] or _are_numbers(ranks, len(results), -_INFINITY))):
             return False
         ranks = list(map(float, ranks)) if ranks else None
-        seconds = _seconds(fields.get(names.timestamp))
+        timestamp = fields.get(names.timestamp)
+        seconds = _seconds(timestamp)
         session_id = _text(fields.get(names.session_id))
         more = [(name, _text(fields[field])) for name, field in self._texts if fields.get(field) is not None]
         more += [(name, _told(fields[field])) for name, field in self._told if fields.get(field) is not None]
@@ -160,6 +164,8 @@ class PlainSessions:
             self._event_places.append(start + place)
             self._event_weights.append(weight)
         self._timestamps.append(seconds)
+        if isinstance(timestamp, int | float) and abs(timestamp) > MOST_SECONDS:
+            self.time_units.add(epoch_unit(timestamp))
         if flag:
             self._irrelevant.append(here)
         if ranks:
@@ -322,7 +328,8 @@ def _told(value: Any) -> str | None:
 
 
 def _seconds(timestamp: Any) -> float:
-    """Seconds since the epoch of a number or a full ISO 8601 time; one without a zone is taken as UTC; NaN for none.
+    """Seconds since the epoch of a number (see hft.moments.epoch_unit) or a full ISO 8601 time; one without a zone is
+    taken as UTC; NaN for none.
 
     Raises:
         ValueError, OverflowError: it is anything else.
@@ -333,7 +340,7 @@ def _seconds(timestamp: Any) -> float:
         seconds = float(timestamp)
         if not -_INFINITY < seconds < _INFINITY:
             raise ValueError("not finite")
-        return seconds
+        return epoch_seconds(seconds)
     if type(timestamp) is str and _ISO.fullmatch(timestamp):
         moment = _MOMENT.validate_python(timestamp)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

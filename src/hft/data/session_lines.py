@@ -20,6 +20,7 @@ from hft.data.reasons import reason_of
 from hft.data.records import Record
 from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns, in_order
 from hft.errors import DataError
+from hft.moments import EXPECTED, MOST_SECONDS
 
 if TYPE_CHECKING:
     from hft.data.inputs import FineTuningInputs
@@ -76,6 +77,7 @@ class SessionLines:
         self._record = session_record(names)
         self._row_of = {item_id: row for row, item_id in enumerate(items.ids)}
         self._lines = 0
+        self._time_units: set[str] = set()
         self._list_separator = list_separator
         needed = [Needed(getattr(names, name), f"data.source.fields.{name}") for name in _REQUIRED]
         self._query = query
@@ -159,7 +161,7 @@ class SessionLines:
                 session = self._record.model_validate(record.fields)
         except ValidationError as error:
             self._count_fields(record)
-            problem = self._event_fields.lacking_id(self._raw_events(record)) or reason_of(error, record.raw)
+            problem = self._event_fields.lacking_id(self._raw_events(record)) or self._reason(error, record)
             self._quarantine.add(str(self._file), record.number, problem, record.raw)
             return
         self._seen |= session.model_fields_set
@@ -168,9 +170,17 @@ class SessionLines:
         else:
             self._count_fields(record)
         self._look_at_events(session, record)
+        if session.time_unit not in (None, "seconds"):
+            self._time_units.add(str(session.time_unit))
         problem = self._keep(session, record)
         if problem is not None:
             self._quarantine.add(str(self._file), record.number, problem, record.raw)
+
+    def _reason(self, error: ValidationError, record: Record) -> str:
+        """Why a line cannot be read; of a timestamp what is expected of it."""
+        reason = reason_of(error, record.raw)
+        field = f"field {self._names.timestamp!r}: "
+        return f"{field}expected {EXPECTED}" if reason.startswith(field) else reason
 
     def _keep(self, session: SessionRecord, record: Record) -> str | None:
         """Keep a session; what is wrong with it where it cannot be kept."""
@@ -276,7 +286,11 @@ class SessionLines:
     def notes(self) -> list[str]:
         """Lines for people about what was read."""
         self.finish_block()
-        return self._event_fields.notes()
+        units = " and ".join(sorted(self._time_units | self._plain.time_units))
+        times = (
+            [f"timestamps that are numbers beyond {MOST_SECONDS:,.0f} were read as {units} since 1970"] if units else []
+        )
+        return [*self._event_fields.notes(), *times]
 
     def finish(self) -> FineTuningInputs:
         """The sessions.
