@@ -161,8 +161,8 @@ class SessionLines:
                 session = self._record.model_validate(record.fields)
         except ValidationError as error:
             self._count_fields(record)
-            problem = self._event_fields.lacking_id(self._raw_events(record)) or self._reason(error, record)
-            self._quarantine.add(str(self._file), record.number, problem, record.raw)
+            reason = self._event_fields.lacking_id(self._raw_events(record)) or self._reason(error, record)
+            self._quarantine.add(str(self._file), record.number, reason, record.raw)
             return
         self._seen |= session.model_fields_set
         if "events" in session.model_fields_set and self._presence.lines and self._query is None:
