@@ -53,7 +53,10 @@ def test_one_kind_is_cleared_or_all(stores: StoreFolder, capsys: pytest.CaptureF
 
 def test_a_kind_that_does_not_exist_is_refused(stores: StoreFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stores", "--clear", "token"]) == 2
-    assert "--clear token: there is no such kind. Choose one of activations, data, files, tokens" in capsys.readouterr().err
+    assert (
+        "--clear token: there is no such kind. Choose one of activations, data, files, tokens"
+        in capsys.readouterr().err
+    )
     assert len(stores.entries()) == 3
 
 

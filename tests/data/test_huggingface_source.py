@@ -106,3 +106,27 @@ def test_a_value_that_has_no_form_in_python_costs_its_own_row(tmp_path: Path) ->
     datasets.Dataset.from_list(ITEMS).save_to_disk(str(tmp_path / "items"))
     data = read(tmp_path / "sessions", tmp_path / "items")
     assert [found.session_id for found in data.inputs] == [f"s{number}" for number in range(20) if number != 7]
+
+
+@pytest.mark.parametrize("role", ["sessions", "items"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("{here}/log.jsonl", r"data.source.{role}: .*log.jsonl is a file: use data=sessions data.source.{role}="),
+        ("{here}/gone", "data.source.{role}: no such folder"),
+        ("./gone", "no such folder"),
+        ("~/gone-for-good", "no such folder"),
+        ("logs/2026/web", "no such folder"),
+        ("logs/web.parquet", "no such folder"),
+    ],
+)
+def test_what_can_be_no_name_on_the_hub_is_refused_before_anybody_asks_it(
+    name: str, message: str, role: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log.jsonl").write_text("{}\n")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("the hub was asked"))
+    places = {"sessions": str(saved), "items": str(saved), role: name.format(here=tmp_path)}
+    source = HuggingFaceSessions(**places, items_split="items")
+    for asked in (source.identity, lambda: source.read(Quarantine())):
+        with pytest.raises(DataError, match=message.format(role=role)):
+            asked()

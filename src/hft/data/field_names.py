@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from hft.errors import ConfigError
+from hft.moments import epoch_seconds, epoch_unit
 
 Name = Annotated[str, StringConstraints(min_length=1)]
 NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -37,7 +38,7 @@ class FieldNames(BaseModel):
         results: ids of the results shown, in the order shown.
         events: what was done with them: picked ids, or a weight for each result, or objects.
         ranks: score of each result by which they were ordered. Optional.
-        timestamp: seconds since the epoch, or ISO 8601. Optional.
+        timestamp: ISO 8601, or seconds or milliseconds since 1970 (or less: hft.moments.epoch_unit). Optional.
         is_irrelevant: whether the session is flagged as irrelevant. Optional.
         batch_id: the batch that the session came with. Optional.
         group: what data/splitter=by_group keeps together, for example the user. Optional.
@@ -168,7 +169,12 @@ class SessionRecord(BaseModel):
         moment = self.timestamp
         if isinstance(moment, datetime):
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        return moment
+        return None if moment is None else epoch_seconds(moment)
+
+    @property
+    def time_unit(self) -> str | None:
+        """What the timestamp counts since 1970; None where it is no number."""
+        return None if self.timestamp is None or isinstance(self.timestamp, datetime) else epoch_unit(self.timestamp)
 
 
 def session_record(names: FieldNames) -> type[SessionRecord]:

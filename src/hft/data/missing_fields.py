@@ -98,6 +98,7 @@ def missing_fields_message(
     there: Sequence[str],
     having: Mapping[Needed, int] | None = None,
     lines: int = 0,
+    of: str = "line",
 ) -> str:
     """What to say of absent fields: the nearest spellings, what is there, the keys to set.
 
@@ -107,6 +108,7 @@ def missing_fields_message(
         there: names of fields that are there.
         having: how many lines have a field all the same.
         lines: how many lines could be read.
+        of: what has the fields.
     """
     having = having or {}
     told: list[str] = []
@@ -130,7 +132,7 @@ def missing_fields_message(
         advice = f"Correct the name in {', '.join(dict.fromkeys(corrections))}. {advice}".strip()
     if having:
         advice += " Or give the field in every line."
-    found = f"most of the {lines} readable lines lack" if having else "no line has"
+    found = f"most of the {lines} readable lines lack" if having else f"no {of} has"
     fields = "field" if len(absent) == 1 else "fields"
     return f"{file}: {found} the {fields} {', '.join(told)}. Fields there: {shown or 'none'}. {advice}"
 

@@ -22,10 +22,12 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from hft.data.arrow import list_column
+from hft.data.event_fields import EventFields
 from hft.data.events import EventsAs, longer_stay
 from hft.data.field_names import FieldNames
 from hft.data.inputs import INPUTS_SCHEMA
 from hft.data.session_columns import OPTIONAL_TEXTS, TOLD_TEXTS, dwell_column
+from hft.moments import MOST_SECONDS, epoch_seconds, epoch_unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,9 +48,11 @@ class PlainSessions:
         item_ids: string[items], ids of the items by row.
         weights_by_type: weight of an event by its type.
         events_as: what plain entries of the events are.
+        event_fields: learns which fields event objects have.
 
     Attributes:
         fields: names of fields that were in lines read, those that hft does not know too.
+        time_units: what timestamps count that are numbers of less than seconds.
     """
 
     def __init__(
@@ -58,12 +62,14 @@ class PlainSessions:
         item_ids: pa.Array,
         weights_by_type: Mapping[str, float],
         events_as: EventsAs,
+        event_fields: EventFields | None = None,
     ) -> None:
         self._file_name = file.name
         self._names = names
         self._item_ids = item_ids
         self._by_type = weights_by_type
         self._events_as = events_as
+        self._event_fields = event_fields or EventFields(names)
         self._texts = [(name, getattr(names, name)) for name in OPTIONAL_TEXTS if name not in TOLD_TEXTS]
         self._told = [(name, getattr(names, name)) for name in TOLD_TEXTS]
         given = [names.session_id, names.query, names.results, names.events, names.ranks, names.timestamp]
@@ -73,6 +79,7 @@ class PlainSessions:
         # A dot may lead into an object, which only the careful way follows.
         self._can_read = not any("." in name for name in given)
         self.fields: set[str] = set()
+        self.time_units: set[str] = set()
         self._begin()
 
     def begin(self, file_name: str) -> None:
@@ -93,6 +100,9 @@ class PlainSessions:
         self._ranks: dict[int, list[float]] = {}
         self._more: dict[str, dict[int, str]] = {name: {} for name in OPTIONAL_TEXTS}
         self._dwells: dict[int, list[float | None]] = {}
+        # Event objects without a type and a weight.
+        self._untyped: dict[int, int] = {}
+        self._untyped_here = 0
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -131,13 +141,15 @@ class PlainSessions:
             return False
         picked: Mapping[int, float] | None = {}
         stays: dict[int, float | None] = {}
+        self._untyped_here = 0
         if events:
             picked = self._picked(events, results, stays) if type(events) is list else None
         ranks = fields.get(names.ranks)
         if picked is None or (ranks is not None and not (ranks == [] or _are_numbers(ranks, len(results), -_INFINITY))):
             return False
         ranks = list(map(float, ranks)) if ranks else None
-        seconds = _seconds(fields.get(names.timestamp))
+        timestamp = fields.get(names.timestamp)
+        seconds = _seconds(timestamp)
         session_id = _text(fields.get(names.session_id))
         more = [(name, _text(fields[field])) for name, field in self._texts if fields.get(field) is not None]
         more += [(name, _told(fields[field])) for name, field in self._told if fields.get(field) is not None]
@@ -152,6 +164,8 @@ class PlainSessions:
             self._event_places.append(start + place)
             self._event_weights.append(weight)
         self._timestamps.append(seconds)
+        if isinstance(timestamp, int | float) and abs(timestamp) > MOST_SECONDS:
+            self.time_units.add(epoch_unit(timestamp))
         if flag:
             self._irrelevant.append(here)
         if ranks:
@@ -160,6 +174,8 @@ class PlainSessions:
             self._more[name][here] = text or ""
         if stays and any(stay is not None for stay in stays.values()):
             self._dwells[here] = [stays.get(place) for place in range(len(results))]
+        if self._untyped_here:
+            self._untyped[here] = self._untyped_here
         if not fields.keys() <= self.fields:
             self.fields.update(fields)
         return True
@@ -198,10 +214,12 @@ class PlainSessions:
             if type(event) is not dict:
                 return None
             item, kind, weight = event[names.event_item_id], event.get(names.event_type), event.get(names.event_weight)
+            self._event_fields.saw(event)
             if type(item) is not str or not (kind is None or type(kind) is str):
                 return None
             if weight is None:
                 weight = 1.0 if kind is None else self._by_type[kind]
+                self._untyped_here += kind is None
             elif not _are_numbers([weight], 1, 0.0):
                 return None
             place, stay = results.index(item), event.get(names.event_dwell)
@@ -226,6 +244,7 @@ class PlainSessions:
         rows = pc.fill_null(found, -1).to_numpy().astype(np.int32, copy=False)
         good = _known_and_distinct(rows, offsets)
         batch = self._batch(rows, offsets)
+        self._event_fields.untyped += sum(count for place, count in self._untyped.items() if good[place])
         self._begin()
         if good.all():
             return batch, numbers, numbers[:0]
@@ -309,7 +328,8 @@ def _told(value: Any) -> str | None:
 
 
 def _seconds(timestamp: Any) -> float:
-    """Seconds since the epoch of a number or a full ISO 8601 time; one without a zone is taken as UTC; NaN for none.
+    """Seconds since the epoch of a number (see hft.moments.epoch_unit) or a full ISO 8601 time; one without a zone is
+    taken as UTC; NaN for none.
 
     Raises:
         ValueError, OverflowError: it is anything else.
@@ -320,7 +340,7 @@ def _seconds(timestamp: Any) -> float:
         seconds = float(timestamp)
         if not -_INFINITY < seconds < _INFINITY:
             raise ValueError("not finite")
-        return seconds
+        return epoch_seconds(seconds)
     if type(timestamp) is str and _ISO.fullmatch(timestamp):
         moment = _MOMENT.validate_python(timestamp)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

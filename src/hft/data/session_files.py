@@ -69,6 +69,7 @@ class SessionRecords(ABC):
         self.query_retriever = query_retriever
         self.normalizer = normalizer
         self.item_text = item_text
+        self._notes_of_sessions: list[str] = []
 
     @abstractmethod
     def session_parts(self, quarantine: Quarantine) -> list[Records]:
@@ -88,7 +89,7 @@ class SessionRecords(ABC):
 
     def told_notes(self) -> list[str]:
         """Lines for people, once all is read."""
-        return []
+        return list(self._notes_of_sessions)
 
     def reading_options(self) -> dict[str, Any]:
         """Plain values: how records are read."""
@@ -180,6 +181,7 @@ class SessionRecords(ABC):
                     lines.add(record)
         finally:
             lines.finish_block()
+        self._notes_of_sessions = lines.notes()
         return lines
 
     def _missing_of_sessions(self) -> list[str]:

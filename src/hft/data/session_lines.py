@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from hft.data.arrow import one_array
+from hft.data.event_fields import EventFields
 from hft.data.events import EventsAs, GivenEvent, event_dwells, event_weights
-from hft.data.field_names import FieldNames, SessionRecord, session_record
+from hft.data.field_names import EventRecord, FieldNames, SessionRecord, session_record
 from hft.data.field_values import look_up
 from hft.data.joined_ids import read_as_one
 from hft.data.missing_fields import FieldPresence, MissingFieldsError, Needed, missing_fields_message
@@ -19,6 +20,7 @@ from hft.data.reasons import reason_of
 from hft.data.records import Record
 from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns, in_order
 from hft.errors import DataError
+from hft.moments import EXPECTED, MOST_SECONDS
 
 if TYPE_CHECKING:
     from hft.data.inputs import FineTuningInputs
@@ -75,6 +77,7 @@ class SessionLines:
         self._record = session_record(names)
         self._row_of = {item_id: row for row, item_id in enumerate(items.ids)}
         self._lines = 0
+        self._time_units: set[str] = set()
         self._list_separator = list_separator
         needed = [Needed(getattr(names, name), f"data.source.fields.{name}") for name in _REQUIRED]
         self._query = query
@@ -87,7 +90,9 @@ class SessionLines:
         self._not_loaded: set[str] = set()
         self._left_alone = 0
         self._columns = SessionColumns(items)
-        self._plain = PlainSessions(file, names, one_array(items.table.column("item_id")), weights_by_type, events_as)
+        self._event_fields = EventFields(names)
+        item_ids = one_array(items.table.column("item_id"))
+        self._plain = PlainSessions(file, names, item_ids, weights_by_type, events_as, self._event_fields)
         self._plain_lines = 0
         # Lines of the block that wait for the careful way, and those that may have to.
         self._doubtful: list[Record] = []
@@ -156,16 +161,26 @@ class SessionLines:
                 session = self._record.model_validate(record.fields)
         except ValidationError as error:
             self._count_fields(record)
-            self._quarantine.add(str(self._file), record.number, reason_of(error, record.raw), record.raw)
+            reason = self._event_fields.lacking_id(self._raw_events(record)) or self._reason(error, record)
+            self._quarantine.add(str(self._file), record.number, reason, record.raw)
             return
         self._seen |= session.model_fields_set
         if "events" in session.model_fields_set and self._presence.lines and self._query is None:
             self._presence.complete()
         else:
             self._count_fields(record)
+        self._look_at_events(session, record)
+        if session.time_unit not in (None, "seconds"):
+            self._time_units.add(str(session.time_unit))
         problem = self._keep(session, record)
         if problem is not None:
             self._quarantine.add(str(self._file), record.number, problem, record.raw)
+
+    def _reason(self, error: ValidationError, record: Record) -> str:
+        """Why a line cannot be read; of a timestamp what is expected of it."""
+        reason = reason_of(error, record.raw)
+        field = f"field {self._names.timestamp!r}: "
+        return f"{field}expected {EXPECTED}" if reason.startswith(field) else reason
 
     def _keep(self, session: SessionRecord, record: Record) -> str | None:
         """Keep a session; what is wrong with it where it cannot be kept."""
@@ -240,15 +255,25 @@ class SessionLines:
         lists = {self._names.results: (results, self._row_of), self._names.events: (picked, set(results))}
         return read_as_one(lists, self._list_separator)
 
+    def _look_at_events(self, session: SessionRecord, record: Record) -> None:
+        """Remember which fields event objects have."""
+        objects = [event for event in session.events or () if isinstance(event, EventRecord)]
+        if not objects:
+            return
+        self._event_fields.untyped += sum(event.type is None and event.weight is None for event in objects)
+        for event in self._raw_events(record):
+            if isinstance(event, Mapping):
+                self._event_fields.saw(event)
+
+    def _raw_events(self, record: Record) -> list[Any]:
+        fields = _fields_of(record)
+        events = None if fields is None else look_up(fields, self._names.events)[1]
+        return events if isinstance(events, list) else []
+
     def _count_fields(self, record: Record) -> None:
         """Count which fields a line has, if it can be read at all."""
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"")
-            except ValueError:
-                return
-        if isinstance(fields, Mapping):
+        fields = _fields_of(record)
+        if fields is not None:
             flag = str(look_up(fields, self._names.is_irrelevant)[1]).strip().casefold()
             self._presence.count(fields, optional=(self._events,) if flag in _TRUE else ())
 
@@ -257,6 +282,15 @@ class SessionLines:
         """What was left out for items that nobody has, for the report."""
         counts = {NOT_LOADED_ITEMS: len(self._not_loaded), LEFT_ALONE: self._left_alone}
         return {reason: count for reason, count in counts.items() if count}
+
+    def notes(self) -> list[str]:
+        """Lines for people about what was read."""
+        self.finish_block()
+        units = " and ".join(sorted(self._time_units | self._plain.time_units))
+        times = (
+            [f"timestamps that are numbers beyond {MOST_SECONDS:,.0f} were read as {units} since 1970"] if units else []
+        )
+        return [*self._event_fields.notes(), *times]
 
     def finish(self) -> FineTuningInputs:
         """The sessions.
@@ -315,3 +349,15 @@ class SessionLines:
         ]
         if never:
             raise MissingFieldsError(missing_fields_message(file, never, self._presence.there))
+        self._event_fields.require(file)
+
+
+def _fields_of(record: Record) -> Mapping[str, Any] | None:
+    """The fields of a record, if it can be read at all."""
+    fields: Any = record.fields
+    if fields is None:
+        try:
+            fields = from_json(record.line or b"")
+        except ValueError:
+            return None
+    return fields if isinstance(fields, Mapping) else None

@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeFloat
 from hft.data.identity import SourceIdentity
 from hft.data.item_text import ItemText
 from hft.data.query_retriever import QueryRetriever
+from hft.data.record_formats import is_known_format
 from hft.data.records import CellFormat, NamedPlace, Record, Records
 from hft.data.row_records import RowRecords
 from hft.data.session_files import SessionRecords
@@ -51,6 +52,24 @@ class _DataSet:
         """Where it lies on this machine; None for a name on the hub."""
         path = Path(self.name).expanduser()
         return path if path.is_dir() else None
+
+    def check(self) -> None:
+        """Look whether it can be what is expected, before anybody asks the hub for it.
+
+        Raises:
+            DataError: it is a file, or a path that is no folder.
+        """
+        if self.folder is not None:
+            return
+        if Path(self.name).expanduser().is_file():
+            raise DataError(f"{self.key}: {self.name} is a file: use data=sessions {self.key}={self.name}")
+        # The hub has NAME and OWNER/NAME.
+        is_path = self.name.startswith((".", "/", "~")) or self.name.count("/") > 1 or "\\" in self.name
+        if is_path or is_known_format(self.name):
+            raise DataError(
+                f"{self.key}: no such folder: {self.name} (a relative one starts at {Path.cwd()}). Expected a folder "
+                "that save_to_disk wrote, a folder of data files, or a name on the hub (NAME or OWNER/NAME)."
+            )
 
     def batches(self) -> Iterator[Any]:
         """Arrow tables of its rows, in order.
@@ -136,7 +155,12 @@ class HuggingFaceSessions(SessionRecords):
         self._items = _DataSet(items, items_split, items_config, revision, streaming, "data.source.items")
 
     def identity(self) -> SourceIdentity | None:
-        """The files of its folders, and how they are read; None for names on the hub."""
+        """The files of its folders, and how they are read; None for names on the hub.
+
+        Raises:
+            DataError: one can be neither a folder nor a name on the hub.
+        """
+        self._check()
         files: dict[str, Path] = {}
         for role, data_set in (("sessions", self._sessions), ("items", self._items)):
             folder = data_set.folder
@@ -147,10 +171,16 @@ class HuggingFaceSessions(SessionRecords):
         splits = [self._sessions.split, self._items.split, self._sessions.config, self._items.config]
         return SourceIdentity(files, {"files": sorted(files), "splits": splits, **self.reading_options()})
 
+    def _check(self) -> None:
+        for data_set in (self._items, self._sessions):
+            data_set.check()
+
     def session_parts(self, quarantine: Quarantine) -> list[Records]:
+        self._check()
         return [self._part(self._sessions, self.list_fields, quarantine)]
 
     def item_parts(self, quarantine: Quarantine) -> list[Records]:
+        self._check()
         return [self._part(self._items, (), quarantine)]
 
     def _part(self, data_set: _DataSet, list_fields: Sequence[str], quarantine: Quarantine) -> Records:

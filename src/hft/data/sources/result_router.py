@@ -129,15 +129,20 @@ class ResultRouter:
             return None
         ids = [str(result) for result in plain]
         item, weight_name = self._names.event_item_id, self._names.event_weight
+        # These are no objects of the log, so that they lack no field.
+        blank = dict.fromkeys((self._names.event_type, weight_name, self._names.event_dwell))
         if are_weights(entries, ids, self._events_as):
             weights = event_weights(entries, ids, {}, "weights")
             if isinstance(weights, str):
                 return None
             weighted = zip(results, weights, strict=True)
-            return [{item: result, weight_name: weight} for result, weight in weighted if weight]
+            return [{**blank, item: result, weight_name: weight} for result, weight in weighted if weight]
         # A picked id without a source is that of the result with this id.
         picked = map(str, entries)
-        return [{item: results[ids.index(each)] if each in ids else self._with_source(each, None)} for each in picked]
+        return [
+            {**blank, item: results[ids.index(each)] if each in ids else self._with_source(each, None)}
+            for each in picked
+        ]
 
     def _of_objects(
         self, events: list[Any], plain: list[str | None], results: list[str]

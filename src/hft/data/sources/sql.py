@@ -18,6 +18,7 @@ from hft.data.session_files import SessionRecords
 from hft.data.sources.databases import Database
 from hft.data.sources.spool import Spool
 from hft.data.text_normalizer import FieldsNormalizer
+from hft.errors import DataError
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
@@ -89,17 +90,39 @@ class SqlSessions(SessionRecords):
         return [Records(place, lambda: self._sessions(place, quarantine))]
 
     def _records(
-        self, query: str, place: NamedPlace, list_fields: Sequence[str], quarantine: Quarantine
+        self,
+        query: str,
+        place: NamedPlace,
+        list_fields: Sequence[str],
+        quarantine: Quarantine,
+        needed: Sequence[str] = (),
     ) -> Iterator[Record]:
         rows = RowRecords(str(place), list_fields, self.cells.separator, quarantine)
-        for fields in self.database.rows(query, str(place)):
+        for fields in self._rows(query, place, needed):
             record = rows.of_row(fields)
             if record is not None:
                 yield record
 
+    def _rows(self, query: str, place: NamedPlace, needed: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Rows of a query.
+
+        Raises:
+            DataError: they lack one of the columns that tell which rows belong together.
+        """
+        for number, row in enumerate(self.database.rows(query, str(place))):
+            absent = [column for column in needed if column not in row] if number == 0 else []
+            if absent:
+                raise DataError(
+                    f"{place} gives no column {absent[0]!r} (it gives: {', '.join(row)}). Write it into the query as "
+                    f"`COLUMN AS {absent[0]}`."
+                )
+            yield row
+
     def _sessions(self, place: NamedPlace, quarantine: Quarantine) -> Iterator[Record]:
-        records = self._records(self.sessions or "", place, self.list_fields, quarantine)
-        if self.results is None and self.events is None:
+        is_joined = self.results is not None or self.events is not None
+        needed = [self.names.session_id] if is_joined else []
+        records = self._records(self.sessions or "", place, self.list_fields, quarantine, needed)
+        if not is_joined:
             yield from records
             return
         self.dropped = Counter()
@@ -117,15 +140,15 @@ class SqlSessions(SessionRecords):
             return
         place, id_field = NamedPlace(kind, f"data.source.{kind}"), self.names.session_id
         number = 0
-        for number, row in enumerate(self.database.rows(query, str(place)), start=1):
+        for number, row in enumerate(self._rows(query, place, (id_field, item_field)), start=1):
             quarantine.saw(str(place))
             session_id, item_id = row.pop(id_field, None), row.get(item_field)
             if session_id is None or item_id is None:
                 problem = f"{_NO_ID} (columns {id_field!r} and {item_field!r})"
                 quarantine.add(str(place), number, problem, repr({id_field: session_id, **row}))
                 continue
-            kept = {name: value for name, value in row.items() if value is not None}
-            kept = {**kept, item_field: str(item_id)}
+            # A column that is always null is there all the same.
+            kept = {**row, item_field: str(item_id)}
             spool.add(str(session_id), to_json(kept if kind == "events" else str(item_id), fallback=str))
         quarantine.check(str(place))
 

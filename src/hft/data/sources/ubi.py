@@ -31,6 +31,7 @@ FEW_SHOWN = "queries with fewer than two results shown"
 NO_WORDS = "queries without words"
 OTHER_ACTIONS = "events of actions that say nothing of a result"
 _ACTIONS_NAMED = 5
+_APPLICATIONS_NAMED = 10
 OTHER_APPLICATIONS = "records of other applications"
 DESCRIBED_TWICE = "objects described in two ways: the first was taken"
 
@@ -91,6 +92,7 @@ class UbiSessions(SessionRecords):
         }
         self._objects: dict[str, bytes] = {}
         self._actions: Counter[str] = Counter()
+        self._applications_seen: Counter[str] = Counter()
         self._spool: Spool | None = None
 
     def identity(self) -> SourceIdentity | None:
@@ -128,14 +130,16 @@ class UbiSessions(SessionRecords):
 
     def told_notes(self) -> list[str]:
         """The actions that were passed over, the most frequent first: a click may have another name here."""
+        notes = super().told_notes()
         if not self._actions:
-            return []
+            return notes
         named = ", ".join(f"{action} ({count:,})" for action, count in self._actions.most_common(_ACTIONS_NAMED))
         more = f" and {len(self._actions) - _ACTIONS_NAMED} more" if len(self._actions) > _ACTIONS_NAMED else ""
         taken = ", ".join(self.event_weights) or "none"
         return [
+            *notes,
             f"actions passed over: {named}{more}; taken: {taken} (data.source.event_weights), "
-            f"{', '.join(self.impressions) or 'none'} (data.source.impressions)"
+            f"{', '.join(self.impressions) or 'none'} (data.source.impressions)",
         ]
 
     def _described(self) -> Iterator[Record]:
@@ -146,7 +150,7 @@ class UbiSessions(SessionRecords):
     def _gather(self, quarantine: Quarantine) -> None:
         """Read events and queries once, into a spool by query."""
         self._spool, self.dropped = Spool(), Counter()
-        self._actions = Counter()
+        self._actions, self._applications_seen = Counter(), Counter()
         for role, take in (("events", self._take_event), ("queries", self._take_query)):
             for place, records in self._files[role].parts((), quarantine):
                 for record in records():
@@ -155,6 +159,22 @@ class UbiSessions(SessionRecords):
                     if problem is not None:
                         quarantine.add(str(place), record.number, problem, record.raw)
                 quarantine.check(str(place))
+        self._check_applications()
+
+    def _check_applications(self) -> None:
+        """Look, after the last record, whether each application that was named is there.
+
+        Raises:
+            DataError: one is in no record.
+        """
+        absent = [name for name in self.applications or () if name not in self._applications_seen]
+        if absent:
+            named = " or ".join(map(repr, absent))
+            there = [name for name, _ in self._applications_seen.most_common()]
+            found = ", ".join(sorted(there[:_APPLICATIONS_NAMED])) + (
+                ", ..." if len(there) > _APPLICATIONS_NAMED else ""
+            )
+            raise DataError(f"data.source.applications: no record of application {named}; found: {found or 'none'}.")
 
     def _document(self, record: Record, take: Any) -> str | None:
         """Take a document; what is wrong with it where it cannot be taken."""
@@ -169,7 +189,10 @@ class UbiSessions(SessionRecords):
             return "not an object"
         if not document:  # a line of a bulk request that only announces the next one
             return None
-        if self.applications is not None and document.get("application") not in self.applications:
+        application = document.get("application")
+        if self.applications is not None and isinstance(application, str):
+            self._applications_seen[application] += 1
+        if self.applications is not None and application not in self.applications:
             self.dropped[OTHER_APPLICATIONS] += 1
             return None
         problem: str | None = take(document, record.number)

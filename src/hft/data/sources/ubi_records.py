@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from hft.data.item_text import look_up
+from hft.moments import epoch_seconds
 
 if TYPE_CHECKING:
     from hft.data.field_names import FieldNames
 
 _MOMENT = TypeAdapter(datetime)
-# A number of seconds beyond this (the year 5138) is one of milliseconds.
-_MOST_SECONDS = 1e11
 _BULK = frozenset({"index", "create", "update", "delete"})
 _OBJECT, _POSITION = "event_attributes.object.object_id", "event_attributes.position.ordinal"
 _DWELL = ("event_attributes.dwell_time", "event_attributes.object.dwell_time", "dwell_time")
@@ -160,7 +159,7 @@ def session_of(group: QueryGroup, results: Sequence[str], names: FieldNames) -> 
 
 
 def seconds_of(timestamp: Any) -> float | None:
-    """Seconds since the epoch of a number (of seconds, or of milliseconds) or a date; NaN for none, None where it is
+    """Seconds since the epoch of a number (of seconds, milliseconds or less) or a date; NaN for none, None where it is
     neither."""
     if timestamp is None:
         return math.nan
@@ -173,7 +172,7 @@ def seconds_of(timestamp: Any) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if number is None:
         return None
-    return number / 1000.0 if abs(number) > _MOST_SECONDS else number
+    return epoch_seconds(number)
 
 
 def _number(value: Any) -> float | None:
