@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hft.data.sources.record_files import RecordFile
 
 _BATCH_ROWS = 4096
+_PAGE_BYTES = 1 << 20
 # What PyArrow raises where a value has no form in Python: bytes that are no text, a time before year 1, a zone that
 # nobody knows.
 _UNREADABLE = (OverflowError, ValueError, LookupError, pa.ArrowException)
@@ -44,7 +45,9 @@ def parquet_records(
     try:
         with ExitStack() as stack:
             opened = path if isinstance(path, Path) else stack.enter_context(path.open())
-            file = stack.enter_context(pq.ParquetFile(opened))
+            # Page by page: a file may be one row group of gigabytes. A store is asked seldom, for whole columns.
+            by_page = {"buffer_size": _PAGE_BYTES, "pre_buffer": False} if isinstance(path, Path) else {}
+            file = stack.enter_context(pq.ParquetFile(opened, **by_page))
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 yield from rows.of_batch(batch)
     except HftError:
