@@ -37,6 +37,7 @@ from make_sessions import make_sessions
 
 MIB = 1 << 20
 BATCH = 1000
+KINDS = ("JSONL", "JSONL.gz", "CSV", "Parquet", "SQLite", "SQLite, three queries")
 VARIABLE = "HFT_BENCHMARK_DATABASE"
 # What streaming may hold more for ten times as many sessions: buffers fill, the allocator keeps pages.
 MORE_BYTES = 48 << 20
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=100_000)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, help="keep the data there for the next time")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="rows of the table")
     parser.add_argument("--quick", action="store_true", help="5,000 sessions: does it run?")
     given = parser.parse_args()
     if given.quick:
@@ -180,7 +182,7 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|---|")
         flat = True
-        for kind in ("JSONL", "JSONL.gz", "CSV", "Parquet", "SQLite", "SQLite, three queries"):
+        for kind in given.kinds:
             few, many, all_of_it = apart(stream, tenth, kind), apart(stream, whole, kind), apart(read, whole, kind)
             assert many["records"] == all_of_it["sessions"] == given.sessions, (kind, many, all_of_it)
             flat &= many["peak"] - few["peak"] < MORE_BYTES
