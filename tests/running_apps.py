@@ -37,6 +37,7 @@ class App:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,
             env={key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"},
         )
 
@@ -86,6 +87,11 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
             return True
         time.sleep(0.02)
     return condition()
+
+
+def _hear_interrupts() -> None:
+    """A shell has what it starts in the background pass over Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
