@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import DirectoryPath, Field
-from pydantic_core import from_json
 
 from hft.data.category_paths import LEVEL_SEPARATOR, depth, path_of
 from hft.data.identity import SourceIdentity
@@ -24,7 +22,6 @@ from hft.data.records import CellFormat
 from hft.data.source import SourceData
 from hft.data.sources.record_files import FilesOfRecords
 from hft.data.sources.stores import RemoteFolder, below
-from hft.data.text_lines import decoded
 from hft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -148,15 +145,9 @@ class CategoryFiles:
 
     def _keep(self, record: Record, split: str, rows: _Rows, presence: FieldPresence) -> str | None:
         """Keep a row; what is wrong with it where it cannot be kept."""
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"", allow_inf_nan=False)
-            except ValueError:
-                is_text = isinstance(record.line, str) or decoded(record.line or b"") is not None
-                return "malformed JSON" if is_text else "not UTF-8"
-        if not isinstance(fields, Mapping):
-            return "not an object"
+        fields = record.parsed()
+        if isinstance(fields, str):
+            return fields
         presence.count(fields)
         text = as_text(look_up(fields, self.text_field)[1]).strip()
         if not text:

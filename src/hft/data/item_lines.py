@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from hft.data.field_values import as_text, look_up
 from hft.data.item_text import ItemText, ItemTextComposer
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
-from hft.data.text_lines import decoded
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,15 +99,9 @@ class ItemLines:
 
     def _keep(self, record: Record) -> str | None:
         """Keep an item; what is wrong with it where it cannot be kept."""
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"", allow_inf_nan=False)
-            except ValueError:
-                is_text = isinstance(record.line, str) or decoded(record.line or b"") is not None
-                return "malformed JSON" if is_text else "not UTF-8"
-        if not isinstance(fields, Mapping):
-            return "not an object"
+        fields = record.parsed()
+        if isinstance(fields, str):
+            return fields
         if self._normalizer is not None:
             self._raw_presence.count(fields)
             fields = self._normalizer(fields)

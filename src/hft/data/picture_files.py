@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import DirectoryPath, Field
-from pydantic_core import from_json
 
 from hft.data.inputs import FineTuningInputs
 from hft.data.item_text import as_text, look_up
@@ -20,7 +19,6 @@ from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.record_formats import read_records
 from hft.data.records import CellFormat
 from hft.data.source import SourceData
-from hft.data.text_lines import decoded
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -116,15 +114,9 @@ class PictureFiles:
 
     def _keep(self, record: Record, rows: _Rows, presence: FieldPresence) -> str | None:
         """Keep a line; what is wrong with it where it cannot be kept."""
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"", allow_inf_nan=False)
-            except ValueError:
-                is_text = isinstance(record.line, str) or decoded(record.line or b"") is not None
-                return "malformed JSON" if is_text else "not UTF-8"
-        if not isinstance(fields, Mapping):
-            return "not an object"
+        fields = record.parsed()
+        if isinstance(fields, str):
+            return fields
         presence.count(fields)
         name = as_text(look_up(fields, self.image_field)[1]).strip()
         captions = _texts(fields, self.caption_field)

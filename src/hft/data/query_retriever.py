@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
-from pydantic_core import from_json
 
 from hft.data.field_values import as_words, look_up
 from hft.data.template import Template
@@ -73,12 +72,7 @@ class QueryRetriever:
 
     def filled_in(self, record: Record, name: str) -> Record:
         """The record with its query as the field of this name; one that cannot be read stays as it is."""
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"", allow_inf_nan=False)
-            except ValueError:
-                return record
-        if not isinstance(fields, Mapping):
+        fields = record.parsed()
+        if isinstance(fields, str):
             return record
         return record._replace(fields={**fields, name: self(fields)})

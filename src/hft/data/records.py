@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from pydantic_core import from_json
+
+from hft.data.text_lines import decoded
 
 
 class Record(NamedTuple):
@@ -27,6 +29,21 @@ class Record(NamedTuple):
     def raw(self) -> bytes | str:
         """The line, or its values as JSON."""
         return json.dumps(self.fields, default=str) if self.line is None else self.line
+
+    def parsed(self, *, allow_inf_nan: bool = False) -> Mapping[str, Any] | str:
+        """Its values by name, or what is wrong with it.
+
+        Args:
+            allow_inf_nan: whether NaN and Infinity are numbers, which JSON does not know.
+        """
+        fields: Any = self.fields
+        if fields is None:
+            try:
+                fields = from_json(self.line or b"", allow_inf_nan=allow_inf_nan)
+            except ValueError:
+                is_text = isinstance(self.line, str) or decoded(self.line or b"") is not None
+                return "malformed JSON" if is_text else "not UTF-8"
+        return fields if isinstance(fields, Mapping) else "not an object"
 
 
 class Place(Protocol):

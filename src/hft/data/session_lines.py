@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from hft.data.arrow import one_array
 from hft.data.event_fields import EventFields
@@ -266,14 +265,14 @@ class SessionLines:
                 self._event_fields.saw(event)
 
     def _raw_events(self, record: Record) -> list[Any]:
-        fields = _fields_of(record)
-        events = None if fields is None else look_up(fields, self._names.events)[1]
+        fields = record.parsed(allow_inf_nan=True)
+        events = None if isinstance(fields, str) else look_up(fields, self._names.events)[1]
         return events if isinstance(events, list) else []
 
     def _count_fields(self, record: Record) -> None:
         """Count which fields a line has, if it can be read at all."""
-        fields = _fields_of(record)
-        if fields is not None:
+        fields = record.parsed(allow_inf_nan=True)
+        if not isinstance(fields, str):
             flag = str(look_up(fields, self._names.is_irrelevant)[1]).strip().casefold()
             self._presence.count(fields, optional=(self._events,) if flag in _TRUE else ())
 
@@ -350,14 +349,3 @@ class SessionLines:
         if never:
             raise MissingFieldsError(missing_fields_message(file, never, self._presence.there))
         self._event_fields.require(file)
-
-
-def _fields_of(record: Record) -> Mapping[str, Any] | None:
-    """The fields of a record, if it can be read at all."""
-    fields: Any = record.fields
-    if fields is None:
-        try:
-            fields = from_json(record.line or b"")
-        except ValueError:
-            return None
-    return fields if isinstance(fields, Mapping) else None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from hft.data.events import EventsAs, are_weights, event_weights
 from hft.data.field_values import look_up
@@ -86,13 +85,8 @@ class ResultRouter:
             record: in the source's own form.
             place: name of where it stands, of which ids are made where records have none.
         """
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"", allow_inf_nan=False)
-            except ValueError:
-                return None
-        if not isinstance(fields, Mapping):
+        fields = record.parsed()
+        if isinstance(fields, str):
             return None
         names = self._names
         shown = look_up(fields, names.results)[1]

@@ -178,12 +178,9 @@ class UbiSessions(SessionRecords):
 
     def _document(self, record: Record, take: Any) -> str | None:
         """Take a document; what is wrong with it where it cannot be taken."""
-        fields: Any = record.fields
-        if fields is None:
-            try:
-                fields = from_json(record.line or b"", allow_inf_nan=False)
-            except ValueError:
-                return "malformed JSON, or not UTF-8"
+        fields = record.parsed()
+        if isinstance(fields, str):
+            return fields
         document = document_of(fields)
         if document is None:
             return "not an object"
