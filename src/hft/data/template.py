@@ -21,9 +21,8 @@ from typing import Any
 
 from hft.data.field_values import as_words, look_up
 from hft.errors import ConfigError
+from hft.moments import epoch_seconds
 
-# Later numbers are taken for milliseconds since the epoch: in seconds they are the year 5138.
-_LATEST_SECONDS = 1e11
 _MARKS = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{([^{}\n]*)\}|[{}]")
 
 
@@ -219,12 +218,12 @@ def _date(argument: str) -> Callable[[Any], Any]:
 
 
 def _moment(value: Any) -> date | None:
-    """A date of ISO 8601, of seconds or milliseconds since the epoch, or None where it is none."""
+    """A date of ISO 8601, of seconds or less since the epoch (see hft.moments), or None where it is none."""
     if isinstance(value, date):
         return value
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if abs(value) > _LATEST_SECONDS else value, UTC)
+            return datetime.fromtimestamp(epoch_seconds(value), UTC)
         return datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
     except (ValueError, OverflowError, OSError):
         return None

@@ -60,8 +60,8 @@ class ReadableClicks:
         return found
 
     def evidence_on_results(self, evidence: Evidence) -> Evidence:
-        """The evidence of the log, result by result of the split: one that was not read is no positive, is believed
-        fully and may be a negative."""
+        """The evidence of the log, result by result of the split: one that was not read is no positive, may be a
+        negative, and has a confidence of 1."""
         return replace(
             evidence,
             confidences=self.on_results(evidence.confidences, 1.0),

@@ -148,7 +148,8 @@ def require_linked(linked: Linked, model: str) -> None:
         apart = int((~linked.is_linked).sum())
         found = (
             f"positions with {1.0 - linked.share:.0%} of the impressions ({apart} of {len(linked.is_linked)} classes) "
-            f"are never linked to the others by a clicked result that was shown in both"
+            f"are never linked to the others by a clicked result that was shown in both; {linked.num_moved:,} changed "
+            "their position, and more sessions may link all (trainer=debug and data.limit_sessions read few)"
         )
     raise DataError(
         f"data.clicks ({model}): the training sessions cannot tell how often a position is examined from how good the "
