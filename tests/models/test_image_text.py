@@ -264,3 +264,18 @@ def test_a_declared_background_is_kept_by_the_folder(folder: Path, tmp_path: Pat
     assert load_clip(str(tmp_path / "saved")).items_tower.preparation.background == (1, 2, 3)
     said = json.loads((tmp_path / "saved" / "preprocessor_config.json").read_text())
     assert said["crop_size"] == {"height": 24, "width": 24}
+
+
+def test_a_clip_of_the_hub_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    folder = write_tiny_clip(tmp_path / "hub" / "models--nobody--clip" / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    by_name, by_folder = load_clip("nobody/clip", revision=commit), load_clip(str(folder))
+    tokens = PackedTexts.of(by_name.tokenize(["a red square"], "query"))
+    with torch.no_grad():
+        assert torch.equal(by_name.eval().embed(tokens, "query"), by_folder.eval().embed(tokens, "query"))
+    with pytest.raises(ConfigError, match="revision"):
+        load_clip("nobody/clip")
