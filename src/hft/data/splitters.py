@@ -30,7 +30,27 @@ _SPLIT_NAMES = {
 }  # fmt: skip
 
 
-class QuerySplitter:
+class ShareSplitter:
+    """What splitters by shares keep.
+
+    Args:
+        validation, test: shares, of what a splitter draws.
+        noise_words: words that do not tell two queries apart; None: only stop words are such.
+        salt: another text holds out others.
+
+    Raises:
+        ConfigError: the shares leave nothing for train.
+    """
+
+    def __init__(self, validation: float, test: float, noise_words: list[str] | None, salt: str) -> None:
+        check_shares(validation, test)
+        self.salt = salt
+        self.validation = validation
+        self.test = test
+        self.noise_words = () if noise_words is None else tuple(noise_words)
+
+
+class QuerySplitter(ShareSplitter):
     """Holds out by query: all near-duplicates of a query are in one split.
 
     Args:
@@ -48,11 +68,7 @@ class QuerySplitter:
         noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
-        check_shares(validation, test)
-        self.salt = salt
-        self.validation = validation
-        self.test = test
-        self.noise_words = () if noise_words is None else tuple(noise_words)
+        super().__init__(validation, test, noise_words, salt)
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What each session is held out by: the near-duplicate key of its query."""
@@ -63,7 +79,7 @@ class QuerySplitter:
         return by_hash(self.keys(inputs), self.validation, self.test)
 
 
-class GroupSplitter:
+class GroupSplitter(ShareSplitter):
     """Holds out by the source's group (for python_docs the module): a group is in one split as a whole.
 
     Args:
@@ -81,11 +97,7 @@ class GroupSplitter:
         noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
-        check_shares(validation, test)
-        self.salt = salt
-        self.validation = validation
-        self.test = test
-        self.noise_words = () if noise_words is None else tuple(noise_words)
+        super().__init__(validation, test, noise_words, salt)
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What each session is held out by: its group.

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from hft.data.near_duplicates import stable_fraction
-from hft.data.splitters import TEST, TRAIN, VALIDATION, by_hash, check_shares, query_names
+from hft.data.splitters import TEST, TRAIN, VALIDATION, ShareSplitter, by_hash, query_names
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
 
 
-class StratifiedSplitter:
+class StratifiedSplitter(ShareSplitter):
     """Near-duplicates of a query stay together, and each stratum (a country, a category, a shop) gives its share.
 
     A query that occurs in several strata belongs to the one where it occurs most. Sessions without the field are a
@@ -46,13 +46,9 @@ class StratifiedSplitter:
         noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
-        check_shares(validation, test)
+        super().__init__(validation, test, noise_words, salt)
         self.field = field
-        self.salt = salt
-        self.validation = validation
-        self.test = test
         self.exact = exact
-        self.noise_words = () if noise_words is None else tuple(noise_words)
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What each session is held out by: the near-duplicate key of its query."""

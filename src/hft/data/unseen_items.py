@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from hft.data.arrow import list_column
-from hft.data.splitters import TRAIN, by_hash, check_shares
+from hft.data.splitters import TRAIN, ShareSplitter, by_hash
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOO_FEW_OF_ITS_ITEMS = "sessions with fewer than two results among the items of their split"
 
 
-class UnseenItemsSplitter:
+class UnseenItemsSplitter(ShareSplitter):
     """Items are in one split each, by a stable hash of their id: the same in every batch and iteration.
 
     A session goes where the strictest of its relevant items is (test before validation before train), and its list is
@@ -49,13 +49,9 @@ class UnseenItemsSplitter:
         noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
-        check_shares(validation, test)
-        self.salt = salt
-        self.validation = validation
-        self.test = test
+        super().__init__(validation, test, noise_words, salt)
         self.lists = lists
         self.seen_queries = seen_queries
-        self.noise_words = () if noise_words is None else tuple(noise_words)
 
     def item_splits(self, items: ItemsSet) -> NDArray[np.int8]:
         """`int8[items]`: 0 train, 1 validation, 2 test."""

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from hft.data.parts_of_train import LEFT_OUT
-from hft.data.splitters import by_hash, check_shares
+from hft.data.splitters import ShareSplitter, by_hash
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
 
 
-class UserSplitter:
+class UserSplitter(ShareSplitter):
     """All sessions of a user are in one split, by a stable hash of the user: the same in every batch and iteration.
 
     Users ask what others ask, so queries of test may be in train: results are reported apart for those.
@@ -45,13 +45,9 @@ class UserSplitter:
         noise_words: list[str] | None = None,
         salt: str = "",
     ) -> None:
-        check_shares(validation, test)
-        self.salt = salt
-        self.validation = validation
-        self.test = test
+        super().__init__(validation, test, noise_words, salt)
         self.anonymous = anonymous
         self.seen_queries = seen_queries
-        self.noise_words = () if noise_words is None else tuple(noise_words)
 
     def keys(self, inputs: FineTuningInputs) -> list[str]:
         """What each session is held out by: its user."""
