@@ -157,8 +157,9 @@ class ComputeSettings(BaseModel):
         graph_tokens: padded tokens of a step whose activations are kept for the backward pass; what is beyond is
             computed again there, a chunk at a time, with the same gradients. `auto` asks the memory of the device.
         gradient_checkpointing: keep only each layer's input for the backward pass, and compute the layer again there.
-        kernels: `fast` is hft's own forward and backward pass of BERT's layers, `reference` the layers as transformers
-            has them; `auto` takes the fast one where the architecture has such layers.
+        kernels: `fast` is hft's own forward and backward pass of BERT's layers on a CPU, with kernels in C for bf16
+            where there is a C compiler; `torch` the same with torch's operations alone; `reference` the layers as
+            transformers has them; `auto` takes the fast one where the architecture has such layers.
         compile: hand the layers to torch.compile (needs a C++ compiler on a CPU); the first steps wait for it.
     """
 
@@ -167,5 +168,5 @@ class ComputeSettings(BaseModel):
     token_budget: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     graph_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     gradient_checkpointing: bool = False
-    kernels: Literal["auto", "fast", "reference"] = "auto"
+    kernels: Literal["auto", "fast", "torch", "reference"] = "auto"
     compile: bool = False

@@ -174,8 +174,10 @@ class ImageTextModel(nn.Module):
         Raises:
             ConfigError: fast kernels are asked for, which there are none of.
         """
-        if settings.kernels == "fast":
-            raise ConfigError("compute.kernels=fast: there are none for CLIP's layers. Set compute.kernels=auto.")
+        if settings.kernels in ("fast", "torch"):
+            raise ConfigError(
+                f"compute.kernels={settings.kernels}: there are none for CLIP's layers. Set compute.kernels=auto."
+            )
         for tower in self.towers:
             encoder: Any = tower.encoder
             if settings.gradient_checkpointing:

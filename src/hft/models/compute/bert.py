@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,13 @@ from hft.models.compute.apart import LEAST_ROWS, exact_rows
 from hft.models.compute.base import Piece
 from hft.models.compute.bert_layer import LayerShape, LayerWeights, infer_layer, train_layer
 from hft.models.compute.dropout import dropout
+from hft.models.compute.native import NativeUnavailableError, NativeWeights, kernels_here, train_native_layer
 from hft.models.compute.reference import ReferenceCompute
 from hft.models.compute.words import WordTable
 
 __all__ = ["BertCompute"]
+
+log = logging.getLogger(__name__)
 
 # transformers' classes whose layers are BERT's, and whose embeddings take what BERT's take.
 _MODELS = ("BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel")
@@ -40,6 +45,7 @@ class BertCompute:
 
     Args:
         encoder: for which `BertCompute.knows(encoder)`.
+        native: whether layers that train in bf16 use hft's kernels in C, where they can be compiled.
 
     Attributes:
         checkpoint_layers: whether a layer keeps its input alone for the backward pass.
@@ -47,16 +53,17 @@ class BertCompute:
 
     name = "bert"
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, native: bool = True) -> None:
         self.encoder: Any = encoder
+        self.native = native
         self.reference = ReferenceCompute(encoder)
         self._checkpoint_layers = False
-        self._weights: dict[tuple[int, torch.dtype, LayerShape], tuple[Any, LayerWeights]] = {}
+        self._weights: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BertCompute:
         import copy
 
-        other = BertCompute(copy.deepcopy(self.encoder, memo))
+        other = BertCompute(copy.deepcopy(self.encoder, memo), self.native)
         other.checkpoint_layers = self.checkpoint_layers
         return other
 
@@ -157,25 +164,72 @@ class BertCompute:
         parameters = _parameters(layer)
         learns = torch.is_grad_enabled() and (flat.requires_grad or any(one.requires_grad for one in parameters))
         shape = _shape(layer, drops=layer.training)
-        weights = self._weights_of(layer, parameters, flat.dtype, shape)
         if not learns and not (shape.dropout or shape.attention_dropout):
-            return _infer_apart(flat, masks, weights, shape)
+            return _infer_apart(flat, masks, self._weights_of(layer, parameters, flat.dtype, shape), shape)
+        train = self._train_native if self._is_native(flat.dtype) else self._train
         if self.checkpoint_layers and learns:
-            kept: Tensor = checkpoint(train_layer, flat, masks, weights, shape, parameters, use_reentrant=False)
+            kept: Tensor = checkpoint(train, layer, flat, masks, shape, parameters, use_reentrant=False)
             return kept
+        return train(layer, flat, masks, shape, parameters)
+
+    def _is_native(self, dtype: torch.dtype) -> bool:
+        return self.native and dtype == torch.bfloat16 and _native_or_said()
+
+    def _train(
+        self,
+        layer: Any,
+        flat: Tensor,
+        masks: tuple[Tensor, ...],
+        shape: LayerShape,
+        parameters: tuple[Tensor, ...],
+    ) -> Tensor:
+        weights = self._weights_of(layer, parameters, flat.dtype, shape)
         return train_layer(flat, masks, weights, shape, parameters)
+
+    def _train_native(
+        self,
+        layer: Any,
+        flat: Tensor,
+        masks: tuple[Tensor, ...],
+        shape: LayerShape,
+        parameters: tuple[Tensor, ...],
+    ) -> Tensor:
+        weights: NativeWeights = self._kept(
+            (id(layer), NativeWeights, shape), parameters, lambda: NativeWeights.of(parameters, shape)
+        )
+        return train_native_layer(flat, masks, weights, shape, parameters, kernels_here())
 
     def _weights_of(
         self, layer: Any, parameters: tuple[Tensor, ...], dtype: torch.dtype, shape: LayerShape
     ) -> LayerWeights:
-        """The layer's weights in the type to compute in, made anew at each `begin` and when their version changed."""
+        made: LayerWeights = self._kept(
+            (id(layer), dtype, shape), parameters, lambda: _weights(parameters, dtype, shape)
+        )
+        return made
+
+    def _kept(self, key: tuple[Any, ...], parameters: tuple[Tensor, ...], make: Callable[[], Any]) -> Any:
+        """The layer's weights to compute with, made anew at each `begin` and when their version changed."""
         state = tuple((one.data_ptr(), one._version) for one in parameters)
-        key = (id(layer), dtype, shape)
         known = self._weights.get(key)
         if known is None or known[0] != state:
             with torch.no_grad():
-                known = self._weights[key] = (state, _weights(parameters, dtype, shape))
+                known = self._weights[key] = (state, make())
         return known[1]
+
+
+@functools.cache
+def _native_or_said() -> bool:
+    """Whether there are kernels in C here; if not, why not is said, once a process."""
+    try:
+        kernels_here()
+    except NativeUnavailableError as reason:
+        log.warning(
+            "hft's kernels in C cannot be used: %s. Training in bf16 goes on with torch's operations, which takes "
+            "about 1.5 times as long; compute.kernels=torch chooses them without this line.",
+            reason,
+        )
+        return False
+    return True
 
 
 def _infer_apart(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, shape: LayerShape) -> Tensor:

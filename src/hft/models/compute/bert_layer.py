@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from hft.models.compute.dropout import MaskSource, apply_mask
 
-__all__ = ["LayerShape", "LayerWeights", "infer_layer", "train_layer"]
+__all__ = ["LayerShape", "LayerWeights", "blocks", "infer_layer", "pieces", "train_layer", "weight_product"]
 
 _SUMMED_AT_ONCE = 64
 # Scores of attention that are computed at once: in bf16 some 1.5 MiB, so that they are still in the cache of the cores
@@ -110,7 +110,7 @@ def infer_layer(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, 
     """
     width = flat.shape[1]
     attended = []
-    for part, mask in _pieces(functional.linear(flat, weights.qkv, weights.qkv_bias), masks):
+    for part, mask in pieces(functional.linear(flat, weights.qkv, weights.qkv_bias), masks):
         heads = _by_head(part, mask, shape)
         found = functional.scaled_dot_product_attention(
             heads[0], heads[1], heads[2], attn_mask=mask[:, None, None, :], scale=1.0
@@ -149,7 +149,7 @@ class _TrainLayer(torch.autograd.Function):
         width = [flat.shape[1]]
         drops = _Drops(shape)
         projected = functional.linear(flat, weights.qkv, weights.qkv_bias)
-        parts = [_attend(part, mask, shape, drops) for part, mask in _pieces(projected, masks)]
+        parts = [_attend(part, mask, shape, drops) for part, mask in pieces(projected, masks)]
         attended = torch.cat([found for found, *_ in parts])
         first, first_mask = _residual(flat, functional.linear(attended, weights.out, weights.out_bias), drops)
         middle, mean, scale = _layer_norm(first, width, weights.norm, weights.norm_bias, shape.eps)
@@ -201,7 +201,7 @@ class _Drops:
         self.scale = shape.dropout_scale
 
 
-def _pieces(flat: Tensor, masks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, Tensor]]:
+def pieces(flat: Tensor, masks: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, Tensor]]:
     """Each piece's rows of [tokens of all pieces, width], with its mask."""
     start = 0
     for mask in masks:
@@ -227,7 +227,7 @@ def _attend(projected: Tensor, mask: Tensor, shape: LayerShape, drops: _Drops) -
     soft = heads.new_empty(texts * shape.heads, tokens, tokens)
     dropped = soft if drops.attention is None else torch.empty_like(soft)
     attended = torch.empty_like(heads[0])
-    for at in _blocks(soft):
+    for at in blocks(soft):
         scores = torch.bmm(heads[0, at], heads[1, at].transpose(1, 2)).add_(padding[at])
         torch.softmax(scores, dim=-1, out=soft[at])
         if drops.attention is not None:
@@ -238,7 +238,7 @@ def _attend(projected: Tensor, mask: Tensor, shape: LayerShape, drops: _Drops) -
     return _permuted(attended, (0, 2, 1, 3)).view(texts * tokens, -1), heads, soft, dropped
 
 
-def _blocks(scores: Tensor) -> Iterator[slice]:
+def blocks(scores: Tensor) -> Iterator[slice]:
     """Parts of the first dimension of [texts * heads, tokens, tokens] that stay in a core's cache."""
     size = max(1, _CACHED_NUMBERS // (scores.shape[1] * scores.shape[2]))
     return (slice(start, start + size) for start in range(0, len(scores), size))
@@ -261,7 +261,7 @@ def _piece_backward(gradient: Tensor, sums: Tensor, heads: Tensor, soft: Tensor,
     by_token = sums.view(texts, tokens, count).transpose(1, 2).reshape(of_texts, tokens, 1)
     by_head = _permuted(gradient.view(texts, tokens, count, head_width), (0, 2, 1, 3)).view(heads.shape[1:])
     result = torch.empty_like(heads)
-    for at in _blocks(soft):
+    for at in blocks(soft):
         torch.bmm(dropped[at].transpose(1, 2), by_head[at], out=result[2, at])
         to_scores = torch.bmm(by_head[at], heads[2, at].transpose(1, 2)).mul_(dropped[at])
         to_scores.addcmul_(soft[at], by_token[at], value=-1.0)
@@ -296,13 +296,17 @@ def _through_mask(gradient: Tensor, mask: Tensor | None) -> Tensor:
 
 def _weight_gradients(gradient: Tensor, inputs: Tensor, factor: float = 1.0) -> tuple[Tensor, Tensor]:
     """Of a linear layer's weight and bias, in float32."""
-    # The product is faster with the wider matrix in front.
-    if gradient.shape[1] >= inputs.shape[1]:
-        weight = torch.mm(gradient.t(), inputs).float()
-    else:
-        weight = torch.mm(inputs.t(), gradient).t().contiguous().float()
+    weight = weight_product(gradient, inputs)
     bias = _sum_over_tokens(gradient)
     return (weight, bias) if factor == 1.0 else (weight.mul_(factor), bias.mul_(factor))
+
+
+def weight_product(gradient: Tensor, inputs: Tensor) -> Tensor:
+    """The gradient of a linear layer's weight, in float32."""
+    # The product is faster with the wider matrix in front.
+    if gradient.shape[1] >= inputs.shape[1]:
+        return torch.mm(gradient.t(), inputs).float()
+    return torch.mm(inputs.t(), gradient).t().contiguous().float()
 
 
 def _sum_over_tokens(values: Tensor) -> Tensor:

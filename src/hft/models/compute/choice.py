@@ -14,7 +14,7 @@ from hft.settings import ComputeSettings
 
 __all__ = ["Kernels", "choose_compute", "kernels_of"]
 
-Kernels = Literal["auto", "fast", "reference"]
+Kernels = Literal["auto", "fast", "torch", "reference"]
 
 
 def choose_compute(encoder: nn.Module, kernels: Kernels = "auto") -> EncoderCompute:
@@ -25,13 +25,13 @@ def choose_compute(encoder: nn.Module, kernels: Kernels = "auto") -> EncoderComp
         kernels: as `compute.kernels` in a config.
 
     Raises:
-        ConfigError: fast kernels are asked for, and there are none for this encoder.
+        ConfigError: hft's own are asked for, and there are none for this encoder.
     """
     if kernels != "reference" and BertCompute.knows(encoder):
-        return BertCompute(encoder)
-    if kernels == "fast":
+        return BertCompute(encoder, native=kernels != "torch")
+    if kernels in ("fast", "torch"):
         raise ConfigError(
-            f"compute.kernels=fast: there are no fast kernels for {type(encoder).__name__}, only for encoders with the "
+            f"compute.kernels={kernels}: there are no fast kernels for {type(encoder).__name__}, only for encoders with the "
             "layers of BERT (BERT, RoBERTa, XLM-RoBERTa, MiniLM). Set compute.kernels=auto."
         )
     return ReferenceCompute(encoder)
@@ -45,9 +45,9 @@ def kernels_of(settings: ComputeSettings) -> Kernels:
     """
     if not settings.compile:
         return settings.kernels
-    if settings.kernels == "fast":
+    if settings.kernels in ("fast", "torch"):
         raise ConfigError(
-            "compute.compile=true compiles the layers as transformers has them, and compute.kernels=fast does not use "
-            "those. Set one of the two only."
+            "compute.compile=true compiles the layers as transformers has them, and "
+            f"compute.kernels={settings.kernels} does not use those. Set one of the two only."
         )
     return "reference"

@@ -1,0 +1,60 @@
+"""The functions of kernels.c for tensors. What they compute, and what they overwrite, stands there."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["LEVELS", "Kernels"]
+
+LEVELS = 1 << 16
+"""Of the random bits that decide on an element: `dropped` of a kernel is the share of them that drops it."""
+
+_POINTER, _COUNT, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+_DROPOUT = (ctypes.c_uint64, ctypes.c_uint32)  # the seed, and how many of LEVELS drop
+# Types of the arguments before the number of threads.
+_SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "residual_norm": (*[_POINTER] * 5, _REAL, *_DROPOUT, *[_POINTER] * 3, *[_COUNT] * 2),
+    "residual_norm_backward": (*[_POINTER] * 5, *_DROPOUT, *[_POINTER] * 3, *[_COUNT] * 2),
+    "gelu": (*[_POINTER] * 3, *[_COUNT] * 2),
+    "multiply": (*[_POINTER] * 3, *[_COUNT] * 2),
+    "split_heads": (*[_POINTER] * 3, *[_COUNT] * 5),
+    "join_heads": (*[_POINTER] * 3, *[_COUNT] * 5),
+    "softmax": (*[_POINTER] * 3, *[_COUNT] * 4, *_DROPOUT),
+    "softmax_backward": (*[_POINTER] * 3, *[_COUNT] * 2),
+    "draw": (ctypes.c_uint64, *[_COUNT] * 2, _POINTER),
+}
+
+
+class Kernels:
+    """The functions of kernels.c by their names there, without `hft_`.
+
+    Args:
+        library: compiled from kernels.c.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._functions: dict[str, Callable[..., None]] = {}
+        for name, types in _SIGNATURES.items():
+            function = getattr(library, f"hft_{name}")
+            function.argtypes, function.restype = [*types, ctypes.c_int], None
+            self._functions[name] = function
+
+    def call(self, name: str, *arguments: Tensor | float | None) -> None:
+        """Calls a function with the addresses of tensors, and with as many threads as torch has now.
+
+        Raises:
+            ValueError: a tensor is not contiguous.
+        """
+        values = [_address(one) if isinstance(one, Tensor) else one for one in arguments]
+        self._functions[name](*values, torch.get_num_threads())
+
+
+def _address(tensor: Tensor) -> int:
+    if not tensor.is_contiguous():
+        raise ValueError(f"a kernel takes contiguous tensors only, not one of strides {tensor.stride()}")
+    return tensor.data_ptr()

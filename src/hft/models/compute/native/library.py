@@ -1,0 +1,110 @@
+"""Compiles kernels.c for this processor, once for a user and a machine, and loads it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# Loaded first, so that the kernels share torch's OpenMP and its threads.
+import torch  # noqa: F401
+
+from hft.models.compute.native.kernels import Kernels
+
+__all__ = ["NativeUnavailableError", "kernels_here"]
+
+_SOURCE = Path(__file__).with_name("kernels.c")
+_COMPILERS = ("gcc", "cc", "clang")
+_FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+_FLAGS_OF = {"x86_64": ("-mprefer-vector-width=512",)}
+_CPU_INFO = Path("/proc/cpuinfo")
+# Of a compiler, which takes two, before it is given up.
+_SECONDS = 120
+
+log = logging.getLogger(__name__)
+
+
+class NativeUnavailableError(Exception):
+    """There are no kernels in C here; the message says why, without a full stop."""
+
+
+def kernels_here() -> Kernels:
+    """The compiled kernels; a user's first call on a machine compiles them, in two seconds.
+
+    They are kept in `hft/kernels` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache).
+
+    Raises:
+        NativeUnavailableError: there are none here.
+    """
+    found = _found()
+    if isinstance(found, str):
+        raise NativeUnavailableError(found)
+    return found
+
+
+@functools.cache
+def _found() -> Kernels | str:
+    """The kernels, or why there are none."""
+    try:
+        if sys.platform != "linux":
+            raise NativeUnavailableError(f"they are compiled on Linux only, not on {platform.system()}")
+        return Kernels(_kept_library())
+    except NativeUnavailableError as reason:
+        return str(reason)
+
+
+def _kept_library() -> ctypes.CDLL:
+    flags = (*_FLAGS, *_FLAGS_OF.get(platform.machine(), ()))
+    name = f"{_fingerprint(flags)}.so"
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hft" / "kernels"
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / name
+        if not target.is_file():
+            with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as partial:
+                os.replace(_compiled(flags, Path(partial) / name), target)
+        return ctypes.CDLL(str(target))
+    except (OSError, RuntimeError) as error:  # no home, a folder that cannot be written to, a file that is not whole
+        log.info("kernels cannot be kept in the user's cache folder (%s); compiled for this process alone", error)
+        with tempfile.TemporaryDirectory(prefix="hft-kernels-") as of_process:
+            return ctypes.CDLL(str(_compiled(flags, Path(of_process) / name)))
+
+
+def _fingerprint(flags: tuple[str, ...]) -> str:
+    """Of the source, of how it is compiled, and of the instructions that the processor has."""
+    digest = hashlib.sha256(_SOURCE.read_bytes())
+    digest.update("\0".join((*flags, platform.machine(), _instructions())).encode())
+    return digest.hexdigest()[:32]
+
+
+def _instructions() -> str:
+    try:
+        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+
+
+def _compiled(flags: tuple[str, ...], target: Path) -> Path:
+    wanted = os.environ.get("CC")
+    compiler = next(filter(None, map(shutil.which, [wanted] if wanted else _COMPILERS)), None)
+    if compiler is None:
+        looked_for = f"CC={wanted}" if wanted else f"{', '.join(_COMPILERS)} and the variable CC"
+        raise NativeUnavailableError(f"there is no C compiler (looked for {looked_for})")
+    command = [compiler, *flags, "-o", str(target), str(_SOURCE), "-lm"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NativeUnavailableError(f"{compiler} did not compile them ({error})") from error
+    if done.returncode:
+        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+        raise NativeUnavailableError(f"{compiler} did not compile them ({said.strip()})")
+    return target
