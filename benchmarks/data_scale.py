@@ -8,10 +8,13 @@ once. Then, each in a fresh process, and each the best of so many repeats, for o
 
 - prepare: from the files to what training takes (lines read and checked, split, held out, written to the store, tokens
   found, pairs planned), with tokens in the store and nothing else. Its sessions/s are the main number, alone on the
-  last line. `data alone` is the part that `hft.data` does, in a process that never imports torch.
+  last line. It makes the calls of `hft train` on a composed config; what that does beside (the check of the config, the
+  record, fixed layers, the starting model on validation and test) is not in it. `data alone` is the part that
+  `hft.data` does, without a converter, in a process that never imports torch.
 - second start: the same with everything in the store. Imports are told apart.
-- training: steps of a tiny model over a tenth of the sessions and over all of them, both of the same items. What the
-  process holds for itself (anonymous memory) must not tell them apart; pages of mapped files are the system's to drop.
+- training: steps of a tiny model over a tenth of the sessions and over all of them, both of the same items, on the
+  batches of `hft train` but without Lightning around them. What the process holds for itself (anonymous memory) must
+  not tell them apart; pages of mapped files are the system's to drop.
 
 About 4 minutes. Run it on an idle machine.
 """
@@ -60,39 +63,37 @@ def prepare(folder: str, stores: str) -> dict[str, float]:
 
 
 def start(folder: str, stores: str, model: str, steps: int = 0) -> dict[str, float]:
-    """From nothing to what training takes, and so many steps of it."""
+    """From nothing to what training takes, by the calls of hft.train, and so many steps of it."""
     times = [time.perf_counter()]
     import torch
+    from hydra.utils import instantiate
 
-    from hft.data import ConstantConfidence, QuerySplitter, SessionFiles, prepare_ranking_data
-    from hft.losses import InfoNCELoss
-    from hft.methods.tokenized import TokenizedData
-    from hft.models import CosineRanker, load_text_model
-    from hft.stores import StoreFolder
-    from hft.training import PairPlanner, session_loader
+    import hft
+    from hft.running import params_of, parts_of, settings_of, settled
+    from hft.running.start import Start
+    from hft.running.surroundings import Surroundings
     from hft.training.ranks import pair_features
 
-    store = StoreFolder(stores, None, print)
-    towers = load_text_model(model, max_length=64)
+    config = settled(hft.compose(request_of(folder, stores, model)))
+    surroundings, method = Surroundings.of(config), instantiate(config.method)
+    params, settings = params_of(config), settings_of(config)
+    run = Start(config, surroundings, shares=False)
+    towers = run.model()
+    instantiate(config.technique).apply(towers, params)
     times.append(time.perf_counter())
-    source = SessionFiles(Path(folder, "sessions.jsonl"), Path(folder, "items.jsonl"))
-    data = prepare_ranking_data(source, QuerySplitter(), candidates="shown", store=store)
+    data = run.data(method, Path(stores, "quarantine.jsonl"))
     data.fingerprint()
     times.append(time.perf_counter())
-    tokens = TokenizedData.of(data, towers, store)
+    tokens = run.tokens(method, towers, data)
     times.append(time.perf_counter())
-    planners = [
-        PairPlanner(tokens.sessions(data.splits[split], ConstantConfidence()), negatives="in_batch")
-        for split in ("train", "validation")
-    ]
-    loader = session_loader(planners[0], tokens.queries, tokens.items, batch_size=BATCH_SESSIONS, seed=0)
-    batches = iter(loader)
+    module = method.build(towers, tokens, settings, params, **parts_of(config, surroundings.precision))
+    batches = iter(module.train_dataloader())
     batch = next(batches)
     times.append(time.perf_counter())
-    optimizer, loss_of, ranker = torch.optim.AdamW(towers.parameters()), InfoNCELoss(), CosineRanker()
+    optimizer, ranker = torch.optim.AdamW(towers.parameters()), settings.ranker
     for _ in range(steps):
         vectors = towers.embed(batch.queries, "query"), towers.embed(batch.items, "items")
-        loss_of(pair_features(ranker, *vectors, batch.pairs, sign=1, margin=0.0)).backward()
+        settings.loss_func(pair_features(ranker, *vectors, batch.pairs, sign=1, margin=0.0)).backward()
         optimizer.step()
         optimizer.zero_grad()
         batch = next(batches)
@@ -100,6 +101,22 @@ def start(folder: str, stores: str, model: str, steps: int = 0) -> dict[str, flo
     names = ("import", "data", "tokens", "planned")
     seconds = {name: after - before for name, before, after in zip(names, times, times[1:], strict=False)}
     return {**seconds, "sessions": float(len(data.train)), "peak": _status("VmHWM"), **resident}
+
+
+def request_of(folder: str, stores: str, model: str) -> list[str]:
+    """Overrides of the run."""
+    return [
+        "data=sessions",
+        "model=local",
+        f"data.source.sessions='{folder}/sessions.jsonl'",
+        f"data.source.items='{folder}/items.jsonl'",
+        f"model.source='{model}'",
+        "model.max_length=64",
+        "settings.negatives=in_batch",
+        f"settings.batch_size={BATCH_SESSIONS}",
+        "trainer.accelerator=cpu",
+        f"stores.folder='{stores}'",
+    ]
 
 
 def build_model(folder: str) -> None:

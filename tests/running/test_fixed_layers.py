@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +24,8 @@ from hft.running import frozen, train_trial
 from hft.running.frozen import schedule_of
 from hft.running.shared import shared_parts
 from hft.running.trial import Trial
+from hft.stores import StoreFolder
+from hft.training.activations import ActivationStore
 from small_training import params_with, small_model
 from small_trials import Listener
 from tiny_models import build_tiny_bert
@@ -190,6 +194,23 @@ def test_a_segment_that_was_cut_is_made_again(compose: Compose, tmp_path: Path, 
     assert result_of(compose(*request), tmp_path / "second") == first
     assert len(published) == 1
     assert "made again" in said_in(tmp_path / "second")
+
+
+def test_what_another_process_keeps_while_this_one_waits_is_not_computed_again(
+    compose: Compose, tmp_path: Path, published: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = (*FP32, "params.num_fixed_layers=1")
+    first = result_of(compose(*request), tmp_path / "first")
+    published.clear()
+
+    def waited(folder: StoreFolder, key: str) -> AbstractContextManager[None]:
+        theirs = tmp_path / "outputs" / "stores" / "activations"
+        shutil.copytree(theirs, folder.root / "activations", dirs_exist_ok=True)
+        return nullcontext()
+
+    monkeypatch.setattr(ActivationStore, "computing", staticmethod(waited))
+    assert result_of(compose(*request, f"stores.folder={tmp_path}/own"), tmp_path / "second") == first
+    assert published == []
 
 
 def test_a_budget_too_small_is_told_and_the_run_goes_on(compose: Compose, tmp_path: Path, published: list[int]) -> None:

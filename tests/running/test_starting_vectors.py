@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig
@@ -16,7 +18,9 @@ from hft.experiments.steps import read_steps, repeatable
 from hft.models import TextEmbeddingModel, TextTower
 from hft.settings import ComputeSettings
 from hft.stores import StoreFolder
-from hft.training.kept_vectors import KIND, KeptVectors, is_told_by_weights
+from hft.training import TokenStore
+from hft.training.evaluation import embed_rows
+from hft.training.kept_vectors import KIND, KeptVectors, is_told_by_weights, vectors_kept
 from small_training import small_model
 
 Compose = Callable[..., DictConfig]
@@ -120,6 +124,26 @@ def test_without_room_nothing_is_kept(tiny_bert: Path, tmp_path: Path) -> None:
     keys = torch.arange(20).view(-1, 2).numpy().astype("uint64")
     kept.write("items", keys, torch.zeros(10, model.dim))
     assert kept.read("items", keys) is None
+
+
+def test_what_another_process_computes_while_this_one_waits_is_read(
+    tiny_bert: Path, tmp_path: Path, embedded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model(tiny_bert)
+    store = TokenStore.build(["one text", "another", "a third"], model.items_tower.tokenize)
+    theirs = torch.randn(len(store), model.dim)
+
+    def waited(kept: KeptVectors, side: Any, texts: Keys) -> AbstractContextManager[None]:
+        kept.write(side, texts, theirs)
+        return nullcontext()
+
+    monkeypatch.setattr(KeptVectors, "computing", waited)
+    progress: list[int] = []
+    kept = KeptVectors(StoreFolder(tmp_path, None), model, "32-true", ComputeSettings())
+    with torch.no_grad(), vectors_kept(kept):
+        found = embed_rows(model, store, np.arange(3), "items", progress.append)
+    assert torch.equal(found.vectors, theirs)
+    assert (embedded, progress) == ([], [3])
 
 
 class Own(nn.Module):

@@ -164,6 +164,33 @@ def test_many_small_segments_become_one(folder: StoreFolder) -> None:
     assert (words_of(store), asked) == (texts, [])
 
 
+@pytest.mark.parametrize("gone", ["segments put together", "the entry"])
+def test_a_reader_whose_segments_vanish_while_it_lists_them_gets_its_tokens(
+    folder: StoreFolder, said: list[str], monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    texts = [f"text {row}" for row in range(4)]
+    for text in texts:
+        build([text], folder)
+    read = token_segments._read
+
+    def too_late(path: Path) -> PackedTexts:
+        """As if another process had been faster by a moment."""
+        monkeypatch.setattr(token_segments, "_read", read)
+        if gone == "the entry":
+            folder.clear()
+        else:
+            monkeypatch.setattr(token_segments, "MANY_SEGMENTS", 2)
+            token_segments.TokenSegments(folder, KEY).put_together()
+        return read(path)
+
+    monkeypatch.setattr(token_segments, "_read", too_late)
+    store, asked = build(texts, folder)
+    assert words_of(store) == texts
+    assert asked == ([] if gone == "segments put together" else texts)
+    assert build(texts, folder)[1] == []
+    assert said == []
+
+
 @pytest.mark.parametrize("keep", [0, 7, 200, -9])
 def test_a_segment_that_is_cut_is_dropped_with_one_line_and_made_again(
     folder: StoreFolder, said: list[str], keep: int
@@ -230,11 +257,11 @@ def test_of_texts_whose_keys_agree_in_their_first_half_none_is_mistaken(
 
 def _build_in_process(root: str, texts: list[str], start: object, results: object) -> None:
     start.wait()  # type: ignore[attr-defined]
-    store = TokenStore.build(texts, Characters(), folder=StoreFolder(root, None), tokenizer_key=KEY)
-    results.put(words_of(store) == texts)  # type: ignore[attr-defined]
+    store, asked = build(texts, StoreFolder(root, None))
+    results.put((words_of(store) == texts, len(asked)))  # type: ignore[attr-defined]
 
 
-def test_processes_that_tokenise_at_once_all_get_their_tokens(folder: StoreFolder) -> None:
+def test_of_processes_that_tokenise_at_once_all_get_their_tokens_and_none_does_it_again(folder: StoreFolder) -> None:
     spawned = multiprocessing.get_context("spawn")
     texts = [f"text {row}" for row in range(300)]
     start, results = spawned.Barrier(3), spawned.Queue()
@@ -244,7 +271,9 @@ def test_processes_that_tokenise_at_once_all_get_their_tokens(folder: StoreFolde
     ]
     for worker in workers:
         worker.start()
-    assert [results.get(timeout=60) for _ in workers] == [True] * 3
+    are_right, tokenised = zip(*[results.get(timeout=60) for _ in workers], strict=True)
+    assert are_right == (True, True, True)
+    assert sum(tokenised) == len(texts)
     for worker in workers:
         worker.join(20)
     store, asked = build(texts, folder)
@@ -282,7 +311,7 @@ def test_a_process_killed_while_it_writes_leaves_no_segment(
     assert ready.exists()
     store, asked = build(["one"], folder)
     assert (words_of(store), asked, said) == (["one"], ["one"], [])
-    assert not list((folder.root / "tokens").glob(".*"))
+    assert not list((folder.root / "tokens").glob("*.partial"))
 
 
 def test_a_store_of_packed_texts_is_those_texts() -> None:

@@ -115,7 +115,7 @@ class FrozenLayers:
             return None
         store = self._read(key, cut)
         texts = [use.texts for use in uses]
-        missing = [part for part in (some.without(store) for some in texts) if len(part)]
+        missing = _missing(texts, store)
         earlier = None if not missing else self._earlier(tower, hashes, cut, texts)
         work = self._work(tower, cut, uses, texts, missing, earlier, schedule)
         decision = decide(work, self.mode)
@@ -125,7 +125,7 @@ class FrozenLayers:
             self.say(f"What fixed layers give is not kept: {problem}.")
             return None
         self.say(decision.line.format(folder=self.folder.root))
-        if decision.keeps and self._has_room(work) and self._publish(tower, missing, cut, key, earlier):
+        if decision.keeps and self._complete(tower, texts, cut, key, earlier):
             return self._read(key, cut)
         return store if earlier is None else earlier
 
@@ -156,15 +156,12 @@ class FrozenLayers:
         earlier: ActivationStore | None,
         schedule: Schedule,
     ) -> Work:
-        texts_missing, tokens_missing = sum(map(len, missing)), sum(part.tokens for part in missing)
-        rows = texts_missing if cut.is_pooled else tokens_missing
-        dtype = kept_dtype(cut, self.precision)
         return Work(
             layers=cut.of,
             cut=cut.layers,
             texts=sum(map(len, texts)),
-            missing_texts=texts_missing,
-            missing_tokens=tokens_missing,
+            missing_texts=sum(map(len, missing)),
+            missing_tokens=sum(part.tokens for part in missing),
             held_cut=0 if earlier is None else earlier.cut,
             trained=sum(use.tokens(use.trained) for use in uses),
             validated=sum(use.tokens(use.validated) for use in uses),
@@ -173,14 +170,30 @@ class FrozenLayers:
             validations=schedule.validations,
             tests=schedule.tests,
             uses=schedule.trainings,
-            nbytes=segment_bytes(texts_missing, rows, tower.width, dtype),
+            nbytes=self._nbytes(tower, cut, missing),
         )
 
-    def _has_room(self, work: Work) -> bool:
-        if self.folder.make_room(work.nbytes):
+    def _nbytes(self, tower: TextTower, cut: Cut, missing: Sequence[TextRows]) -> int:
+        texts = sum(map(len, missing))
+        rows = texts if cut.is_pooled else sum(part.tokens for part in missing)
+        return segment_bytes(texts, rows, tower.width, kept_dtype(cut, self.precision))
+
+    def _complete(
+        self, tower: TextTower, texts: Sequence[TextRows], cut: Cut, key: str, earlier: ActivationStore | None
+    ) -> bool:
+        """Keeps what is missing, but for what another process has kept while this one waited; whether all is there."""
+        with ActivationStore.computing(self.folder, key):
+            missing = _missing(texts, self._read(key, cut))
+            if not missing:
+                return True
+            has_room = self._has_room(self._nbytes(tower, cut, missing))
+            return has_room and self._publish(tower, missing, cut, key, earlier)
+
+    def _has_room(self, nbytes: int) -> bool:
+        if self.folder.make_room(nbytes):
             return True
         self.say(
-            f"{self.folder.root}: no room for the {work.nbytes / 1e6:,.0f} MB that fixed layers give: it is computed "
+            f"{self.folder.root}: no room for the {nbytes / 1e6:,.0f} MB that fixed layers give: it is computed "
             "at every step. A larger stores.disk_budget, or a larger disk, would keep them."
         )
         return False
@@ -197,6 +210,10 @@ class FrozenLayers:
             self.say(str(error))
             return False
         return True
+
+
+def _missing(texts: Sequence[TextRows], store: ActivationStore) -> list[TextRows]:
+    return [part for part in (some.without(store) for some in texts) if len(part)]
 
 
 def schedule_of(config: DictConfig, texts: Any, trial: Trial | None) -> Schedule:

@@ -2,6 +2,7 @@
 
     root/tokens/3f2a.../9c1e.arrow       an entry and a file in it
     root/tokens/.3f2a....partial         being written (or removed), by the process that its name tells
+    root/tokens/.3f2a....lock            locked by who computes what belongs in the entry
 
 Nothing here is the only copy of anything: whatever is missing, cut or dropped is made again by whoever needs it. What
 an entry holds never changes, so that readers need no lock; a file that is mapped outlives its removal (POSIX), and
@@ -16,12 +17,13 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from hft.errors import StorageError
 from hft.stores.kinds import children, is_kind, own_kind
+from hft.stores.locks import lock_of, one_at_a_time
 from hft.stores.temporaries import bytes_under, is_temporary, remove, sweep, temporary_path
 
 __all__ = ["StoreEntry", "StoreFolder"]
@@ -139,6 +141,19 @@ class StoreFolder:
                 entry.mkdir(exist_ok=True)
                 os.replace(temporary, target)
         self.touch(entry)
+
+    def computing(self, kind: str, key: str) -> AbstractContextManager[None]:
+        """A block to compute in what an entry lacks: another process that would do the same waits until it has ended.
+
+        Read again first: what was missing may be there by then. No thread may enter the block of an entry within
+        itself. The block saves work and disk, and nothing is wrong without it (see hft.stores.locks).
+        """
+        entry = self.entry(kind, key)
+        try:
+            own_kind(entry.parent)
+        except OSError:  # who publishes there is told
+            return nullcontext()
+        return one_at_a_time(lock_of(entry), self.say)
 
     def files(self, kind: str, key: str, suffix: str) -> list[Path]:
         """The files of an entry with a suffix, the oldest first; none where there is no entry."""
@@ -263,6 +278,7 @@ class StoreFolder:
         except OSError:
             return
         remove(aside)
+        remove(lock_of(entry))  # who holds it now is no longer waited for, which costs work at most
 
 
 def _identity(entry: Path) -> str:

@@ -1,4 +1,7 @@
-"""Names of what is being written or removed: they tell whose it is, so that what a dead process left can be swept."""
+"""Names of what is being written or removed: they tell whose it is, so that what a dead process left can be swept.
+
+A process is told by its id and by what that id counts in: the host, its start and, in a container, the namespace.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ import time
 import uuid
 from pathlib import Path
 
+from hft.stores.keys import digest
 from hft.stores.kinds import children
 
 __all__ = ["bytes_under", "is_temporary", "remove", "sweep", "temporary_path"]
 
-# A process of another machine can't be asked whether it lives: what it has not touched for a day is left over.
+# A process of another host or container can't be asked whether it lives: what it left untouched for a day is left over.
 _FOREIGN_SECONDS = 24 * 3600.0
 _NAME = re.compile(r"^\.(?P<key>.+)\.(?P<host>[A-Za-z0-9_-]*)-(?P<pid>\d+)-[0-9a-f]{12}\.partial$")
 
@@ -88,4 +92,13 @@ def _is_running(pid: int) -> bool:
 
 
 def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", platform.node())
+    """Where an id of a process means what it means to this one: containers may share a host's name and count their own.
+
+    On Linux the digits are of this start of the system and this namespace of ids.
+    """
+    name = re.sub(r"[^A-Za-z0-9_]", "_", platform.node())
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        return f"{name}-{digest(start, os.readlink('/proc/self/ns/pid'))[:8]}"
+    except OSError:
+        return name

@@ -143,9 +143,13 @@ def embed_rows(
     keys = store.keys[distinct]
     found = kept.read(side, keys)
     if found is None:
-        found = _embedded(model, store, distinct, side, progress)
-        kept.write(side, keys, found)
-    elif progress is not None:
+        with kept.computing(side, keys):
+            found = kept.read(side, keys)  # another process may have computed them while this one waited
+            if found is None:
+                found = _embedded(model, store, distinct, side, progress)
+                kept.write(side, keys, found)
+                return Vectors(distinct, found)
+    if progress is not None:
         progress(len(distinct))
     return Vectors(distinct, found.to(next(model.parameters()).device))
 

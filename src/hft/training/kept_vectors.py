@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -37,6 +37,9 @@ _KNOWN = ("torch.", "transformers.", "hft.")
 
 class KeptVectors:
     """Vectors in a store, of one model on one machine.
+
+    A set is read whole or not at all. Of one that is kept in part, because it has a text more, a text fewer or another
+    order than the sets in the store, nothing is read: all of it is computed and kept beside them, as a set of its own.
 
     Args:
         folder: of the stores.
@@ -85,6 +88,11 @@ class KeptVectors:
                 np.save(path / NAME, vectors.float().cpu().numpy())
         except StorageError as error:
             self.folder.say(str(error))
+
+    def computing(self, side: Literal["query", "items"], texts: Keys | None) -> AbstractContextManager[None]:
+        """A block to read again, compute and write in, as StoreFolder.computing has it."""
+        entry = self._entry(side, texts)
+        return nullcontext() if entry is None else self.folder.computing(KIND, entry)
 
     def _entry(self, side: Literal["query", "items"], texts: Keys | None) -> str | None:
         key = self._keys[side]

@@ -1,16 +1,16 @@
 """Tokens on disk: Arrow files of one record batch each, memory-mapped, shared by whoever uses the same tokenizer.
 
 The entry of a tokenizer (hft.models.tokenizing) holds some segments. A row of one is a text: its key (uint64[2], from
-hft.stores.text_keys) and its tokens (a large list of int32). Segments are only added, so that writers need no lock: two
-that tokenise the same text at once leave it twice, which costs space and nothing else. When there are many small ones,
-a writer puts them together.
+hft.stores.text_keys) and its tokens (a large list of int32). One writer at a time adds segments, so that no text is
+tokenised twice; where locks do not hold, it is there twice, which costs space and nothing else. When there are many
+small ones, a writer puts them together.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,10 @@ class TokenSegments:
         self.folder.touch(self.folder.entry(_KIND, self.key))
         segments = (self._open(path) for path in paths)
         return [segment for segment in segments if segment is not None]
+
+    def computing(self) -> AbstractContextManager[None]:
+        """A block to read again and add in, as StoreFolder.computing has it."""
+        return self.folder.computing(_KIND, self.key)
 
     def add(self, texts: PackedTexts) -> PackedTexts:
         """Keeps texts for later runs. Where the disk does not take them, a line says so.

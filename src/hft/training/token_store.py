@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -73,23 +74,25 @@ class TokenStore:
         keys = text_keys(texts, prompt)
         segments = None if folder is None or tokenizer_key is None else TokenSegments(folder, tokenizer_key)
         found = [] if segments is None else segments.read()
-        for packed in found:
-            if packed.keys is not None and np.array_equal(packed.keys, keys):
-                return cls(packed)
         part, row = _find(keys, found)
-        missing = np.flatnonzero(part < 0)
-        if len(missing) or not found:
-            first, group = _each_once(keys[missing])
-            new = list(_tokenised(texts, keys, missing[first], tokenize, segments))
+        if (part < 0).any():
+            with nullcontext() if segments is None else segments.computing():
+                if segments is not None:  # another process may have tokenised them while this one waited
+                    found = segments.read()
+                    part, row = _find(keys, found)
+                missing = np.flatnonzero(part < 0)
+                first, group = _each_once(keys[missing])
+                new = list(_tokenised(texts, keys, missing[first], tokenize, segments))
             sizes = np.cumsum([0, *(len(packed) for packed in new)])
             place = np.searchsorted(sizes, np.arange(sizes[-1]), side="right") - 1
             part[missing] = len(found) + place[group]
             row[missing] = group - sizes[place[group]]
             found += new
         used = np.unique(part)
-        if len(found) == 1 and len(keys) == len(found[0]) and np.array_equal(row, np.arange(len(row))):
-            return cls(found[0], keys=keys)
-        return cls([found[number] for number in used.tolist()], np.searchsorted(used, part), row, keys)
+        parts = [found[number] for number in used.tolist()]
+        if len(parts) == 1 and len(keys) == len(parts[0]) and np.array_equal(row, np.arange(len(row))):
+            return cls(parts[0], keys=keys)
+        return cls(parts, np.searchsorted(used, part), row, keys)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -131,6 +134,9 @@ def _find(keys: Keys, segments: Sequence[PackedTexts]) -> tuple[IntArray, IntArr
 
     A key whose first half another text has (one pair of 2**32 texts) may count as missing; it is never mistaken.
     """
+    for number, segment in enumerate(segments):
+        if len(keys) and segment.keys is not None and np.array_equal(segment.keys, keys):
+            return np.full(len(keys), number, dtype=np.int64), np.arange(len(keys), dtype=np.int64)
     part, row = np.full(len(keys), -1, dtype=np.int64), np.full(len(keys), -1, dtype=np.int64)
     known = [segment.keys for segment in segments if segment.keys is not None and len(segment)]
     if not known or not len(keys):

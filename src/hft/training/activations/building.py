@@ -71,8 +71,8 @@ def publish(
 ) -> None:
     """Adds a segment with what the layers give for some texts.
 
-    Memory is bounded by a chunk of the tower's budget. Another process that does the same at the same time writes the
-    same file, and one of the two stays.
+    Memory is bounded by a chunk of the tower's budget. A caller outside the block of ActivationStore.computing
+    may do what another process does at the same time: both write the same file then, and one of the two stays.
 
     Args:
         tower: whose layers; its modes are put back.

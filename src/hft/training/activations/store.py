@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,11 @@ class ActivationStore:
         if segments:
             folder.touch(folder.entry(KIND, key))
         return cls(segments, cut, is_pooled=is_pooled)
+
+    @staticmethod
+    def computing(folder: StoreFolder, key: str) -> AbstractContextManager[None]:
+        """A block to read again and publish in, as StoreFolder.computing has it."""
+        return folder.computing(KIND, key)
 
     def __len__(self) -> int:
         return len(self._first)

@@ -1,0 +1,130 @@
+"""One process at a time computes what an entry lacks, and no lock ever stops a run."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hft.stores import StoreFolder, locks
+from hft.stores import folder as folder_module
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from hft.stores import StoreFolder
+root, ready = sys.argv[1:]
+with StoreFolder(root, None).computing("k", "a"):
+    Path(ready).touch()
+    time.sleep(60)
+"""
+
+COMPUTE_ONCE = """
+import sys, time
+from hft.stores import StoreFolder
+store = StoreFolder(sys.argv[1], None, print)
+with store.computing("k", "a"):
+    if not store.files("k", "a", ".txt"):
+        time.sleep(0.3)
+        with store.publish_file("k", "a", ".txt") as path:
+            path.write_text("content")
+"""
+
+
+@pytest.fixture(autouse=True)
+def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "_touched", set())
+    monkeypatch.setattr(folder_module, "_said", set())
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def store(tmp_path: Path, said: list[str]) -> StoreFolder:
+    return StoreFolder(tmp_path / "stores", None, said.append)
+
+
+@pytest.fixture
+def holder(store: StoreFolder, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in the block of the entry `a`."""
+    ready = tmp_path / "ready"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(store.root), str(ready)])
+    deadline = time.monotonic() + 20
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_of_processes_that_want_the_same_one_computes_it(store: StoreFolder) -> None:
+    command = [sys.executable, "-c", COMPUTE_ONCE, str(store.root)]
+    workers = [subprocess.Popen(command) for _ in range(3)]
+    assert [worker.wait(30) for worker in workers] == [0, 0, 0]
+    assert len(store.files("k", "a", ".txt")) == 1
+
+
+def test_a_holder_that_is_killed_blocks_nobody(
+    store: StoreFolder, holder: subprocess.Popen[bytes], said: list[str]
+) -> None:
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with store.computing("k", "a"):
+        pass
+    assert said == []
+
+
+def test_a_holder_that_never_ends_is_waited_for_no_longer_than_so_long_and_in_a_line(
+    store: StoreFolder, holder: subprocess.Popen[bytes], said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "LONGEST_WAIT_SECONDS", 0.1)
+    with store.computing("k", "a"):
+        assert holder.poll() is None
+    assert len(said) == 1
+    assert "another process computes what belongs there" in said[0]
+
+
+def test_entries_do_not_wait_for_one_another(
+    store: StoreFolder, holder: subprocess.Popen[bytes], said: list[str]
+) -> None:
+    with store.computing("k", "b"):
+        assert holder.poll() is None
+    assert said == []
+
+
+def test_where_nothing_can_be_locked_the_block_is_entered_all_the_same(store: StoreFolder, said: list[str]) -> None:
+    store.root.parent.mkdir(exist_ok=True)
+    store.root.write_text("a file where the folder should be")
+    with store.computing("k", "a"):
+        pass
+    store.root.unlink()
+    (store.root / "k" / ".a.lock").mkdir(parents=True)
+    (store.root / "k" / "CACHEDIR.TAG").touch()
+    with store.computing("k", "a"):
+        pass
+    assert said == []
+
+
+def test_a_lock_is_no_entry_and_goes_with_its_entry(store: StoreFolder) -> None:
+    with store.computing("k", "a"), store.publish("k", "a") as folder:
+        (folder / "content").write_text("content")
+    assert [entry.key for entry in store.entries()] == ["a"]
+    store.clear()
+    assert [path.name for path in (store.root / "k").iterdir()] == ["CACHEDIR.TAG"]
+
+
+def test_an_error_in_the_block_passes_through_and_frees_the_lock(store: StoreFolder, said: list[str]) -> None:
+    with pytest.raises(OSError, match="mine"), store.computing("k", "a"):
+        raise OSError("mine")
+    with store.computing("k", "a"):
+        pass
+    assert said == []
