@@ -56,7 +56,8 @@ class Environment(BaseModel):
         interop_threads: CPU threads that run independent operations.
         precision: as Lightning's Trainer got it (`bf16-mixed`), after `auto` was decided.
         accelerator: `cpu` or `gpu`, after `auto` was decided.
-        kernels: instruction set, oneDNN, matrix product precision, deterministic flags.
+        kernels: instruction set, oneDNN, matrix product precision, deterministic flags; of bf16 on a CPU whether there
+            are hft's kernels in C.
         variables: the environment variables among KERNEL_VARIABLES that were set.
     """
 
@@ -84,6 +85,8 @@ def describe_environment(seed: int | None, precision: str | None, accelerator: s
         "cudnn_deterministic": bool(torch.backends.cudnn.deterministic),
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
+    if accelerator == "cpu" and precision == "bf16-mixed":
+        kernels["native"] = _has_native_kernels()
     return Environment(
         seed=seed,
         threads=torch.get_num_threads(),
@@ -93,6 +96,16 @@ def describe_environment(seed: int | None, precision: str | None, accelerator: s
         kernels=kernels,
         variables={name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ},
     )
+
+
+def _has_native_kernels() -> bool:
+    from hft.models.compute.native import NativeUnavailableError, kernels_here
+
+    try:
+        kernels_here()
+    except NativeUnavailableError:
+        return False
+    return True
 
 
 def describe_hardware() -> dict[str, Any]:
@@ -168,9 +181,9 @@ def _restore_torch(recorded: Environment) -> list[str]:
     torch.set_float32_matmul_precision(str(kernels.get("float32_matmul_precision", "highest")))
     now = describe_environment(recorded.seed, recorded.precision, recorded.accelerator).kernels
     refused += [
-        f"kernels.{name} is {now[name]}, recorded {kernels[name]}"
-        for name in ("cpu_capability", "mkldnn")
-        if name in kernels and now[name] != kernels[name]
+        f"kernels.{name} is {now.get(name)}, recorded {kernels[name]}"
+        for name in ("cpu_capability", "mkldnn", "native")
+        if name in kernels and now.get(name) != kernels[name]
     ]
     return refused
 

@@ -31,7 +31,7 @@ def choose_compute(encoder: nn.Module, kernels: Kernels = "auto") -> EncoderComp
         return BertCompute(encoder, native=kernels != "torch")
     if kernels in ("fast", "torch"):
         raise ConfigError(
-            f"compute.kernels={kernels}: there are no fast kernels for {type(encoder).__name__}, only for encoders with the "
+            f"compute.kernels={kernels}: there are none for {type(encoder).__name__}, only for encoders with the "
             "layers of BERT (BERT, RoBERTa, XLM-RoBERTa, MiniLM). Set compute.kernels=auto."
         )
     return ReferenceCompute(encoder)

@@ -7,6 +7,8 @@ instead of a sum before a norm the normalised one; and the softmax with the mask
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +85,30 @@ def train_native_layer(
     return result
 
 
+class _Scratch(threading.local):
+    """Memory of a thread for what does not outlive a pass of a layer: used again, it is in the cache and in no need of
+    new pages."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, *shape: int) -> Tensor:
+        """A contiguous bf16 tensor of any content, good until the next call with the same name."""
+        count = math.prod(shape)
+        buffer = self.buffers.get(name)
+        if buffer is None or buffer.numel() < count:
+            buffer = self.buffers[name] = torch.empty(count, dtype=torch.bfloat16)
+        return buffer[:count].view(shape)
+
+
+_scratch = _Scratch()
+
+
+def _product(name: str, left: Tensor, right: Tensor) -> Tensor:
+    """A matrix product in scratch memory."""
+    return torch.mm(left, right, out=_scratch(name, left.shape[0], right.shape[1]))
+
+
 class _NativeLayer(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -97,14 +123,14 @@ class _NativeLayer(torch.autograd.Function):
         flat = flat.contiguous()
         drops = _Drops(shape)
         attention = _Attention(kernels, masks, shape, drops)
-        attended, heads, softs = attention.forward(torch.mm(flat, weights.qkv.t()), weights.qkv_bias)
-        branch = torch.mm(attended, weights.out.t())
+        attended, heads, softs = attention.forward(_product("qkv", flat, weights.qkv.t()), weights.qkv_bias)
+        branch = _product("branch", attended, weights.out.t())
         norm = (weights.out_bias, flat, weights.norm, weights.norm_bias, shape.eps, *drops.first)
         middle, *first_saved = _residual_norm(kernels, branch, *norm)
         slope = torch.mm(middle, weights.up.t())
         raised = torch.empty_like(slope)
         kernels.call("gelu", slope, weights.up_bias, raised, *slope.shape)
-        branch = torch.mm(raised, weights.down.t())
+        branch = _product("branch", raised, weights.down.t())
         norm = (weights.down_bias, middle, weights.last_norm, weights.last_norm_bias, shape.last_eps, *drops.second)
         last, *second_saved = _residual_norm(kernels, branch, *norm)
         ctx.save_for_backward(flat, attended, *first_saved, middle, slope, raised, *second_saved, *heads, *softs)
@@ -119,14 +145,14 @@ class _NativeLayer(torch.autograd.Function):
         given = (gradient.contiguous(), None, last_normed, last_scales, weights.last_norm, *drops.second)
         to_second, to_branch, (last_norm, last_norm_bias, down_bias) = _residual_norm_backward(kernels, *given)
         down = weight_product(to_branch, raised)
-        to_up = torch.mm(to_branch, weights.down)
+        to_up = _product("up", to_branch, weights.down)
         up_bias = to_up.new_empty(to_up.shape[1], dtype=torch.float32)
         kernels.call("multiply", to_up, slope, up_bias, *to_up.shape)
         up = weight_product(to_up, middle)
-        given = (to_second, torch.mm(to_up, weights.up), normed, scales, weights.norm, *drops.first)
+        given = (to_second, _product("middle", to_up, weights.up), normed, scales, weights.norm, *drops.first)
         to_first, to_branch, (norm, norm_bias, out_bias) = _residual_norm_backward(kernels, *given)
         out = weight_product(to_branch, attended)
-        to_heads, qkv_bias = ctx.attention.backward(torch.mm(to_branch, weights.out), heads, softs)
+        to_heads, qkv_bias = ctx.attention.backward(_product("middle", to_branch, weights.out), heads, softs)
         qkv = weight_product(to_heads, flat)
         to_flat = torch.addmm(to_first, to_heads, weights.qkv) if ctx.needs_input_grad[0] else None
         width = flat.shape[1]
@@ -180,7 +206,7 @@ def _residual_norm_backward(
     dropped: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of residual and branch; of weight, bias and the branch's bias [3, width]."""
-    to_residual, to_branch = torch.empty_like(gradient), torch.empty_like(gradient)
+    to_residual, to_branch = torch.empty_like(gradient), _scratch("branch", *gradient.shape)
     sums = torch.empty(3, gradient.shape[1])
     given = (gradient, more, normed, scales, weight, seed, dropped)
     kernels.call("residual_norm_backward", *given, to_residual, to_branch, sums, *gradient.shape)
@@ -211,12 +237,14 @@ class _Attention:
         result = projected.new_empty(len(projected), projected.shape[1] // 3)
         of_pieces, softs = [], []
         for number, (part, to_part, mask) in enumerate(self._pieces(projected, result)):
-            heads = self._split(part, mask, 3, bias)
+            heads = part.new_empty(3, mask.shape[0] * self.shape.heads, mask.shape[1], self.shape.head_width)
+            self._split(part, mask, heads, bias)
             soft = heads.new_empty(heads.shape[1], heads.shape[2], heads.shape[2])
-            attended = torch.empty_like(heads[0])
+            attended = _scratch("attended", *heads.shape[1:])
             lengths = mask.sum(dim=1, dtype=torch.int32)
             for at in blocks(soft):
-                scores = torch.bmm(heads[0, at], heads[1, at].transpose(1, 2))
+                scores = _scratch("scores", *soft[at].shape)
+                torch.bmm(heads[0, at], heads[1, at].transpose(1, 2), out=scores)
                 where = (at.start, len(scores), self.shape.heads, mask.shape[1])
                 self.kernels.call("softmax", scores, soft[at], lengths, *where, self.seed + number, self.dropped)
                 torch.bmm(scores, heads[2, at], out=attended[at])
@@ -227,15 +255,16 @@ class _Attention:
 
     def backward(self, gradient: Tensor, of_pieces: Sequence[Tensor], softs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """From the gradient of the result that of queries, keys and values, and that of their bias."""
-        result = gradient.new_empty(len(gradient), 3 * gradient.shape[1])
+        result = _scratch("qkv", len(gradient), 3 * gradient.shape[1])
         bias = torch.zeros(result.shape[1])
         parts = zip(self._pieces(gradient, result), of_pieces, softs, strict=True)
         for (part, to_part, mask), heads, soft in parts:
-            by_head = self._split(part, mask, 1)[0]
-            to_heads = torch.empty_like(heads)
+            by_head = self._split(part, mask, _scratch("attended", 1, *heads.shape[1:]))[0]
+            to_heads = _scratch("heads", *heads.shape)
             for at in blocks(soft):
-                to_scores = torch.bmm(by_head[at], heads[2, at].transpose(1, 2))
-                kept = torch.empty_like(to_scores)
+                to_scores = _scratch("scores", *soft[at].shape)
+                torch.bmm(by_head[at], heads[2, at].transpose(1, 2), out=to_scores)
+                kept = _scratch("kept", *to_scores.shape)
                 self.kernels.call("softmax_backward", to_scores, soft[at], kept, *kept.shape[:2])
                 torch.bmm(kept.transpose(1, 2), by_head[at], out=to_heads[2, at])
                 torch.bmm(to_scores, heads[1, at], out=to_heads[0, at])
@@ -247,11 +276,9 @@ class _Attention:
         of_result = (part for part, _ in pieces(result, self.masks))
         return ((part, next(of_result), mask) for part, mask in pieces(values, self.masks))
 
-    def _split(self, values: Tensor, mask: Tensor, kinds: int, bias: Tensor | None = None) -> Tensor:
-        texts, tokens = mask.shape
-        heads, head_width = self.shape.heads, self.shape.head_width
-        result = values.new_empty(kinds, texts * heads, tokens, head_width)
-        self.kernels.call("split_heads", values, bias, result, texts, tokens, kinds, heads, head_width)
+    def _split(self, values: Tensor, mask: Tensor, result: Tensor, bias: Tensor | None = None) -> Tensor:
+        shape = (*mask.shape, len(result), self.shape.heads, self.shape.head_width)
+        self.kernels.call("split_heads", values, bias, result, *shape)
         return result
 
     def _join(self, values: Tensor, mask: Tensor, kinds: int, result: Tensor, sums: Tensor | None = None) -> None:

@@ -1,0 +1,293 @@
+"""The kernels in C: each against what it stands for, and a whole layer, with the masks that they draw."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hft.models.compute.bert import BertCompute
+from hft.models.compute.bert_layer import LayerShape
+from hft.models.compute.native import NativeUnavailableError, NativeWeights, kernels_here, train_native_layer
+from hft.models.compute.native.kernels import LEVELS, Kernels
+from models.compute.test_bert import bert, off, pass_through
+
+BF16_STEP = 2.0**-8  # half a unit in the last place, relative
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Kernels:
+    try:
+        return kernels_here()
+    except NativeUnavailableError as reason:
+        pytest.skip(str(reason))
+
+
+def drawn(kernels: Kernels, seed: int, rows: int, width: int) -> Tensor:
+    result = torch.empty(rows, width, dtype=torch.int16)
+    kernels.call("draw", seed, rows, width, result)
+    return result.int() & 0xFFFF
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def philox(seed: int, counter: int) -> list[int]:
+    """Philox4x32 with 7 rounds, as its paper has it, for a counter of 64 bits."""
+    words = [counter & 0xFFFFFFFF, counter >> 32, 0, 0]
+    keys = [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(7):
+        left, right = 0xD2511F53 * words[0], 0xCD9E8D57 * words[2]
+        words = [
+            (right >> 32) ^ words[1] ^ keys[0],
+            right & 0xFFFFFFFF,
+            (left >> 32) ^ words[3] ^ keys[1],
+            left & 0xFFFFFFFF,
+        ]
+        keys = [(keys[0] + 0x9E3779B9) & 0xFFFFFFFF, (keys[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return words
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
+def test_random_numbers_are_those_of_philox(kernels: Kernels, seed: int) -> None:
+    found = drawn(kernels, seed, 16, 24).flatten().tolist()  # 384 numbers: three blocks of 16 counters
+    for block in range(3):
+        words = [philox(seed, block * 16 + lane) for lane in range(16)]
+        halves = [(word[place] >> shift) & 0xFFFF for shift in (0, 16) for place in range(4) for word in words]
+        assert found[block * 128 : (block + 1) * 128] == halves
+
+
+def test_rows_draw_the_same_however_many_there_are_and_in_the_share_that_is_asked_for(kernels: Kernels) -> None:
+    many = drawn(kernels, 5, 4000, 40)
+    assert torch.equal(drawn(kernels, 5, 37, 40), many[:37])
+    assert not torch.equal(drawn(kernels, 6, 37, 40), many[:37])
+    # 160,000 numbers: three standard deviations of the share that drops are .0023.
+    assert float((many < round(0.1 * LEVELS)).float().mean()) == pytest.approx(0.1, abs=0.0023)
+
+
+@pytest.mark.parametrize("width", [48, 100])
+@pytest.mark.parametrize("dropped", [0, 6554, 40_000])
+def test_residual_and_norm_and_their_gradients(kernels: Kernels, width: int, dropped: int) -> None:
+    rows, seed, eps = 37, 11, 1e-5
+    branch, residual, given, more = (random(rows, width, seed=one).bfloat16() for one in range(4))
+    branch_bias, weight, bias = (random(width, seed=10 + one) for one in range(3))
+    leaves = [one.double().requires_grad_() for one in (branch, branch_bias, residual, weight, bias)]
+    kept = (drawn(kernels, seed, rows, width) >= dropped).double() * LEVELS / (LEVELS - dropped)
+    total = leaves[2] + (leaves[0] + leaves[1]) * kept
+    expected = functional.layer_norm(total, (width,), leaves[3], leaves[4], eps)
+    expected.backward(given.double() + more.double())
+
+    result, normed, to_residual, to_branch = (torch.empty_like(branch) for _ in range(4))
+    scales, sums = torch.empty(rows), torch.empty(3, width)
+    how = (seed, dropped)
+    kernels.call(
+        "residual_norm", branch, branch_bias, residual, weight, bias, eps, *how, result, normed, scales, rows, width
+    )
+    assert off(result, expected.detach()) < BF16_STEP
+    kernels.call(
+        "residual_norm_backward", given, more, normed, scales, weight, *how, to_residual, to_branch, sums, rows, width
+    )
+    of_branch, of_branch_bias, of_residual, of_weight, of_bias = (one.grad for one in leaves)
+    assert off(to_residual, of_residual) < BF16_STEP
+    assert off(to_branch, of_branch) < BF16_STEP
+    assert off(sums[0], of_weight) < BF16_STEP
+    assert off(sums[1], of_bias) < 1e-5
+    assert off(sums[2], of_branch_bias) < BF16_STEP
+
+
+def test_gelu_and_its_derivative(kernels: Kernels) -> None:
+    values = torch.linspace(-12, 12, 37 * 80).view(37, 80).bfloat16()
+    bias = random(80)
+    exact = (values.double() + bias.double()).requires_grad_()
+    expected = functional.gelu(exact)
+    expected.sum().backward()
+    result = torch.empty_like(values)
+    kernels.call("gelu", values, bias, result, *values.shape)
+    assert torch.allclose(result.double(), expected.detach(), rtol=2 * BF16_STEP, atol=1e-6)
+    assert torch.allclose(values.double(), exact.grad, rtol=2 * BF16_STEP, atol=1e-6)
+
+
+def test_multiply_and_its_sums(kernels: Kernels) -> None:
+    values, by = random(37, 100).bfloat16(), random(37, 100, seed=1).bfloat16()
+    expected, sums = values.double() * by.double(), torch.empty(100)
+    kernels.call("multiply", values, by, sums, 37, 100)
+    assert off(values, expected) < BF16_STEP
+    assert off(sums, expected.sum(0)) < 1e-5
+
+
+def test_heads_are_split_and_joined(kernels: Kernels) -> None:
+    texts_, tokens, kinds, heads, width = 3, 5, 3, 2, 12
+    shape = (texts_, tokens, kinds, heads, width)
+    values, bias = random(texts_ * tokens, kinds * heads * width).bfloat16(), random(kinds * heads * width)
+    split, joined, sums = (
+        torch.empty(kinds, texts_, heads, tokens, width).bfloat16(),
+        torch.empty_like(values),
+        bias * 0,
+    )
+    kernels.call("split_heads", values, bias, split, *shape)
+    assert torch.equal(split, (values + bias).bfloat16().view(shape).permute(2, 0, 3, 1, 4))
+    kernels.call("split_heads", values, None, split, *shape)
+    kernels.call("join_heads", split, joined, sums, *shape)
+    assert torch.equal(joined, values)
+    assert off(sums, values.double().sum(0)) < 1e-5
+
+
+@pytest.mark.parametrize("tokens", [8, 37, 64])
+@pytest.mark.parametrize("dropped", [0, 20_000])
+def test_softmax_and_its_gradient(kernels: Kernels, tokens: int, dropped: int) -> None:
+    lengths, heads, seed = torch.tensor([tokens, 5, 1], dtype=torch.int32), 2, 3
+    count = len(lengths) * heads
+    scores, given = (random(count, tokens, tokens, seed=one).mul(3).bfloat16() for one in range(2))
+    real = torch.arange(tokens) < lengths.repeat_interleave(heads)[:, None]
+    exact = scores.double().requires_grad_()
+    soft = torch.softmax(exact.masked_fill(~real[:, None, :], -torch.inf), dim=-1)
+    groups = -(-tokens // 16) * 16  # numbers are drawn for whole groups of 16 rows
+    keeps = (drawn(kernels, seed, count * groups, tokens).view(count, groups, tokens)[:, :tokens] >= dropped).double()
+    pairs = real[:, :, None] & real[:, None, :]
+    expected = soft * keeps * pairs
+    expected.backward(given.double())
+
+    kept, found = scores.clone(), torch.empty_like(scores)
+    half = count // 2
+    for start in (0, half):  # two blocks draw what one would
+        part = slice(start, start + half)
+        kernels.call("softmax", kept[part], found[part], lengths, start, half, heads, tokens, seed, dropped)
+    assert off(kept, expected.detach()) < BF16_STEP
+    assert off(found.abs(), (soft * pairs).detach()) < BF16_STEP
+    assert torch.equal(torch.signbit(found) & pairs, (keeps == 0) & pairs)
+    again, to_scores = torch.empty_like(kept), given.clone()
+    kernels.call("softmax_backward", to_scores, found, again, count, tokens)
+    assert torch.equal(again, kept)
+    assert off(to_scores, exact.grad) < 2 * BF16_STEP
+
+
+@pytest.mark.parametrize("where", ["residual_norm", "gelu", "softmax"])
+def test_what_is_no_number_stays_so(kernels: Kernels, where: str) -> None:
+    values, ones = random(16, 16).bfloat16(), torch.ones(16)
+    values[3, 4] = torch.nan
+    result, other, scales = torch.empty_like(values), torch.empty_like(values), torch.empty(16)
+    if where == "gelu":
+        kernels.call("gelu", values, ones, result, 16, 16)
+    elif where == "softmax":
+        kernels.call("softmax", values, result, torch.tensor([16], dtype=torch.int32), 0, 1, 1, 16, 0, 0)
+    else:
+        kernels.call(
+            "residual_norm", values, ones, other.zero_(), ones, ones, 1e-5, 0, 0, result, other, scales, 16, 16
+        )
+    assert result[3].isnan().any()
+    assert not result[4].isnan().any()
+
+
+def test_a_tensor_with_gaps_is_refused(kernels: Kernels) -> None:
+    with pytest.raises(ValueError, match="contiguous"):
+        kernels.call("multiply", random(8, 8).bfloat16().t(), random(8, 8).bfloat16(), torch.empty(8), 8, 8)
+
+
+def one_layer(flat: Tensor, layer: Any, masks: tuple[Tensor, ...], keeps: dict[str, Any], shape: LayerShape) -> Tensor:
+    """The layer in float32 with given masks of dropout, written as the papers have it."""
+    attention, width = layer.attention.self, flat.shape[1]
+    found, start = [], 0
+    for number, mask in enumerate(masks):
+        part = flat[start : start + mask.numel()].view(*mask.shape, width)
+        start += mask.numel()
+        query, key, value = (
+            module(part).view(*mask.shape, shape.heads, -1).transpose(1, 2)
+            for module in (attention.query, attention.key, attention.value)
+        )
+        scores = query @ key.transpose(-1, -2) * shape.head_width**-0.5
+        soft = torch.softmax(scores.masked_fill(~mask[:, None, None, :], -torch.inf), dim=-1)
+        soft = soft * keeps["attention"][number].view(soft.shape)
+        found.append((soft @ value).transpose(1, 2).reshape(-1, width))
+    output = layer.attention.output
+    middle = output.LayerNorm(flat + output.dense(torch.cat(found)) * keeps["first"])
+    raised = functional.gelu(layer.intermediate.dense(middle))
+    return layer.output.LayerNorm(middle + layer.output.dense(raised) * keeps["second"])  # type: ignore[no-any-return]
+
+
+def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels: Kernels) -> None:
+    layer = bert().encoder.layer[1]
+    shape = LayerShape(heads=3, head_width=16, eps=1e-12, last_eps=1e-12, dropout=0.2, attention_dropout=0.3)
+    attention, output = layer.attention.self, layer.attention.output
+    modules = (attention.query, attention.key, attention.value, output.dense, output.LayerNorm)
+    modules = (*modules, layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm)
+    parameters = tuple(one for module in modules for one in (module.weight, module.bias))
+    masks = tuple(
+        torch.arange(tokens) < torch.tensor(lengths)[:, None] for tokens, lengths in ((20, (20, 3)), (40, (33,)))
+    )
+    rows = sum(mask.numel() for mask in masks)
+    real = torch.cat([mask.flatten() for mask in masks])
+    flat, given = random(rows, 48).bfloat16(), random(rows, 48, seed=1).bfloat16() * real[:, None]
+
+    torch.manual_seed(8)
+    ours = flat.clone().requires_grad_()
+    result = train_native_layer(ours, masks, NativeWeights.of(parameters, shape), shape, parameters, kernels)
+    result.backward(given)
+    gradients = [ours.grad, *(one.grad for one in parameters)]
+
+    torch.manual_seed(8)
+    seeds = torch.empty(3, dtype=torch.int64).random_().tolist()
+    level, of_attention = round(0.2 * LEVELS), round(0.3 * LEVELS)
+    keeps: dict[str, Any] = {
+        name: (drawn(kernels, seed, rows, 48) >= level) / (1 - 0.2)
+        for name, seed in zip(("first", "second"), seeds, strict=False)
+    }
+    keeps["attention"] = []
+    for number, mask in enumerate(masks):
+        count, tokens = len(mask) * 3, mask.shape[1]
+        groups = -(-tokens // 16) * 16
+        numbers = drawn(kernels, seeds[2] + number, count * groups, tokens).view(count, groups, tokens)[:, :tokens]
+        keeps["attention"].append((numbers >= of_attention) / (1 - 0.3))
+    for one in parameters:
+        one.grad = None
+    theirs = flat.float().requires_grad_()
+    expected = one_layer(theirs, layer, masks, keeps, shape)
+    expected.backward(given.float())
+    assert off(result[real].detach().float(), expected[real].detach()) < 0.01
+    assert off(gradients[0][real].float(), theirs.grad[real]) < 0.02
+    for place, one in enumerate(parameters):
+        if place != 3:  # the keys' bias: nothing but rounding
+            assert off(gradients[place + 1], one.grad) < 0.02, place
+
+
+def test_a_pass_repeats_with_torchs_random_state_also_when_it_is_computed_again_for_the_backward_pass(
+    kernels: Kernels,
+) -> None:
+    encoder = bert(dropout=0.3)
+    runs = []
+    for seed, again in ((5, False), (5, False), (6, False), (5, True)):
+        torch.manual_seed(seed)
+        compute = BertCompute(encoder)
+        compute.checkpoint_layers = again
+        runs.append(pass_through(compute, encoder, torch.bfloat16))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    assert all(torch.equal(runs[0][name], runs[3][name]) for name in runs[0])
+    assert not torch.equal(runs[0]["hidden"], runs[2]["hidden"])
+
+
+def test_a_pass_does_not_depend_on_the_number_of_threads_but_for_sums_over_tokens(kernels: Kernels) -> None:
+    encoder, threads, runs = bert(dropout=0.3), torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            torch.manual_seed(5)
+            runs.append(pass_through(BertCompute(encoder), encoder, torch.bfloat16))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(runs[0]["hidden"], runs[1]["hidden"])
+    for name, value in runs[0].items():
+        assert off(runs[1][name], value) < 1e-3 or name.endswith("key.bias"), name
+
+
+def test_without_them_the_layers_are_as_near(kernels: Kernels) -> None:
+    encoder = bert()
+    exact = pass_through(BertCompute(encoder), encoder, torch.float32)
+    for native in (True, False):
+        compute = copy.deepcopy(BertCompute(encoder, native=native))
+        found = pass_through(compute, compute.encoder, torch.bfloat16)
+        assert compute.native is native
+        assert off(found["hidden"], exact["hidden"]) < 0.02

@@ -1,0 +1,100 @@
+"""Where the kernels in C come from, and what happens where there are none."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from hft.models.compute.bert import BertCompute, _native_or_said
+from hft.models.compute.native import NativeUnavailableError, kernels_here, library
+from models.compute.test_bert import bert, off, pass_through
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are compiled on Linux only")
+needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    for known in (library._found, _native_or_said):
+        known.cache_clear()
+    yield tmp_path / "hft" / "kernels"
+    for known in (library._found, _native_or_said):
+        known.cache_clear()
+
+
+def compiler(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@needs_compiler
+def test_they_are_compiled_once_and_kept_in_the_users_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels_here()
+    (kept,) = cache.iterdir()
+    library._found.cache_clear()
+    monkeypatch.setenv("CC", "no-such-compiler")
+    kernels_here()
+    assert list(cache.iterdir()) == [kept]
+
+
+@needs_compiler
+def test_another_processor_gets_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels_here()
+    library._found.cache_clear()
+    monkeypatch.setattr(library, "_instructions", lambda: "another one")
+    kernels_here()
+    assert len(list(cache.iterdir())) == 2
+
+
+@needs_compiler
+@pytest.mark.parametrize("fault", ["a file in the way", "not whole"])
+def test_a_cache_that_cannot_be_used_costs_a_compilation(cache: Path, fault: str) -> None:
+    if fault == "not whole":
+        kernels_here()
+        (kept,) = cache.iterdir()
+        kept.unlink()  # not written over: this process runs what is in it
+        kept.write_bytes(b"no library")
+        library._found.cache_clear()
+    else:
+        cache.parent.mkdir()
+        cache.write_text("not a folder")
+    kernels_here()
+
+
+def test_without_a_compiler_it_is_said_once_and_training_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(NativeUnavailableError, match=r"no C compiler \(looked for CC=no-such-compiler"):
+        kernels_here()
+    encoder = bert()
+    with caplog.at_level(logging.WARNING):
+        found = [pass_through(BertCompute(encoder), encoder, torch.bfloat16) for _ in range(2)]
+    assert len(caplog.records) == 1
+    assert "compute.kernels=torch" in caplog.text
+    exact = pass_through(BertCompute(encoder), encoder, torch.float32)
+    assert off(found[0]["hidden"], exact["hidden"]) < 0.02
+
+
+def test_torchs_operations_are_chosen_without_a_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    encoder = bert()
+    pass_through(BertCompute(encoder, native=False), encoder, torch.bfloat16)
+    assert not caplog.records
+
+
+def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", compiler(tmp_path / "broken", "echo 'kernels.c:1: error: no OpenMP' >&2; exit 1"))
+    with pytest.raises(NativeUnavailableError, match=r"did not compile them \(kernels.c:1: error: no OpenMP\)"):
+        kernels_here()
