@@ -21,6 +21,7 @@ FOUNDATION = {
     "files": {"errors"},
     "threads": set(),
     "moments": set(),
+    "native": set(),
     "stores": {"errors", "files"},
     "compositions": set(),
     "redaction": set(),

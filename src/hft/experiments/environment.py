@@ -86,7 +86,9 @@ def describe_environment(seed: int | None, precision: str | None, accelerator: s
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
     if accelerator == "cpu" and precision == "bf16-mixed":
-        kernels["native"] = _has_native_kernels()
+        from hft.native import has_kernels
+
+        kernels["native"] = has_kernels()
     return Environment(
         seed=seed,
         threads=torch.get_num_threads(),
@@ -96,16 +98,6 @@ def describe_environment(seed: int | None, precision: str | None, accelerator: s
         kernels=kernels,
         variables={name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ},
     )
-
-
-def _has_native_kernels() -> bool:
-    from hft.models.compute.native import NativeUnavailableError, kernels_here
-
-    try:
-        kernels_here()
-    except NativeUnavailableError:
-        return False
-    return True
 
 
 def describe_hardware() -> dict[str, Any]:

@@ -17,9 +17,10 @@ from hft.models.compute.apart import LEAST_ROWS, exact_rows
 from hft.models.compute.base import Piece
 from hft.models.compute.bert_layer import LayerShape, LayerWeights, infer_layer, train_layer
 from hft.models.compute.dropout import dropout
-from hft.models.compute.native import NativeUnavailableError, NativeWeights, kernels_here, train_native_layer
+from hft.models.compute.native_layer import NativeWeights, train_native_layer
 from hft.models.compute.reference import ReferenceCompute
 from hft.models.compute.words import WordTable
+from hft.native import NativeUnavailableError, kernels_here
 
 __all__ = ["BertCompute"]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hft.models.compute.bert import BertCompute, _native_or_said
-from hft.models.compute.native import NativeUnavailableError, kernels_here, library
+from hft.native import NativeUnavailableError, has_kernels, kernels_here, library
 from models.compute.test_bert import bert, off, pass_through
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are compiled on Linux only")
@@ -76,6 +76,7 @@ def test_without_a_compiler_it_is_said_once_and_training_goes_on(
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(NativeUnavailableError, match=r"no C compiler \(looked for CC=no-such-compiler"):
         kernels_here()
+    assert not has_kernels()
     encoder = bert()
     with caplog.at_level(logging.WARNING):
         found = [pass_through(BertCompute(encoder), encoder, torch.bfloat16) for _ in range(2)]

@@ -17,9 +17,9 @@ from pathlib import Path
 # Loaded first, so that the kernels share torch's OpenMP and its threads.
 import torch  # noqa: F401
 
-from hft.models.compute.native.kernels import Kernels
+from hft.native.kernels import Kernels
 
-__all__ = ["NativeUnavailableError", "kernels_here"]
+__all__ = ["NativeUnavailableError", "has_kernels", "kernels_here"]
 
 _SOURCE = Path(__file__).with_name("kernels.c")
 _COMPILERS = ("gcc", "cc", "clang")
@@ -48,6 +48,11 @@ def kernels_here() -> Kernels:
     if isinstance(found, str):
         raise NativeUnavailableError(found)
     return found
+
+
+def has_kernels() -> bool:
+    """Whether `kernels_here` gives some."""
+    return not isinstance(_found(), str)
 
 
 @functools.cache

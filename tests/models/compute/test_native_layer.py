@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from hft.models.compute.bert import BertCompute
 from hft.models.compute.bert_layer import LayerShape
-from hft.models.compute.native import NativeUnavailableError, NativeWeights, kernels_here, train_native_layer
-from hft.models.compute.native.kernels import LEVELS, Kernels
+from hft.models.compute.native_layer import NativeWeights, train_native_layer
+from hft.native import LEVELS, Kernels, NativeUnavailableError, kernels_here
 from models.compute.test_bert import bert, off, pass_through
 
 BF16_STEP = 2.0**-8  # half a unit in the last place, relative

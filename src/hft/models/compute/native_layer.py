@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from hft.models.compute.bert_layer import LayerShape, blocks, pieces, weight_product
-from hft.models.compute.native.kernels import LEVELS, Kernels
+from hft.native import LEVELS, Kernels
 
 __all__ = ["NativeWeights", "train_native_layer"]
 
