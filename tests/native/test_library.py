@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from hft.models.compute.bert import BertCompute, _native_or_said
-from hft.native import NativeUnavailableError, has_kernels, kernels_here, library
+from hft.models.compute.bert import BertCompute, _has_native_or_warns
+from hft.native import NativeUnavailableError, fingerprint_here, kernels_here, library
 from models.compute.test_bert import bert, off, pass_through
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are compiled on Linux only")
@@ -23,10 +24,10 @@ needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "cla
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    for known in (library._found, _native_or_said):
+    for known in (library._found, _has_native_or_warns):
         known.cache_clear()
     yield tmp_path / "hft" / "kernels"
-    for known in (library._found, _native_or_said):
+    for known in (library._found, _has_native_or_warns):
         known.cache_clear()
 
 
@@ -57,16 +58,37 @@ def test_another_processor_gets_its_own(cache: Path, monkeypatch: pytest.MonkeyP
 
 @needs_compiler
 @pytest.mark.parametrize("fault", ["a file in the way", "not whole"])
-def test_a_cache_that_cannot_be_used_costs_a_compilation(cache: Path, fault: str) -> None:
+def test_a_cache_that_cannot_be_used_costs_a_compilation(
+    cache: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if fault == "not whole":
-        kernels_here()
+        # In a process of its own: a library that is loaded already is not read again.
+        subprocess.run([sys.executable, "-c", "from hft.native import kernels_here; kernels_here()"], check=True)
         (kept,) = cache.iterdir()
-        kept.unlink()  # not written over: this process runs what is in it
         kept.write_bytes(b"no library")
-        library._found.cache_clear()
     else:
         cache.parent.mkdir()
         cache.write_text("not a folder")
+    kernels_here()
+    if fault == "not whole":
+        assert kept.stat().st_size > 10_000
+        library._found.cache_clear()
+        monkeypatch.setenv("CC", "no-such-compiler")
+        kernels_here()
+
+
+def test_where_none_can_be_loaded_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(f"{path}: failed to map segment")
+
+    monkeypatch.setattr(library.ctypes, "CDLL", refuse)
+    with pytest.raises(NativeUnavailableError, match=r"failed to map segment|no C compiler"):
+        kernels_here()
+
+
+@needs_compiler
+def test_the_variable_may_hold_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", f"{next(filter(shutil.which, ('gcc', 'cc', 'clang')))} -pthread")
     kernels_here()
 
 
@@ -76,7 +98,7 @@ def test_without_a_compiler_it_is_said_once_and_training_goes_on(
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(NativeUnavailableError, match=r"no C compiler \(looked for CC=no-such-compiler"):
         kernels_here()
-    assert not has_kernels()
+    assert fingerprint_here() is None
     encoder = bert()
     with caplog.at_level(logging.WARNING):
         found = [pass_through(BertCompute(encoder), encoder, torch.bfloat16) for _ in range(2)]

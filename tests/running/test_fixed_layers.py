@@ -203,7 +203,7 @@ def test_what_another_process_keeps_while_this_one_waits_is_not_computed_again(
     first = result_of(compose(*request), tmp_path / "first")
     published.clear()
 
-    def waited(folder: StoreFolder, key: str) -> AbstractContextManager[None]:
+    def waited(folder: StoreFolder, key: str, texts: str) -> AbstractContextManager[None]:
         theirs = tmp_path / "outputs" / "stores" / "activations"
         shutil.copytree(theirs, folder.root / "activations", dirs_exist_ok=True)
         return nullcontext()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,7 +92,7 @@ def test_a_holder_that_never_ends_is_waited_for_no_longer_than_so_long_and_in_a_
     with store.computing("k", "a"):
         assert holder.poll() is None
     assert len(said) == 1
-    assert "another process computes what belongs there" in said[0]
+    assert "another run computes what this one needs" in said[0]
 
 
 def test_entries_do_not_wait_for_one_another(
@@ -128,3 +130,45 @@ def test_an_error_in_the_block_passes_through_and_frees_the_lock(store: StoreFol
     with store.computing("k", "a"):
         pass
     assert said == []
+
+
+def test_what_is_different_of_one_entry_does_not_wait(
+    store: StoreFolder, holder: subprocess.Popen[bytes], said: list[str]
+) -> None:
+    with store.computing("k", "a", "other"):
+        assert holder.poll() is None
+    assert said == []
+
+
+def test_of_those_who_waited_none_waits_for_another_one(store: StoreFolder, said: list[str]) -> None:
+    """Nothing is kept, say for want of room: they compute beside one another then."""
+    entered = threading.Barrier(3)
+
+    def wait() -> None:
+        with store.computing("k", "a"):
+            entered.wait(20)
+
+    with ThreadPoolExecutor(3) as pool:
+        with store.computing("k", "a"):
+            waiting = [pool.submit(wait) for _ in range(3)]
+            deadline = time.monotonic() + 20
+            while not said and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.3)
+        for one in waiting:
+            one.result(30)
+    assert len(said) == 1
+
+
+def test_a_lock_goes_with_its_block_and_that_of_a_killed_process_when_all_is_cleared(
+    store: StoreFolder, holder: subprocess.Popen[bytes]
+) -> None:
+    folder = store.root / "k"
+    with store.computing("k", "b"):
+        assert (folder / ".b.lock").exists()
+    assert not (folder / ".b.lock").exists()
+    holder.kill()
+    holder.wait()
+    assert (folder / ".a.lock").exists()
+    store.clear()
+    assert not (folder / ".a.lock").exists()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hft.training.heap import HeapTrimming, give_back_freed, resident_bytes
+from hft.training.heap import HeapTrimming, give_back_freed, keep_freed, resident_bytes
 
 GIB = 1 << 30
 
@@ -67,3 +68,31 @@ def test_the_memory_of_this_process_is_told():
 
 def test_to_give_back_what_was_freed_harms_nothing():
     assert give_back_freed() in (True, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_large_blocks_that_are_freed_are_used_again() -> None:
+    """Told by page faults: new pages are faulted in, kept ones are not."""
+    import resource
+
+    if not keep_freed(True):
+        pytest.skip("this C library cannot be told")
+    library = ctypes.CDLL(None)
+    library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    library.free.argtypes = [ctypes.c_void_p]
+    size = 100 << 20
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+        block = library.malloc(size)
+        ctypes.memset(block, 1, size)
+        library.free(block)
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+
+    try:
+        faults()
+        assert faults() < 1000
+    finally:
+        keep_freed(False)
+        give_back_freed()
+    assert faults() > 10_000

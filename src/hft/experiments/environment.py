@@ -56,8 +56,8 @@ class Environment(BaseModel):
         interop_threads: CPU threads that run independent operations.
         precision: as Lightning's Trainer got it (`bf16-mixed`), after `auto` was decided.
         accelerator: `cpu` or `gpu`, after `auto` was decided.
-        kernels: instruction set, oneDNN, matrix product precision, deterministic flags; of bf16 on a CPU whether there
-            are hft's kernels in C.
+        kernels: instruction set, oneDNN, matrix product precision, deterministic flags; of bf16 on a CPU the
+            fingerprint of hft's kernels in C.
         variables: the environment variables among KERNEL_VARIABLES that were set.
     """
 
@@ -72,8 +72,17 @@ class Environment(BaseModel):
     variables: dict[str, str] = {}
 
 
-def describe_environment(seed: int | None, precision: str | None, accelerator: str | None) -> Environment:
-    """Describes the running process. Imports torch."""
+def describe_environment(
+    seed: int | None, precision: str | None, accelerator: str | None, native: bool = False
+) -> Environment:
+    """Describes the running process. Imports torch.
+
+    Args:
+        seed: of the run.
+        precision: Lightning's word.
+        accelerator: `cpu`, `gpu` or `cuda`.
+        native: whether the run takes hft's kernels in C where it can.
+    """
     import torch
 
     kernels: dict[str, bool | str] = {
@@ -85,10 +94,10 @@ def describe_environment(seed: int | None, precision: str | None, accelerator: s
         "cudnn_deterministic": bool(torch.backends.cudnn.deterministic),
         "cudnn_benchmark": bool(torch.backends.cudnn.benchmark),
     }
-    if accelerator == "cpu" and precision == "bf16-mixed":
-        from hft.native import has_kernels
+    if native and accelerator == "cpu" and precision == "bf16-mixed":
+        from hft.native import fingerprint_here
 
-        kernels["native"] = has_kernels()
+        kernels["native"] = fingerprint_here() or "none"
     return Environment(
         seed=seed,
         threads=torch.get_num_threads(),
@@ -171,7 +180,8 @@ def _restore_torch(recorded: Environment) -> list[str]:
     kernels = recorded.kernels
     torch.use_deterministic_algorithms(bool(kernels.get("deterministic_algorithms", False)))
     torch.set_float32_matmul_precision(str(kernels.get("float32_matmul_precision", "highest")))
-    now = describe_environment(recorded.seed, recorded.precision, recorded.accelerator).kernels
+    native = "native" in kernels
+    now = describe_environment(recorded.seed, recorded.precision, recorded.accelerator, native).kernels
     refused += [
         f"kernels.{name} is {now.get(name)}, recorded {kernels[name]}"
         for name in ("cpu_capability", "mkldnn", "native")

@@ -58,7 +58,7 @@ def open_record(
         choices=plain(hydra_choices if choices is None else choices),
         config=resolved,
         config_unresolved=unresolved,
-        environment=describe_environment(seed, precision, accelerator),
+        environment=describe_environment(seed, precision, accelerator, _takes_native(resolved)),
         versions=installed_versions(),
         hardware=describe_hardware(),
         hashes=dict(hashes),
@@ -102,3 +102,8 @@ def _asked_of_hydra() -> tuple[dict[str, Any], list[str]]:
         return {}, []
     choices = {group: choice for group, choice in hydra.runtime.choices.items() if "hydra/" not in group}
     return choices, list(hydra.overrides.task)
+
+
+def _takes_native(config: Mapping[str, Any]) -> bool:
+    compute = config.get("compute")
+    return isinstance(compute, Mapping) and compute.get("kernels") in ("auto", "fast") and not compute.get("compile")

@@ -16,7 +16,7 @@ from hft.settings import ComputeSettings
 __all__ = ["BudgetedTower", "automatic_graph_tokens", "automatic_token_budget", "budget_of", "bytes_a_token"]
 
 # Chunks beyond this are no faster: on a two-core CPU the caches are small, on a GPU the units are all busy.
-_LARGEST_CHUNK = {"cpu": 4096, "cuda": 32768}
+_LARGEST_CHUNK = {"cpu": 8192, "cuda": 32768}
 _SMALLEST_CHUNK = 256
 # Of the whole memory, what a chunk may take: it is computed beside the activations that are kept.
 _SHARE_OF_A_CHUNK = 1 / 8

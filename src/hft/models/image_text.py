@@ -172,11 +172,11 @@ class ImageTextModel(nn.Module):
             say: takes a line for the person who waits.
 
         Raises:
-            ConfigError: fast kernels are asked for, which there are none of.
+            ConfigError: hft's own layers are asked for, and there are none for CLIP.
         """
         if settings.kernels in ("fast", "torch"):
             raise ConfigError(
-                f"compute.kernels={settings.kernels}: there are none for CLIP's layers. Set compute.kernels=auto."
+                f"compute.kernels={settings.kernels}: hft has no layers of its own for CLIP. Set compute.kernels=auto."
             )
         for tower in self.towers:
             encoder: Any = tower.encoder

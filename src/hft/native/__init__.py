@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hft.native.kernels import LEVELS, Kernels
-from hft.native.library import NativeUnavailableError, has_kernels, kernels_here
+from hft.native.library import NativeUnavailableError, fingerprint_here, kernels_here
 
-__all__ = ["LEVELS", "Kernels", "NativeUnavailableError", "has_kernels", "kernels_here"]
+__all__ = ["LEVELS", "Kernels", "NativeUnavailableError", "fingerprint_here", "kernels_here"]

@@ -35,9 +35,11 @@ class Kernels:
 
     Args:
         library: compiled from kernels.c.
+        fingerprint: of what the compiler made of it.
     """
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
         self._functions: dict[str, Callable[..., None]] = {}
         for name, types in _SIGNATURES.items():
             function = getattr(library, f"hft_{name}")

@@ -8,10 +8,12 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 # Loaded first, so that the kernels share torch's OpenMP and its threads.
@@ -19,7 +21,7 @@ import torch  # noqa: F401
 
 from hft.native.kernels import Kernels
 
-__all__ = ["NativeUnavailableError", "has_kernels", "kernels_here"]
+__all__ = ["NativeUnavailableError", "fingerprint_here", "kernels_here"]
 
 _SOURCE = Path(__file__).with_name("kernels.c")
 _COMPILERS = ("gcc", "cc", "clang")
@@ -50,37 +52,49 @@ def kernels_here() -> Kernels:
     return found
 
 
-def has_kernels() -> bool:
-    """Whether `kernels_here` gives some."""
-    return not isinstance(_found(), str)
+def fingerprint_here() -> str | None:
+    """What the compiled kernels are known by: others may round in other places. None: there are none here."""
+    found = _found()
+    return None if isinstance(found, str) else found.fingerprint
 
 
 @functools.cache
 def _found() -> Kernels | str:
     """The kernels, or why there are none."""
+    if sys.platform != "linux":
+        return f"they are compiled on Linux only, not on {platform.system()}"
     try:
-        if sys.platform != "linux":
-            raise NativeUnavailableError(f"they are compiled on Linux only, not on {platform.system()}")
-        return Kernels(_kept_library())
+        return _kept()
     except NativeUnavailableError as reason:
         return str(reason)
+    except OSError as error:
+        return f"they cannot be compiled or loaded ({error})"
 
 
-def _kept_library() -> ctypes.CDLL:
+def _kept() -> Kernels:
     flags = (*_FLAGS, *_FLAGS_OF.get(platform.machine(), ()))
     name = f"{_fingerprint(flags)}.so"
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hft" / "kernels"
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / name
-        if not target.is_file():
-            with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as partial:
-                os.replace(_compiled(flags, Path(partial) / name), target)
-        return ctypes.CDLL(str(target))
-    except (OSError, RuntimeError) as error:  # no home, a folder that cannot be written to, a file that is not whole
+        if target.is_file():
+            with suppress(OSError):  # not whole, or of another system: compiled anew
+                return _loaded(target)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as partial:
+            compiled = _compiled(flags, Path(partial) / name)
+            with compiled.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(compiled, target)
+        return _loaded(target)
+    except (OSError, RuntimeError) as error:  # no home, or a folder that cannot be written to or loaded from
         log.info("kernels cannot be kept in the user's cache folder (%s); compiled for this process alone", error)
         with tempfile.TemporaryDirectory(prefix="hft-kernels-") as of_process:
-            return ctypes.CDLL(str(_compiled(flags, Path(of_process) / name)))
+            return _loaded(_compiled(flags, Path(of_process) / name))
+
+
+def _loaded(path: Path) -> Kernels:
+    return Kernels(ctypes.CDLL(str(path)), hashlib.sha256(path.read_bytes()).hexdigest()[:16])
 
 
 def _fingerprint(flags: tuple[str, ...]) -> str:
@@ -100,16 +114,19 @@ def _instructions() -> str:
 
 def _compiled(flags: tuple[str, ...], target: Path) -> Path:
     wanted = os.environ.get("CC")
-    compiler = next(filter(None, map(shutil.which, [wanted] if wanted else _COMPILERS)), None)
+    choices = [shlex.split(wanted)] if wanted else [[name] for name in _COMPILERS]
+    compiler = next((choice for choice in choices if choice and shutil.which(choice[0])), None)
     if compiler is None:
         looked_for = f"CC={wanted}" if wanted else f"{', '.join(_COMPILERS)} and the variable CC"
         raise NativeUnavailableError(f"there is no C compiler (looked for {looked_for})")
-    command = [compiler, *flags, "-o", str(target), str(_SOURCE), "-lm"]
+    command = [*compiler, *flags, "-o", str(target), str(_SOURCE), "-lm"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.SubprocessError) as error:
-        raise NativeUnavailableError(f"{compiler} did not compile them ({error})") from error
+        raise NativeUnavailableError(f"{compiler[0]} did not compile them ({error})") from error
     if done.returncode:
         said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-        raise NativeUnavailableError(f"{compiler} did not compile them ({said.strip()})")
+        raise NativeUnavailableError(f"{compiler[0]} did not compile them ({said.strip()})")
     return target

@@ -13,7 +13,7 @@ from hft.errors import StorageError
 from hft.models import TextTower
 from hft.running.assembly import validation_interval
 from hft.running.trial import Trial
-from hft.stores import StoreFolder
+from hft.stores import StoreFolder, digest
 from hft.training.activations import (
     ActivationStore,
     Cut,
@@ -182,7 +182,7 @@ class FrozenLayers:
         self, tower: TextTower, texts: Sequence[TextRows], cut: Cut, key: str, earlier: ActivationStore | None
     ) -> bool:
         """Keeps what is missing, but for what another process has kept while this one waited; whether all is there."""
-        with ActivationStore.computing(self.folder, key):
+        with ActivationStore.computing(self.folder, key, digest(*(part.key for part in texts))):
             missing = _missing(texts, self._read(key, cut))
             if not missing:
                 return True

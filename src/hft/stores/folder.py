@@ -23,7 +23,7 @@ from pathlib import Path
 
 from hft.errors import StorageError
 from hft.stores.kinds import children, is_kind, own_kind
-from hft.stores.locks import lock_of, one_at_a_time
+from hft.stores.locks import is_lock, lock_of, one_at_a_time
 from hft.stores.temporaries import bytes_under, is_temporary, remove, sweep, temporary_path
 
 __all__ = ["StoreEntry", "StoreFolder"]
@@ -142,8 +142,12 @@ class StoreFolder:
                 os.replace(temporary, target)
         self.touch(entry)
 
-    def computing(self, kind: str, key: str) -> AbstractContextManager[None]:
+    def computing(self, kind: str, key: str, what: str = "") -> AbstractContextManager[None]:
         """A block to compute in what an entry lacks: another process that would do the same waits until it has ended.
+
+        Args:
+            kind, key: of the entry.
+            what: tells apart those who would add different things to it; letters and digits.
 
         Read again first: what was missing may be there by then. No thread may enter the block of an entry within
         itself. The block saves work and disk, and nothing is wrong without it (see hft.stores.locks).
@@ -153,7 +157,7 @@ class StoreFolder:
             own_kind(entry.parent)
         except OSError:  # who publishes there is told
             return nullcontext()
-        return one_at_a_time(lock_of(entry), self.say)
+        return one_at_a_time(lock_of(entry, what), self.say)
 
     def files(self, kind: str, key: str, suffix: str) -> list[Path]:
         """The files of an entry with a suffix, the oldest first; none where there is no entry."""
@@ -236,6 +240,10 @@ class StoreFolder:
         for entry in self.entries():
             if kind in (None, entry.kind):
                 self._drop_entry(entry.path)
+        for folder in self._kinds():
+            if kind in (None, folder.name):
+                for path in filter(is_lock, children(folder)):  # of processes that died
+                    remove(path)
         return max(0, before - self.used())
 
     @contextmanager
@@ -278,7 +286,6 @@ class StoreFolder:
         except OSError:
             return
         remove(aside)
-        remove(lock_of(entry))  # who holds it now is no longer waited for, which costs work at most
 
 
 def _identity(entry: Path) -> str:

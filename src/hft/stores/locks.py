@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = ["lock_of", "one_at_a_time"]
+__all__ = ["is_lock", "lock_of", "one_at_a_time"]
 
 # Whoever waited so long computes beside the holder, which may be stopped, or on a machine that no longer answers.
 LONGEST_WAIT_SECONDS = 3600.0
+_SUFFIX = ".lock"
 
 
-def lock_of(entry: Path) -> Path:
-    """The file that is locked while somebody computes what belongs in an entry. Empty, and left when the lock is."""
-    return entry.parent / f".{entry.name}.lock"
+def lock_of(entry: Path, what: str = "") -> Path:
+    """The file that is locked while somebody computes `what` belongs in an entry. Empty, and removed with the lock."""
+    return entry.parent / f".{entry.name}{what and '.'}{what}{_SUFFIX}"
+
+
+def is_lock(path: Path) -> bool:
+    """Whether this is the name of a lock."""
+    return path.name.startswith(".") and path.name.endswith(_SUFFIX)
 
 
 @contextmanager
 def one_at_a_time(lock: Path, say: Callable[[str], object]) -> Iterator[None]:
-    """Inside the block no other thread or process is in the block of the same file, as far as the system has locks.
+    """Whoever comes while another thread or process is inside the block waits until that one has left it.
 
-    The lock saves work and disk, nothing more: the block is entered without it where the file cannot be locked, and
-    after an hour of waiting. The system frees the lock of a process that dies.
+    Who has waited goes on without the lock: what it waited for is there now, or was not kept and will not be. The lock
+    saves work and disk, nothing more: the block is entered without it where the file cannot be locked, and after an
+    hour of waiting. Where the system has locks, it frees those of a process that dies.
 
     Args:
         lock: the file, in a folder that is there.
@@ -37,7 +44,7 @@ def one_at_a_time(lock: Path, say: Callable[[str], object]) -> Iterator[None]:
         yield
     finally:
         if held is not None:
-            held.release()
+            _release(held, lock)
 
 
 def _held(lock: Path, say: Callable[[str], object]) -> BaseFileLock | None:
@@ -45,11 +52,24 @@ def _held(lock: Path, say: Callable[[str], object]) -> BaseFileLock | None:
 
     found = FileLock(lock)
     try:
-        try:
-            found.acquire(timeout=0)
-        except Timeout:
-            say(f"{lock}: another process computes what belongs there; this one waits for it.")
-            found.acquire(timeout=LONGEST_WAIT_SECONDS)
-    except (OSError, NotImplementedError):  # Timeout is an OSError; the other tells of a disk without locks
+        found.acquire(timeout=0)
+        return found
+    except Timeout:
+        say(
+            f"{lock.parent.name}: another run computes what this one needs; it waits for that, an hour at most. "
+            "stores=none would not wait."
+        )
+    except (OSError, NotImplementedError):  # the other tells of a disk without locks
         return None
-    return found
+    with suppress(OSError, NotImplementedError):  # Timeout is an OSError
+        found.acquire(timeout=LONGEST_WAIT_SECONDS)
+        _release(found, lock)
+    return None
+
+
+def _release(held: BaseFileLock, lock: Path) -> None:
+    """Who waits for the removed file is no longer excluded, which costs work at most."""
+    with suppress(OSError):
+        held.release()
+    with suppress(OSError):
+        lock.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Names of what is being written or removed: they tell whose it is, so that what a dead process left can be swept.
 
-A process is told by its id and by what that id counts in: the host, its start and, in a container, the namespace.
+A process is told by its id and by what that id counts in: the host and, in a container, the namespace.
 """
 
 from __future__ import annotations
@@ -94,11 +94,10 @@ def _is_running(pid: int) -> bool:
 def _host() -> str:
     """Where an id of a process means what it means to this one: containers may share a host's name and count their own.
 
-    On Linux the digits are of this start of the system and this namespace of ids.
+    On Linux the digits are of this namespace of ids.
     """
     name = re.sub(r"[^A-Za-z0-9_]", "_", platform.node())
     try:
-        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        return f"{name}-{digest(start, os.readlink('/proc/self/ns/pid'))[:8]}"
+        return f"{name}-{digest(os.readlink('/proc/self/ns/pid'))[:8]}"
     except OSError:
         return name

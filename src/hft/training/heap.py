@@ -17,12 +17,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-__all__ = ["HeapTrimming", "give_back_freed", "resident_bytes"]
+__all__ = ["HeapTrimming", "give_back_freed", "keep_freed", "resident_bytes"]
 
 # How much the process may grow, in units of what it grew by in its first step.
 _STEPS_OF_GROWTH = 2
 # Less than this is not worth the trouble.
 _LEAST_GROWTH = 1 << 30
+# glibc's mallopt: what is freed at the end of the heap goes back beyond so many bytes (-1: never), and requests of so
+# many bytes get pages of their own, which go back as soon as they are freed.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _STATM = Path("/proc/self/statm")
 
 
@@ -45,8 +48,23 @@ def give_back_freed() -> bool:
     return True
 
 
+def keep_freed(wanted: bool) -> bool:
+    """Whether what is freed stays with the process for its next request, however large; whether glibc can be told.
+
+    By itself glibc returns large blocks at once, and the next step waits for new pages: 15% of a step's time was
+    measured with MiniLM on two cores.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    trim, pages_of_their_own = (-1, 1 << 30) if wanted else (64 << 20, 32 << 20)
+    return bool(mallopt(_TRIM_THRESHOLD, trim)) and bool(mallopt(_MMAP_THRESHOLD, pages_of_their_own))
+
+
 class HeapTrimming(pl.Callback):
-    """Gives freed memory back once the process has grown by that of several steps.
+    """Keeps freed memory for the next step, and gives it back once the process has grown by that of several steps.
 
     Args:
         resident: tells the process's memory in bytes; None: it cannot be told.
@@ -68,6 +86,16 @@ class HeapTrimming(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Looks how much there is before the first step."""
         self._before, self._of_a_step = self._resident(), 0
+        keep_freed(True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Gives back what the steps have left."""
+        keep_freed(False)
+        self._give_back()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """As at the end."""
+        self.on_train_end(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Looks how much the process has grown."""

@@ -251,7 +251,7 @@ def test_auto_takes_the_fast_kernels_for_berts_kind_alone() -> None:
     assert isinstance(choose_compute(modern), ReferenceCompute)
     assert isinstance(choose_compute(bert(hidden_act="relu")), ReferenceCompute)
     assert isinstance(choose_compute(bert(), "reference"), ReferenceCompute)
-    with pytest.raises(ConfigError, match=r"compute\.kernels=fast: there are none for ModernBertModel"):
+    with pytest.raises(ConfigError, match=r"compute\.kernels=fast: hft has no layers of its own for ModernBertModel"):
         choose_compute(modern, "fast")
 
 

@@ -170,15 +170,14 @@ def test_softmax_and_its_gradient(kernels: Kernels, tokens: int, dropped: int) -
 def test_what_is_no_number_stays_so(kernels: Kernels, where: str) -> None:
     values, ones = random(16, 16).bfloat16(), torch.ones(16)
     values[3, 4] = torch.nan
-    result, other, scales = torch.empty_like(values), torch.empty_like(values), torch.empty(16)
+    result, normed, scales = torch.empty_like(values), torch.empty_like(values), torch.empty(16)
+    zeros = torch.zeros_like(values)
     if where == "gelu":
         kernels.call("gelu", values, ones, result, 16, 16)
     elif where == "softmax":
         kernels.call("softmax", values, result, torch.tensor([16], dtype=torch.int32), 0, 1, 1, 16, 0, 0)
     else:
-        kernels.call(
-            "residual_norm", values, ones, other.zero_(), ones, ones, 1e-5, 0, 0, result, other, scales, 16, 16
-        )
+        kernels.call("residual_norm", values, ones, zeros, ones, ones, 1e-5, 0, 0, result, normed, scales, 16, 16)
     assert result[3].isnan().any()
     assert not result[4].isnan().any()
 

@@ -174,7 +174,7 @@ class BertCompute:
         return train(layer, flat, masks, shape, parameters)
 
     def _is_native(self, dtype: torch.dtype) -> bool:
-        return self.native and dtype == torch.bfloat16 and _native_or_said()
+        return self.native and dtype == torch.bfloat16 and _has_native_or_warns()
 
     def _train(
         self,
@@ -219,7 +219,7 @@ class BertCompute:
 
 
 @functools.cache
-def _native_or_said() -> bool:
+def _has_native_or_warns() -> bool:
     """Whether there are kernels in C here; if not, why not is said, once a process."""
     try:
         kernels_here()

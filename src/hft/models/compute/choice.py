@@ -12,12 +12,12 @@ from hft.models.compute.bert import BertCompute
 from hft.models.compute.reference import ReferenceCompute
 from hft.settings import ComputeSettings
 
-__all__ = ["Kernels", "choose_compute", "kernels_of"]
+__all__ = ["KernelChoice", "choose_compute", "kernels_of"]
 
-Kernels = Literal["auto", "fast", "torch", "reference"]
+KernelChoice = Literal["auto", "fast", "torch", "reference"]
 
 
-def choose_compute(encoder: nn.Module, kernels: Kernels = "auto") -> EncoderCompute:
+def choose_compute(encoder: nn.Module, kernels: KernelChoice = "auto") -> EncoderCompute:
     """The computation of an encoder.
 
     Args:
@@ -31,13 +31,13 @@ def choose_compute(encoder: nn.Module, kernels: Kernels = "auto") -> EncoderComp
         return BertCompute(encoder, native=kernels != "torch")
     if kernels in ("fast", "torch"):
         raise ConfigError(
-            f"compute.kernels={kernels}: there are none for {type(encoder).__name__}, only for encoders with the "
-            "layers of BERT (BERT, RoBERTa, XLM-RoBERTa, MiniLM). Set compute.kernels=auto."
+            f"compute.kernels={kernels}: hft has no layers of its own for {type(encoder).__name__}, only for encoders "
+            "with the layers of BERT (BERT, RoBERTa, XLM-RoBERTa, MiniLM). Set compute.kernels=auto."
         )
     return ReferenceCompute(encoder)
 
 
-def kernels_of(settings: ComputeSettings) -> Kernels:
+def kernels_of(settings: ComputeSettings) -> KernelChoice:
     """The kernels that the settings ask for: what torch.compile gets are the layers as transformers has them.
 
     Raises:

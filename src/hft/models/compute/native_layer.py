@@ -52,7 +52,7 @@ class NativeWeights:
     @classmethod
     def of(cls, parameters: tuple[Tensor, ...], shape: LayerShape) -> NativeWeights:
         """From the float32 parameters, in the order that `train_native_layer` takes them in."""
-        query, query_bias, key, key_bias, value, value_bias, *rest = (one.detach() for one in parameters)
+        query, query_bias, key, key_bias, value, value_bias, *rest = (one.detach().float() for one in parameters)
         to_queries, to_values = shape.query_scale, shape.attention_scale
         qkv = torch.cat((query * to_queries, key, value * to_values)).bfloat16()
         qkv_bias = torch.cat((query_bias * to_queries, key_bias, value_bias * to_values))
@@ -97,7 +97,8 @@ class _Scratch(threading.local):
         count = math.prod(shape)
         buffer = self.buffers.get(name)
         if buffer is None or buffer.numel() < count:
-            buffer = self.buffers[name] = torch.empty(count, dtype=torch.bfloat16)
+            with torch.inference_mode(False):  # else training could not write to what an embedding pass has made
+                buffer = self.buffers[name] = torch.empty(count, dtype=torch.bfloat16)
         return buffer[:count].view(shape)
 
 
@@ -189,7 +190,7 @@ def _residual_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The norm's result; the normalised sum and the scales of its rows."""
     result, normed = torch.empty_like(residual), torch.empty_like(residual)
-    scales = torch.empty(len(residual))
+    scales = torch.empty(len(residual), dtype=torch.float32)
     given = (branch, branch_bias, residual, weight, bias, eps, seed, dropped)
     kernels.call("residual_norm", *given, result, normed, scales, *residual.shape)
     return result, normed, scales
@@ -207,7 +208,7 @@ def _residual_norm_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of residual and branch; of weight, bias and the branch's bias [3, width]."""
     to_residual, to_branch = torch.empty_like(gradient), _scratch("branch", *gradient.shape)
-    sums = torch.empty(3, gradient.shape[1])
+    sums = torch.empty(3, gradient.shape[1], dtype=torch.float32)
     given = (gradient, more, normed, scales, weight, seed, dropped)
     kernels.call("residual_norm_backward", *given, to_residual, to_branch, sums, *gradient.shape)
     return to_residual, to_branch, sums
@@ -256,7 +257,7 @@ class _Attention:
     def backward(self, gradient: Tensor, of_pieces: Sequence[Tensor], softs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """From the gradient of the result that of queries, keys and values, and that of their bias."""
         result = _scratch("qkv", len(gradient), 3 * gradient.shape[1])
-        bias = torch.zeros(result.shape[1])
+        bias = torch.zeros(result.shape[1], dtype=torch.float32)
         parts = zip(self._pieces(gradient, result), of_pieces, softs, strict=True)
         for (part, to_part, mask), heads, soft in parts:
             by_head = self._split(part, mask, _scratch("attended", 1, *heads.shape[1:]))[0]

@@ -42,6 +42,12 @@ class TextRows:
         return len(self.rows)
 
     @property
+    def key(self) -> str:
+        """Hexadecimal digits that tell which texts these are."""
+        assert self.store.keys is not None
+        return digest(self.store.keys[self.rows].tobytes())
+
+    @property
     def tokens(self) -> int:
         """Of all the texts, without padding."""
         return int(self.store.lengths[self.rows].sum())

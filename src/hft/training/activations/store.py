@@ -73,9 +73,9 @@ class ActivationStore:
         return cls(segments, cut, is_pooled=is_pooled)
 
     @staticmethod
-    def computing(folder: StoreFolder, key: str) -> AbstractContextManager[None]:
-        """A block to read again and publish in, as StoreFolder.computing has it."""
-        return folder.computing(KIND, key)
+    def computing(folder: StoreFolder, key: str, texts: str) -> AbstractContextManager[None]:
+        """A block to read again and publish in, as StoreFolder.computing has it; `texts` tells which, as a digest."""
+        return folder.computing(KIND, key, texts)
 
     def __len__(self) -> int:
         return len(self._first)
