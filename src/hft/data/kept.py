@@ -62,12 +62,9 @@ def kept_or_prepared(
         return prepare()
     kept = _kept(store, key, identity, quarantine_path)
     if kept is None:
-        with store.computing(KIND, key):
-            kept = _kept(store, key, identity, quarantine_path)  # of another process, if this one waited for it
-            if kept is None:
-                data = prepare()
-                kept = _published(data, store, key, identity, before) or data
-    if any(len(kept.splits[name]) == 0 for name in required_splits):
+        data = prepare()
+        kept = _published(data, store, key, identity, before) or data
+    elif any(len(kept.splits[name]) == 0 for name in required_splits):
         return prepare()  # it says what is missing, and why
     return kept.with_report(replace(kept.report, seconds=time.perf_counter() - started))
 
