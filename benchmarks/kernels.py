@@ -24,13 +24,16 @@ WAYS = {
     "transformers' layers, compiled": "compute.compile=true",
 }
 
+# What fits into memory four times, torch.compile's layers among them.
+CHUNK = "compute.token_budget=4096"
+
 
 def measure(arguments: argparse.Namespace, workload: Workload) -> float:
     """Prints the table; the ratio."""
     where = workload.folder, arguments.threads
     with ExitStack() as stack:
         sides = [
-            stack.enter_context(Side(name, hft_side, *where, workload=workload, overrides=(way,)))
+            stack.enter_context(Side(name, hft_side, *where, workload=workload, overrides=(way, CHUNK)))
             for name, way in WAYS.items()
         ]
         turns = take_turns([(side, 2 * STEP_SESSIONS) for side in sides], arguments.pairs)
