@@ -6,9 +6,13 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from hft.stores import StoreFolder
 
 # A first call on a busy machine is slow, and the same cases at every run make a failure a finding.
 settings.register_profile("hft", deadline=None, derandomize=True)
@@ -24,6 +28,29 @@ def logging_as_before() -> Iterator[None]:
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture
+def stores_of_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No store has been used yet, and no line about one said."""
+    from hft.stores import folder
+
+    monkeypatch.setattr(folder, "_touched", set())
+    monkeypatch.setattr(folder, "_said", set())
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """The lines of the fixture `store`."""
+    return []
+
+
+@pytest.fixture
+def store(tmp_path: Path, said: list[str]) -> StoreFolder:
+    """An empty one."""
+    from hft.stores import StoreFolder
+
+    return StoreFolder(tmp_path / "stores", None, said.append)
 
 
 @pytest.fixture(scope="session")

@@ -45,16 +45,6 @@ def session_lines(count: int = 120) -> list[Any]:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def store(tmp_path: Path, said: list[str]) -> StoreFolder:
-    return StoreFolder(tmp_path / "stores", None, said.append)
-
-
-@pytest.fixture
 def files(write: Callable[[str, Any], Path]) -> tuple[Path, Path]:
     items = [{"item_id": name, "title": name.upper(), "text": f"text of {name}"} for name in NAMES]
     return write("log/sessions.jsonl", session_lines()), write("log/items.jsonl", items)

@@ -89,7 +89,7 @@ def test_where_none_can_be_loaded_the_reason_is_told(monkeypatch: pytest.MonkeyP
 @needs_compiler
 def test_the_variable_may_hold_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", f"{next(filter(shutil.which, ('gcc', 'cc', 'clang')))} -pthread")
-    kernels_here()
+    assert kernels_here().fingerprint == fingerprint_here()
 
 
 def test_without_a_compiler_it_is_said_once_and_training_goes_on(

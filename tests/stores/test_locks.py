@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from hft.stores import StoreFolder, locks
-from hft.stores import folder as folder_module
 
 HOLD = """
 import sys, time
@@ -38,20 +37,7 @@ with store.computing("k", "a"):
 """
 
 
-@pytest.fixture(autouse=True)
-def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "_touched", set())
-    monkeypatch.setattr(folder_module, "_said", set())
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def store(tmp_path: Path, said: list[str]) -> StoreFolder:
-    return StoreFolder(tmp_path / "stores", None, said.append)
+pytestmark = pytest.mark.usefixtures("stores_of_a_new_process")
 
 
 @pytest.fixture

@@ -20,10 +20,7 @@ from hft.stores import folder as folder_module
 KILOBYTE = 1000
 
 
-@pytest.fixture(autouse=True)
-def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "_touched", set())
-    monkeypatch.setattr(folder_module, "_said", set())
+pytestmark = pytest.mark.usefixtures("stores_of_a_new_process")
 
 
 def put(store: StoreFolder, kind: str, key: str, size: int = KILOBYTE, last_use: float | None = None) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -44,6 +44,18 @@ def test_growth_ends_at_a_few_steps_worth():
     process = Process(2.0)
     assert process.train(100).times == 20
     assert max(process.seen) < 1.0 + 3 * 2.0
+
+
+@pytest.mark.parametrize("how", ["end", "error"])
+def test_what_the_steps_have_left_is_given_back_in_the_end(how: str) -> None:
+    process, nobody = Process(0.1), cast("Any", None)
+    trimming = process.train(3)
+    assert process.now > process.began
+    if how == "end":
+        trimming.on_train_end(nobody, nobody)
+    else:
+        trimming.on_exception(nobody, nobody, KeyboardInterrupt())
+    assert process.now == process.began
 
 
 def test_little_growth_is_left_alone():

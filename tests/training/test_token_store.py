@@ -16,7 +16,6 @@ import pytest
 
 from hft.models.packed import PackedTexts
 from hft.stores import StoreFolder, text_keys
-from hft.stores import folder as folder_module
 from hft.training import TokenStore, token_segments, token_store
 
 KEY = "some-tokenizer"
@@ -34,15 +33,7 @@ class Characters:
         return [np.frombuffer((self.prompt + text).encode(), dtype=np.uint8).astype(np.int32) for text in texts]
 
 
-@pytest.fixture(autouse=True)
-def a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "_touched", set())
-    monkeypatch.setattr(folder_module, "_said", set())
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
+pytestmark = pytest.mark.usefixtures("stores_of_a_new_process")
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hft.models.compute.bert import BertCompute
-from hft.models.compute.bert_layer import LayerShape
-from hft.models.compute.native_layer import NativeWeights, train_native_layer
+from hft.models.compute.layer_weights import LayerShape, LayerWeights
+from hft.models.compute.native_layer import train_native_layer
 from hft.native import LEVELS, Kernels, NativeUnavailableError, kernels_here
 from models.compute.test_bert import bert, off, pass_through
 
@@ -224,7 +224,8 @@ def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels:
 
     torch.manual_seed(8)
     ours = flat.clone().requires_grad_()
-    result = train_native_layer(ours, masks, NativeWeights.of(parameters, shape), shape, parameters, kernels)
+    weights = LayerWeights.of(parameters, shape, torch.bfloat16, torch.float32)
+    result = train_native_layer(ours, masks, weights, shape, parameters, kernels)
     result.backward(given)
     gradients = [ours.grad, *(one.grad for one in parameters)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from torch.utils.checkpoint import checkpoint
 
 from hft.models.compute.apart import LEAST_ROWS, exact_rows
 from hft.models.compute.base import Piece
-from hft.models.compute.bert_layer import LayerShape, LayerWeights, infer_layer, train_layer
+from hft.models.compute.bert_layer import infer_layer, train_layer
 from hft.models.compute.dropout import dropout
-from hft.models.compute.native_layer import NativeWeights, train_native_layer
+from hft.models.compute.layer_weights import BackwardWeights, LayerShape, LayerWeights
+from hft.models.compute.native_layer import train_native_layer
 from hft.models.compute.reference import ReferenceCompute
 from hft.models.compute.words import WordTable
 from hft.native import NativeUnavailableError, kernels_here
@@ -166,15 +167,12 @@ class BertCompute:
         learns = torch.is_grad_enabled() and (flat.requires_grad or any(one.requires_grad for one in parameters))
         shape = _shape(layer, drops=layer.training)
         if not learns and not (shape.dropout or shape.attention_dropout):
-            return _infer_apart(flat, masks, self._weights_of(layer, parameters, flat.dtype, shape), shape)
-        train = self._train_native if self._is_native(flat.dtype) else self._train
+            weights = self._kept(layer, LayerWeights, parameters, shape, flat.dtype, flat.dtype)
+            return _infer_apart(flat, masks, weights, shape)
         if self.checkpoint_layers and learns:
-            kept: Tensor = checkpoint(train, layer, flat, masks, shape, parameters, use_reentrant=False)
+            kept: Tensor = checkpoint(self._train, layer, flat, masks, shape, parameters, use_reentrant=False)
             return kept
-        return train(layer, flat, masks, shape, parameters)
-
-    def _is_native(self, dtype: torch.dtype) -> bool:
-        return self.native and dtype == torch.bfloat16 and _has_native_or_warns()
+        return self._train(layer, flat, masks, shape, parameters)
 
     def _train(
         self,
@@ -184,37 +182,28 @@ class BertCompute:
         shape: LayerShape,
         parameters: tuple[Tensor, ...],
     ) -> Tensor:
-        weights = self._weights_of(layer, parameters, flat.dtype, shape)
-        return train_layer(flat, masks, weights, shape, parameters)
+        if self.native and flat.dtype == torch.bfloat16 and _has_native_or_warns():
+            weights = self._kept(layer, LayerWeights, parameters, shape, flat.dtype, torch.float32)
+            return train_native_layer(flat, masks, weights, shape, parameters, kernels_here())
+        backward_weights = self._kept(layer, BackwardWeights, parameters, shape, flat.dtype, flat.dtype)
+        return train_layer(flat, masks, backward_weights, shape, parameters)
 
-    def _train_native(
+    def _kept(
         self,
         layer: Any,
-        flat: Tensor,
-        masks: tuple[Tensor, ...],
-        shape: LayerShape,
+        kind: type[LayerWeights],
         parameters: tuple[Tensor, ...],
-    ) -> Tensor:
-        weights: NativeWeights = self._kept(
-            (id(layer), NativeWeights, shape), parameters, lambda: NativeWeights.of(parameters, shape)
-        )
-        return train_native_layer(flat, masks, weights, shape, parameters, kernels_here())
-
-    def _weights_of(
-        self, layer: Any, parameters: tuple[Tensor, ...], dtype: torch.dtype, shape: LayerShape
-    ) -> LayerWeights:
-        made: LayerWeights = self._kept(
-            (id(layer), dtype, shape), parameters, lambda: _weights(parameters, dtype, shape)
-        )
-        return made
-
-    def _kept(self, key: tuple[Any, ...], parameters: tuple[Tensor, ...], make: Callable[[], Any]) -> Any:
+        shape: LayerShape,
+        dtype: torch.dtype,
+        bias_dtype: torch.dtype,
+    ) -> Any:
         """The layer's weights to compute with, made anew at each `begin` and when their version changed."""
+        key = (id(layer), kind, shape, dtype, bias_dtype)
         state = tuple((one.data_ptr(), one._version) for one in parameters)
         known = self._weights.get(key)
         if known is None or known[0] != state:
             with torch.no_grad():
-                known = self._weights[key] = (state, make())
+                known = self._weights[key] = (state, kind.of(parameters, shape, dtype, bias_dtype))
         return known[1]
 
 
@@ -271,26 +260,4 @@ def _shape(layer: Any, *, drops: bool) -> LayerShape:
         last_eps=layer.output.LayerNorm.eps,
         dropout=float(output.dropout.p) if drops else 0.0,
         attention_dropout=float(attention.dropout.p) if drops else 0.0,
-    )
-
-
-def _weights(parameters: tuple[Tensor, ...], dtype: torch.dtype, shape: LayerShape) -> LayerWeights:
-    query, query_bias, key, key_bias, value, value_bias, out, out_bias, norm, norm_bias, *rest = parameters
-    up, up_bias, down, down_bias, last_norm, last_norm_bias = rest
-    to_queries, to_values = shape.query_scale, shape.attention_scale
-    return LayerWeights(
-        qkv=torch.cat((query * to_queries, key, value * to_values)).to(dtype),
-        qkv_bias=torch.cat((query_bias * to_queries, key_bias, value_bias * to_values)).to(dtype),
-        out=out.to(dtype),
-        out_bias=out_bias.to(dtype),
-        norm=norm,
-        norm_bias=norm_bias,
-        up=up.to(dtype),
-        up_bias=up_bias.to(dtype),
-        down=down.to(dtype),
-        down_bias=down_bias.to(dtype),
-        last_norm=last_norm,
-        last_norm_bias=last_norm_bias,
-        out_backward=(out * shape.dropout_scale).to(dtype),
-        down_backward=(down * shape.dropout_scale).to(dtype),
     )

@@ -11,7 +11,6 @@ Source of the layer itself: Devlin et al., "BERT", 2019; Vaswani et al., "Attent
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,8 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from hft.models.compute.dropout import MaskSource, apply_mask
+from hft.models.compute.layer_weights import BackwardWeights, LayerShape, LayerWeights
 
-__all__ = ["LayerShape", "LayerWeights", "blocks", "infer_layer", "pieces", "train_layer", "weight_product"]
+__all__ = ["blocks", "infer_layer", "pieces", "train_layer", "weight_product"]
 
 _SUMMED_AT_ONCE = 64
 # Scores of attention that are computed at once: in bf16 some 1.5 MiB, so that they are still in the cache of the cores
@@ -29,72 +29,6 @@ _CACHED_NUMBERS = 786_432
 _layer_norm = torch.ops.aten.native_layer_norm
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
 _gelu_backward = torch.ops.aten.gelu_backward
-
-
-@dataclass(frozen=True)
-class LayerWeights:
-    """The weights of one layer in the type to compute in; those of the norms in float32.
-
-    Constant factors stand in the weights, where they cost nothing: `query_scale` in those of the queries, and, of a
-    layer that drops, the factor of attention's dropout in those of the values.
-
-    Args:
-        qkv, qkv_bias: [3 * width, width] and [3 * width], of queries, keys and values.
-        out, out_bias: of the projection after attention.
-        up, up_bias, down, down_bias: of the feed-forward network.
-        norm, norm_bias: of the layer norm after attention; `last_norm`, `last_norm_bias`: of the one at the end.
-        out_backward, down_backward: `out` and `down` with the factor of the dropout after them.
-    """
-
-    qkv: Tensor
-    qkv_bias: Tensor
-    out: Tensor
-    out_bias: Tensor
-    norm: Tensor
-    norm_bias: Tensor
-    up: Tensor
-    up_bias: Tensor
-    down: Tensor
-    down_bias: Tensor
-    last_norm: Tensor
-    last_norm_bias: Tensor
-    out_backward: Tensor
-    down_backward: Tensor
-
-
-@dataclass(frozen=True)
-class LayerShape:
-    """What a layer is beside its weights.
-
-    Args:
-        heads: of the attention.
-        head_width: of each.
-        eps, last_eps: of the two layer norms.
-        dropout: of what attention and feed-forward network give.
-        attention_dropout: of the attention's weights.
-    """
-
-    heads: int
-    head_width: int
-    eps: float
-    last_eps: float
-    dropout: float
-    attention_dropout: float
-
-    @property
-    def query_scale(self) -> float:
-        """What queries are multiplied by."""
-        return float(self.head_width**-0.5)
-
-    @property
-    def dropout_scale(self) -> float:
-        """What dropout multiplies by what it keeps."""
-        return 1.0 / (1.0 - self.dropout)
-
-    @property
-    def attention_scale(self) -> float:
-        """The same, of the attention's weights."""
-        return 1.0 / (1.0 - self.attention_dropout)
 
 
 def infer_layer(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, shape: LayerShape) -> Tensor:
@@ -126,7 +60,7 @@ def infer_layer(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, 
 def train_layer(
     flat: Tensor,
     masks: tuple[Tensor, ...],
-    weights: LayerWeights,
+    weights: BackwardWeights,
     shape: LayerShape,
     parameters: tuple[Tensor, ...],
 ) -> Tensor:
@@ -144,7 +78,7 @@ def train_layer(
 class _TrainLayer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, shape: LayerShape, *_: Tensor
+        ctx: Any, flat: Tensor, masks: tuple[Tensor, ...], weights: BackwardWeights, shape: LayerShape, *_: Tensor
     ) -> Tensor:
         width = [flat.shape[1]]
         drops = _Drops(shape)

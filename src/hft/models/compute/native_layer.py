@@ -10,59 +10,22 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hft.models.compute.bert_layer import LayerShape, blocks, pieces, weight_product
+from hft.models.compute.bert_layer import blocks, pieces, weight_product
+from hft.models.compute.layer_weights import LayerShape, LayerWeights
 from hft.native import LEVELS, Kernels
 
-__all__ = ["NativeWeights", "train_native_layer"]
-
-
-@dataclass(frozen=True)
-class NativeWeights:
-    """The weights of one layer: matrices in bf16, all else in float32.
-
-    As in LayerWeights, `query_scale` stands in those of the queries, and the factor of attention's dropout in those of
-    the values.
-
-    Args:
-        qkv, qkv_bias: [3 * width, width] and [3 * width], of queries, keys and values.
-        out, out_bias: of the projection after attention.
-        up, up_bias, down, down_bias: of the feed-forward network.
-        norm, norm_bias: of the layer norm after attention; `last_norm`, `last_norm_bias`: of the one at the end.
-    """
-
-    qkv: Tensor
-    qkv_bias: Tensor
-    out: Tensor
-    out_bias: Tensor
-    norm: Tensor
-    norm_bias: Tensor
-    up: Tensor
-    up_bias: Tensor
-    down: Tensor
-    down_bias: Tensor
-    last_norm: Tensor
-    last_norm_bias: Tensor
-
-    @classmethod
-    def of(cls, parameters: tuple[Tensor, ...], shape: LayerShape) -> NativeWeights:
-        """From the float32 parameters, in the order that `train_native_layer` takes them in."""
-        query, query_bias, key, key_bias, value, value_bias, *rest = (one.detach().float() for one in parameters)
-        to_queries, to_values = shape.query_scale, shape.attention_scale
-        qkv = torch.cat((query * to_queries, key, value * to_values)).bfloat16()
-        qkv_bias = torch.cat((query_bias * to_queries, key_bias, value_bias * to_values))
-        return cls(qkv, qkv_bias, *(one.bfloat16() if one.dim() == 2 else one.contiguous() for one in rest))
+__all__ = ["train_native_layer"]
 
 
 def train_native_layer(
     flat: Tensor,
     masks: tuple[Tensor, ...],
-    weights: NativeWeights,
+    weights: LayerWeights,
     shape: LayerShape,
     parameters: tuple[Tensor, ...],
     kernels: Kernels,
@@ -75,7 +38,7 @@ def train_native_layer(
             `flat` too.
         weights, shape: of the layer.
         parameters: the float32 parameters that the weights were made from, in the order query, key, value (weight and
-            bias each), then as in NativeWeights from `out` on; they get the gradients.
+            bias each), then as in LayerWeights from `out` on; they get the gradients.
         kernels: compiled.
 
     Returns:
@@ -116,7 +79,7 @@ class _NativeLayer(torch.autograd.Function):
         ctx: Any,
         flat: Tensor,
         masks: tuple[Tensor, ...],
-        weights: NativeWeights,
+        weights: LayerWeights,
         shape: LayerShape,
         kernels: Kernels,
         *_: Tensor,
