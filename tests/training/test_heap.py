@@ -46,16 +46,16 @@ def test_growth_ends_at_a_few_steps_worth():
     assert max(process.seen) < 1.0 + 3 * 2.0
 
 
-@pytest.mark.parametrize("how", ["end", "error"])
-def test_what_the_steps_have_left_is_given_back_in_the_end(how: str) -> None:
-    process, nobody = Process(0.1), cast("Any", None)
+@pytest.mark.parametrize(("how", "step", "goes"), [("end", 2.0, True), ("error", 2.0, True), ("end", 0.1, False)])
+def test_what_the_steps_have_left_is_given_back_in_the_end_where_it_is_much(how: str, step: float, goes: bool) -> None:
+    process, nobody = Process(step), cast("Any", None)
     trimming = process.train(3)
     assert process.now > process.began
     if how == "end":
         trimming.on_train_end(nobody, nobody)
     else:
         trimming.on_exception(nobody, nobody, KeyboardInterrupt())
-    assert process.now == process.began
+    assert (process.now == process.began) is goes
 
 
 def test_little_growth_is_left_alone():

@@ -145,12 +145,12 @@ class StoreFolder:
     def computing(self, kind: str, key: str, what: str = "") -> AbstractContextManager[None]:
         """A block to compute in what an entry lacks: another process that would do the same waits until it has ended.
 
+        Read again first: what was missing may be there by then. No thread may enter the block of an entry within
+        itself. The block saves work and disk, and nothing is wrong without it (see hft.stores.locks).
+
         Args:
             kind, key: of the entry.
             what: tells apart those who would add different things to it; letters and digits.
-
-        Read again first: what was missing may be there by then. No thread may enter the block of an entry within
-        itself. The block saves work and disk, and nothing is wrong without it (see hft.stores.locks).
         """
         entry = self.entry(kind, key)
         try:

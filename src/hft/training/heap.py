@@ -89,9 +89,10 @@ class HeapTrimming(pl.Callback):
         keep_freed(True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Gives back what the steps have left."""
+        """Gives back what the steps have left where it is much: to give back takes as long as a short trial."""
         keep_freed(False)
-        self._give_back()
+        if self._before is not None and (self._resident() or 0) - self._before > _LEAST_GROWTH:
+            self._give_back()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
         """As at the end."""
