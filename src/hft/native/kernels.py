@@ -1,4 +1,4 @@
-"""The functions of kernels.c for tensors. What they compute, and what they overwrite, stands there."""
+"""The kernels in C for tensors. What they compute, and what they overwrite, stands in their sources."""
 
 from __future__ import annotations
 
@@ -22,24 +22,28 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "residual_norm_backward": (*[_POINTER] * 5, *_DROPOUT, *[_POINTER] * 3, *[_COUNT] * 2),
     "gelu": (*[_POINTER] * 3, *[_COUNT] * 2),
     "multiply": (*[_POINTER] * 3, *[_COUNT] * 2),
-    "split_heads": (*[_POINTER] * 3, *[_COUNT] * 5),
-    "join_heads": (*[_POINTER] * 3, *[_COUNT] * 5),
-    "softmax": (*[_POINTER] * 3, *[_COUNT] * 4, *_DROPOUT),
-    "softmax_backward": (*[_POINTER] * 3, *[_COUNT] * 2),
+    "attention": (*[_POINTER] * 5, *[_COUNT] * 4, *_DROPOUT),
+    "attention_backward": (*[_POINTER] * 6, *[_COUNT] * 4, *_DROPOUT),
+    "weight_product": (*[_POINTER] * 3, *[_COUNT] * 3),
     "draw": (ctypes.c_uint64, *[_COUNT] * 2, _POINTER),
+    "draw_attention": (ctypes.c_uint64, *[_COUNT] * 2, _POINTER),
 }
 
 
 class Kernels:
-    """The functions of kernels.c by their names there, without `hft_`.
+    """The functions in C by their names there, without `hft_`.
 
     Args:
-        library: compiled from kernels.c.
-        fingerprint: of what the compiler made of it.
+        library: compiled from them.
+        fingerprint: of what the compiler made of them.
+
+    Attributes:
+        tiles: whether products can use the processor's tile registers (Intel AMX).
     """
 
     def __init__(self, library: ctypes.CDLL, fingerprint: str) -> None:
         self.fingerprint = fingerprint
+        self.tiles = bool(library.hft_has_tiles())
         self._functions: dict[str, Callable[..., None]] = {}
         for name, types in _SIGNATURES.items():
             function = getattr(library, f"hft_{name}")

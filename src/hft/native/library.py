@@ -1,4 +1,4 @@
-"""Compiles kernels.c for this processor, once for a user and a machine, and loads it."""
+"""Compiles the kernels in C for this processor, once for a user and a machine, and loads them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from hft.native.kernels import Kernels
 
 __all__ = ["NativeUnavailableError", "fingerprint_here", "kernels_here"]
 
-_SOURCE = Path(__file__).with_name("kernels.c")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.c", "attention.c", "weights.c"))
+_HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "tiles.h"))
 _COMPILERS = ("gcc", "cc", "clang")
 _FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _FLAGS_OF = {"x86_64": ("-mprefer-vector-width=512",)}
@@ -98,8 +99,8 @@ def _loaded(path: Path) -> Kernels:
 
 
 def _fingerprint(flags: tuple[str, ...]) -> str:
-    """Of the source, of how it is compiled, and of the instructions that the processor has."""
-    digest = hashlib.sha256(_SOURCE.read_bytes())
+    """Of the sources, of how it is compiled, and of the instructions that the processor has."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in (*_SOURCES, *_HEADERS)))
     digest.update("\0".join((*flags, platform.machine(), _instructions())).encode())
     return digest.hexdigest()[:32]
 
@@ -119,7 +120,7 @@ def _compiled(flags: tuple[str, ...], target: Path) -> Path:
     if compiler is None:
         looked_for = f"CC={wanted}" if wanted else f"{', '.join(_COMPILERS)} and the variable CC"
         raise NativeUnavailableError(f"there is no C compiler (looked for {looked_for})")
-    command = [*compiler, *flags, "-o", str(target), str(_SOURCE), "-lm"]
+    command = [*compiler, *flags, "-o", str(target), *map(str, _SOURCES), "-lm"]
     try:
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False

@@ -1,21 +1,21 @@
-"""The layer of BERT in training, in bf16 on a CPU: matrix products by torch, and all between them by kernels.c.
+"""The layer of BERT in training, in bf16 on a CPU: products with weights by torch, and the rest by the kernels in C.
 
 As hft.models.compute.bert_layer has it, with each tensor read and written once between two products. What is kept for
 the backward pass: instead of masks the seeds they come from; instead of what goes into GELU its derivative there;
-instead of a sum before a norm the normalised one; and the softmax with the mask in its signs.
+instead of a sum before a norm the normalised one; and instead of the softmax the logarithms of its sums.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hft.models.compute.bert_layer import blocks, pieces, weight_product
+from hft.models.compute.bert_layer import pieces, weight_product
 from hft.models.compute.layer_weights import LayerShape, LayerWeights
 from hft.native import LEVELS, Kernels
 
@@ -73,6 +73,16 @@ def _product(name: str, left: Tensor, right: Tensor) -> Tensor:
     return torch.mm(left, right, out=_scratch(name, left.shape[0], right.shape[1]))
 
 
+def _weight_product(kernels: Kernels, gradient: Tensor, inputs: Tensor) -> Tensor:
+    """The gradient of a linear layer's weight, in float32."""
+    rows, out = gradient.shape
+    if not kernels.tiles or out % 32 or inputs.shape[1] % 32:
+        return weight_product(gradient, inputs)
+    result = torch.empty(out, inputs.shape[1], dtype=torch.float32)
+    kernels.call("weight_product", gradient, inputs, result, rows, *result.shape)
+    return result
+
+
 class _NativeLayer(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -87,7 +97,8 @@ class _NativeLayer(torch.autograd.Function):
         flat = flat.contiguous()
         drops = _Drops(shape)
         attention = _Attention(kernels, masks, shape, drops)
-        attended, heads, softs = attention.forward(_product("qkv", flat, weights.qkv.t()), weights.qkv_bias)
+        projected = torch.mm(flat, weights.qkv.t())
+        attended, logs = attention.forward(projected, weights.qkv_bias)
         branch = _product("branch", attended, weights.out.t())
         norm = (weights.out_bias, flat, weights.norm, weights.norm_bias, shape.eps, *drops.first)
         middle, *first_saved = _residual_norm(kernels, branch, *norm)
@@ -97,27 +108,29 @@ class _NativeLayer(torch.autograd.Function):
         branch = _product("branch", raised, weights.down.t())
         norm = (weights.down_bias, middle, weights.last_norm, weights.last_norm_bias, shape.last_eps, *drops.second)
         last, *second_saved = _residual_norm(kernels, branch, *norm)
-        ctx.save_for_backward(flat, attended, *first_saved, middle, slope, raised, *second_saved, *heads, *softs)
+        of_attention = (flat, projected, logs, attended)
+        ctx.save_for_backward(*of_attention, *first_saved, middle, slope, raised, *second_saved)
         ctx.weights, ctx.shape, ctx.kernels, ctx.drops, ctx.attention = weights, shape, kernels, drops, attention
         return last
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        flat, attended, normed, scales, middle, slope, raised, last_normed, last_scales, *rest = ctx.saved_tensors
+        flat, projected, logs, attended, *of_feed_forward = ctx.saved_tensors
+        normed, scales, middle, slope, raised, last_normed, last_scales = of_feed_forward
         weights, shape, kernels, drops = ctx.weights, ctx.shape, ctx.kernels, ctx.drops
-        heads, softs = rest[: len(rest) // 2], rest[len(rest) // 2 :]
         given = (gradient.contiguous(), None, last_normed, last_scales, weights.last_norm, *drops.second)
         to_second, to_branch, (last_norm, last_norm_bias, down_bias) = _residual_norm_backward(kernels, *given)
-        down = weight_product(to_branch, raised)
+        down = _weight_product(kernels, to_branch, raised)
         to_up = _product("up", to_branch, weights.down)
         up_bias = to_up.new_empty(to_up.shape[1], dtype=torch.float32)
         kernels.call("multiply", to_up, slope, up_bias, *to_up.shape)
-        up = weight_product(to_up, middle)
+        up = _weight_product(kernels, to_up, middle)
         given = (to_second, _product("middle", to_up, weights.up), normed, scales, weights.norm, *drops.first)
         to_first, to_branch, (norm, norm_bias, out_bias) = _residual_norm_backward(kernels, *given)
-        out = weight_product(to_branch, attended)
-        to_heads, qkv_bias = ctx.attention.backward(_product("middle", to_branch, weights.out), heads, softs)
-        qkv = weight_product(to_heads, flat)
+        out = _weight_product(kernels, to_branch, attended)
+        to_attended = _product("middle", to_branch, weights.out)
+        to_heads, qkv_bias = ctx.attention.backward(to_attended, projected, logs)
+        qkv = _weight_product(kernels, to_heads, flat)
         to_flat = torch.addmm(to_first, to_heads, weights.qkv) if ctx.needs_input_grad[0] else None
         width = flat.shape[1]
         for gradients_of in (qkv, qkv_bias):
@@ -189,62 +202,34 @@ class _Attention:
 
     def __init__(self, kernels: Kernels, masks: tuple[Tensor, ...], shape: LayerShape, drops: _Drops) -> None:
         self.kernels, self.masks, self.shape = kernels, masks, shape
+        self.lengths = [mask.sum(dim=1, dtype=torch.int32) for mask in masks]
         self.seed, self.dropped = drops.attention
 
-    def forward(self, projected: Tensor, bias: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """From queries, keys and values [tokens of all pieces, 3 * width] without their bias.
+    def forward(self, projected: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """From queries, keys and values [tokens of all pieces, 3 * width], to which the bias is added.
 
         Returns:
-            attention's result [tokens of all pieces, width]; of each piece queries, keys and values [3, texts * heads,
-            tokens, width of a head], and the softmax [texts * heads, tokens, tokens] with the mask in its signs.
+            attention's result [tokens of all pieces, width], and for the backward pass the logarithms of the softmax's
+            sums, float32[tokens of all pieces * heads].
         """
         result = projected.new_empty(len(projected), projected.shape[1] // 3)
-        of_pieces, softs = [], []
-        for number, (part, to_part, mask) in enumerate(self._pieces(projected, result)):
-            heads = part.new_empty(3, mask.shape[0] * self.shape.heads, mask.shape[1], self.shape.head_width)
-            self._split(part, mask, heads, bias)
-            soft = heads.new_empty(heads.shape[1], heads.shape[2], heads.shape[2])
-            attended = _scratch("attended", *heads.shape[1:])
-            lengths = mask.sum(dim=1, dtype=torch.int32)
-            for at in blocks(soft):
-                scores = _scratch("scores", *soft[at].shape)
-                torch.bmm(heads[0, at], heads[1, at].transpose(1, 2), out=scores)
-                where = (at.start, len(scores), self.shape.heads, mask.shape[1])
-                self.kernels.call("softmax", scores, soft[at], lengths, *where, self.seed + number, self.dropped)
-                torch.bmm(scores, heads[2, at], out=attended[at])
-            self._join(attended, mask, 1, to_part)
-            of_pieces.append(heads)
-            softs.append(soft)
-        return result, of_pieces, softs
+        logs = torch.empty(len(projected), self.shape.heads, dtype=torch.float32)
+        for number, (part, to_part, to_logs) in enumerate(self._pieces(projected, result, logs)):
+            self._call("attention", number, part, bias, self.lengths[number], to_part, to_logs)
+        return result, logs
 
-    def backward(self, gradient: Tensor, of_pieces: Sequence[Tensor], softs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def backward(self, gradient: Tensor, projected: Tensor, logs: Tensor) -> tuple[Tensor, Tensor]:
         """From the gradient of the result that of queries, keys and values, and that of their bias."""
-        result = _scratch("qkv", len(gradient), 3 * gradient.shape[1])
+        result = _scratch("qkv", *projected.shape)
         bias = torch.zeros(result.shape[1], dtype=torch.float32)
-        parts = zip(self._pieces(gradient, result), of_pieces, softs, strict=True)
-        for (part, to_part, mask), heads, soft in parts:
-            by_head = self._split(part, mask, _scratch("attended", 1, *heads.shape[1:]))[0]
-            to_heads = _scratch("heads", *heads.shape)
-            for at in blocks(soft):
-                to_scores = _scratch("scores", *soft[at].shape)
-                torch.bmm(by_head[at], heads[2, at].transpose(1, 2), out=to_scores)
-                kept = _scratch("kept", *to_scores.shape)
-                self.kernels.call("softmax_backward", to_scores, soft[at], kept, *kept.shape[:2])
-                torch.bmm(kept.transpose(1, 2), by_head[at], out=to_heads[2, at])
-                torch.bmm(to_scores, heads[1, at], out=to_heads[0, at])
-                torch.bmm(to_scores.transpose(1, 2), heads[0, at], out=to_heads[1, at])
-            self._join(to_heads, mask, 3, to_part, bias)
+        parts = self._pieces(gradient, projected, logs, result)
+        for number, (part, of_part, of_logs, to_part) in enumerate(parts):
+            self._call("attention_backward", number, part, of_part, self.lengths[number], of_logs, to_part, bias)
         return result, bias
 
-    def _pieces(self, values: Tensor, result: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        of_result = (part for part, _ in pieces(result, self.masks))
-        return ((part, next(of_result), mask) for part, mask in pieces(values, self.masks))
+    def _pieces(self, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        return zip(*((part for part, _ in pieces(one, self.masks)) for one in values), strict=True)
 
-    def _split(self, values: Tensor, mask: Tensor, result: Tensor, bias: Tensor | None = None) -> Tensor:
-        shape = (*mask.shape, len(result), self.shape.heads, self.shape.head_width)
-        self.kernels.call("split_heads", values, bias, result, *shape)
-        return result
-
-    def _join(self, values: Tensor, mask: Tensor, kinds: int, result: Tensor, sums: Tensor | None = None) -> None:
-        shape = (*mask.shape, kinds, self.shape.heads, self.shape.head_width)
-        self.kernels.call("join_heads", values, result, sums, *shape)
+    def _call(self, name: str, number: int, *tensors: Tensor) -> None:
+        shape = (*self.masks[number].shape, self.shape.heads, self.shape.head_width)
+        self.kernels.call(name, *tensors, *shape, self.seed + number, self.dropped)

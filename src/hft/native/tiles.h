@@ -1,0 +1,256 @@
+/* Matrix products of tiles: 16 x 32 numbers of bf16 by 32 x 16, summed in float32. By the processor's tile registers
+ * (Intel AMX) where it has them and the system allows it, else by plain loops.
+ *
+ * A left tile stands as its 16 rows of 32 numbers. A right tile stands in pairs of rows: [row / 2][column][row % 2].
+ */
+
+#ifndef HFT_TILES_H
+#define HFT_TILES_H
+
+#include "numbers.h"
+
+#if defined(__AMX_BF16__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#define HAS_TILE_REGISTERS 1
+#endif
+
+#define TILE 16
+#define DEPTH 32
+#define TILE_SIZE (TILE * DEPTH)
+
+/* Memory of this thread, good until its next call; used again by later calls, so that its pages are there and in the
+ * cache, and kept as long as the thread lives. Aligned to 64 bytes. */
+static void *scratch(size_t size)
+{
+    static _Thread_local void *memory;
+    static _Thread_local size_t held;
+    if (held < size) {
+        free(memory);
+        held = (size + 4095) / 4096 * 4096;
+        memory = aligned_alloc(4096, held);
+        if (!memory)
+            abort();
+    }
+    return memory;
+}
+
+static inline int64_t whole(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
+
+static inline lanes load_lanes(const float *from)
+{
+    lanes value;
+    memcpy(&value, from, 64);
+    return value;
+}
+
+static inline void store_lanes(float *to, lanes value) { memcpy(to, &value, 64); }
+
+/* To bf16, in the upper half of each word; as narrow(). */
+static inline words round_lanes(lanes value)
+{
+    words bits = (words)value;
+    words is_number = (words)(value == value);
+    words rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return (rounded & is_number) | (0x7fc00000 & ~is_number);
+}
+
+static inline void store_halves(bf16 *to, words rounded)
+{
+    halves narrowed = __builtin_convertvector(rounded >> 16, halves);
+    memcpy(to, &narrowed, 32);
+}
+
+static inline void transpose_words(words rows[TILE])
+{
+#if defined(__AVX512BW__)
+    __m512i a[TILE], b[TILE];
+    for (int i = 0; i < TILE; i++)
+        b[i] = (__m512i)rows[i];
+    for (int i = 0; i < 8; i++) {
+        a[2 * i] = _mm512_unpacklo_epi32(b[2 * i], b[2 * i + 1]);
+        a[2 * i + 1] = _mm512_unpackhi_epi32(b[2 * i], b[2 * i + 1]);
+    }
+    for (int i = 0; i < 4; i++) {
+        b[4 * i] = _mm512_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
+        b[4 * i + 1] = _mm512_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
+        b[4 * i + 2] = _mm512_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
+        b[4 * i + 3] = _mm512_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        a[i] = _mm512_shuffle_i32x4(b[i], b[4 + i], 0x88);
+        a[4 + i] = _mm512_shuffle_i32x4(b[i], b[4 + i], 0xdd);
+        a[8 + i] = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0x88);
+        a[12 + i] = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        rows[i] = (words)_mm512_shuffle_i32x4(a[i], a[8 + i], 0x88);
+        rows[4 + i] = (words)_mm512_shuffle_i32x4(a[4 + i], a[12 + i], 0x88);
+        rows[8 + i] = (words)_mm512_shuffle_i32x4(a[i], a[8 + i], 0xdd);
+        rows[12 + i] = (words)_mm512_shuffle_i32x4(a[4 + i], a[12 + i], 0xdd);
+    }
+#else
+    words columns[TILE];
+    for (int i = 0; i < TILE; i++)
+        for (int j = 0; j < TILE; j++)
+            columns[j][i] = rows[i][j];
+    memcpy(rows, columns, sizeof columns);
+#endif
+}
+
+/* Two rows of 32 numbers, two in a word, to a row of pairs of each of two right tiles. */
+static inline void pair_rows(words upper, words lower, words *left, words *right)
+{
+#if defined(__AVX512BW__)
+    static const uint16_t order[2][32] __attribute__((aligned(64))) = {
+        {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
+        {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
+    *left = (words)_mm512_permutex2var_epi16((__m512i)upper, _mm512_load_si512(order[0]), (__m512i)lower);
+    *right = (words)_mm512_permutex2var_epi16((__m512i)upper, _mm512_load_si512(order[1]), (__m512i)lower);
+#else
+    for (int i = 0; i < TILE; i++) {
+        uint32_t above = upper[i / 2] >> i % 2 * 16 & 0xffff, below = lower[i / 2] >> i % 2 * 16 & 0xffff;
+        uint32_t above_right = upper[8 + i / 2] >> i % 2 * 16 & 0xffff, below_right = lower[8 + i / 2] >> i % 2 * 16;
+        (*left)[i] = above | below << 16;
+        (*right)[i] = above_right | below_right << 16;
+    }
+#endif
+}
+
+static inline words load_words(const bf16 *from)
+{
+    words value;
+    memcpy(&value, from, 64);
+    return value;
+}
+
+/* `count` of 32 rows (the others are zeros) of 32 columns, to two tiles of 16 columns each: as they stand to right
+ * tiles, transposed to left ones. */
+static inline void pack_rows(const bf16 *from, int64_t stride, int64_t count, int transposed, bf16 *first, bf16 *second)
+{
+    words left[TILE], right[TILE];
+    if (count >= DEPTH)
+        for (int i = 0; i < TILE; i++)
+            pair_rows(load_words(from + 2 * i * stride), load_words(from + (2 * i + 1) * stride), left + i, right + i);
+    else
+        for (int i = 0; i < TILE; i++) {
+            words none = {0};
+            pair_rows(2 * i < count ? load_words(from + 2 * i * stride) : none,
+                      2 * i + 1 < count ? load_words(from + (2 * i + 1) * stride) : none, left + i, right + i);
+        }
+    if (transposed) {
+        transpose_words(left);
+        transpose_words(right);
+    }
+    memcpy(first, left, sizeof left);
+    memcpy(second, right, sizeof right);
+}
+
+/* 16 rows of 32 columns, transposed to a right tile. */
+static inline void pack_across(const bf16 *from, int64_t stride, bf16 *to)
+{
+    words rows[TILE];
+    for (int i = 0; i < TILE; i++)
+        memcpy(rows + i, from + i * stride, 64);
+    transpose_words(rows);
+    memcpy(to, rows, sizeof rows);
+}
+
+#ifdef HAS_TILE_REGISTERS
+struct tile_settings {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+};
+#endif
+
+/* Whether tile registers may be used: the system gives their memory to a process that asks for it. */
+static int tiles_allowed(void)
+{
+#ifdef HAS_TILE_REGISTERS
+    static int known; /* 1: they may; -1: they may not */
+    int now = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (!now) {
+        enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18 };
+        now = syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0 ? 1 : -1;
+        __atomic_store_n(&known, now, __ATOMIC_RELAXED);
+    }
+    return now == 1;
+#else
+    return 0;
+#endif
+}
+
+/* Makes this thread's registers ready; what it returns is for tile_product. */
+static int begin_tiles(void)
+{
+    int allowed = tiles_allowed();
+#ifdef HAS_TILE_REGISTERS
+    if (allowed) {
+        struct tile_settings settings __attribute__((aligned(64))) = {.palette = 1};
+        for (int i = 0; i < 8; i++) {
+            settings.row_bytes[i] = 64;
+            settings.rows[i] = TILE;
+        }
+        _tile_loadconfig(&settings);
+    }
+#endif
+    return allowed;
+}
+
+static void end_tiles(int registers)
+{
+#ifdef HAS_TILE_REGISTERS
+    if (registers)
+        _tile_release();
+#else
+    (void)registers;
+#endif
+}
+
+/* The product of tile_product in plain loops; added to what there is, or not. */
+static inline void plain_product(float *result, const bf16 *left, int64_t left_row, int64_t left_step,
+                                 const bf16 *right, int64_t steps, int added)
+{
+    for (int row = 0; row < TILE; row++) {
+        lanes sum = {0};
+        if (added)
+            sum = load_lanes(result + row * TILE);
+        for (int64_t step = 0; step < steps; step++) {
+            const bf16 *of_left = left + step * left_step + row * left_row;
+            for (int pair = 0; pair < TILE; pair++) {
+                words of_right;
+                memcpy(&of_right, right + step * TILE_SIZE + pair * DEPTH, 64);
+                sum += widen(of_left[2 * pair]) * (lanes)(of_right << 16);
+                sum += widen(of_left[2 * pair + 1]) * (lanes)(of_right & 0xffff0000u);
+            }
+        }
+        store_lanes(result + row * TILE, sum);
+    }
+}
+
+/* result [16, 16] = the sum over `steps` of left tiles, whose rows are left_row numbers apart and which follow each
+ * other by left_step, by right tiles, which stand one after the other. */
+static inline void tile_product(float *result, const bf16 *left, int64_t left_row, int64_t left_step, const bf16 *right,
+                                int64_t steps, int registers)
+{
+#ifdef HAS_TILE_REGISTERS
+    if (registers) {
+        __asm__ volatile("" ::: "memory"); /* what tiles are loaded from has been written */
+        _tile_zero(0);
+        for (int64_t step = 0; step < steps; step++) {
+            _tile_loadd(1, left + step * left_step, left_row * 2);
+            _tile_loadd(2, right + step * TILE_SIZE, 64);
+            _tile_dpbf16ps(0, 1, 2);
+        }
+        _tile_stored(0, result, 64);
+        __asm__ volatile("" ::: "memory");
+        return;
+    }
+#else
+    (void)registers;
+#endif
+    plain_product(result, left, left_row, left_step, right, steps, 0);
+}
+
+#endif
