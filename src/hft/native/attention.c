@@ -5,7 +5,6 @@
  * Scores stand transposed, [key][query], 16 queries at once: sums over keys are sums of vectors.
  */
 
-#include "numbers.h"
 #include "tiles.h"
 
 #define GROUP 8 /* keys whose numbers come from one block of counters: 16 queries by 8 keys */
@@ -39,11 +38,18 @@ static inline lanes exp_lanes(lanes value)
     return result;
 }
 
-/* The numbers of a group of keys and 16 queries of a head of a text, [GROUP, 16]. */
-static void draw_group(uint64_t seed, int64_t head, int64_t tokens, int64_t query, int64_t key, uint16_t *numbers)
+/* What dropout draws for: 16 queries, from `query` on, of one head of one text. */
+typedef struct {
+    uint64_t seed;
+    uint32_t dropped;
+    int64_t head, tokens, query;
+} draw;
+
+/* The numbers of a group of keys and 16 queries, [GROUP, 16]. */
+static inline void draw_group(draw of, int64_t key, uint16_t *numbers)
 {
-    int64_t queries = (tokens + TILE - 1) / TILE, groups = (tokens + GROUP - 1) / GROUP;
-    draw_block(seed, (uint64_t)((head * queries + query / TILE) * groups + key / GROUP), numbers);
+    int64_t queries = (of.tokens + TILE - 1) / TILE, groups = (of.tokens + GROUP - 1) / GROUP;
+    draw_block(of.seed, (uint64_t)((of.head * queries + of.query / TILE) * groups + key / GROUP), numbers);
 }
 
 /* For tests: the numbers of `heads` heads of texts, [heads, tokens, tokens]: of each query those of its keys. */
@@ -55,34 +61,42 @@ void hft_draw_attention(uint64_t seed, int64_t heads, int64_t tokens, uint16_t *
         for (int64_t query = 0; query < tokens; query++)
             for (int64_t key = 0; key < tokens; key++) {
                 if (key % GROUP == 0)
-                    draw_group(seed, head, tokens, query, key, numbers);
+                    draw_group((draw){seed, 0, head, tokens, query}, key, numbers);
                 result[(head * tokens + query) * tokens + key] = numbers[key % GROUP * LANES + query % TILE];
             }
 }
 
-/* All bits of the words whose number does not drop them. */
-static inline words kept_by(const uint16_t *numbers, uint32_t dropped)
+/* The values whose number does not drop them; 0 for the others. */
+static inline lanes kept_of(lanes values, const uint16_t *numbers, uint32_t dropped)
 {
     halves drawn;
     memcpy(&drawn, numbers, 32);
-    return (words)(__builtin_convertvector(drawn, words) >= dropped);
+    return (lanes)((words)values & (words)(__builtin_convertvector(drawn, words) >= dropped));
+}
+
+/* Copies numbers; vectors where there are whole ones. */
+static inline void copy_row(bf16 *to, const bf16 *from, int64_t width)
+{
+    int64_t i = 0;
+    for (; i + TILE <= width; i += TILE)
+        memcpy(to + i, from + i, TILE * 2);
+    for (; i < width; i++)
+        to[i] = from[i];
 }
 
 /* The rows of a head, with zeros around them; with a bias it is added, there as well. */
 static void take_head(bf16 *from, int64_t stride, const float *bias, int64_t width, padded size, bf16 *to)
 {
-    for (int64_t row = 0; row < size.tokens; row++) {
+    memset(to + size.real * size.width, 0, (size_t)((size.tokens - size.real) * size.width) * 2);
+    for (int64_t row = 0; row < size.real; row++) {
         bf16 *of_row = from + row * stride, *to_row = to + row * size.width;
-        if (row >= size.real) {
-            memset(to_row, 0, (size_t)size.width * 2);
-            continue;
-        }
         if (bias)
 #pragma omp simd
             for (int64_t i = 0; i < width; i++)
                 of_row[i] = narrow(widen(of_row[i]) + bias[i]);
-        memcpy(to_row, of_row, (size_t)width * 2);
-        memset(to_row + width, 0, (size_t)(size.width - width) * 2);
+        copy_row(to_row, of_row, width);
+        for (int64_t i = width; i < size.width; i++)
+            to_row[i] = 0;
     }
 }
 
@@ -106,50 +120,54 @@ static void along(const bf16 *rows, padded size, int transposed, bf16 *to)
         }
 }
 
-/* A product by the transpose, for 16 queries: [keys, 16]. */
-static void score(float *result, const bf16 *rows, padded size, const bf16 *queries, int registers)
+/* A product by the transpose, for 32 queries: of each 16 of them [keys, 16], `beside` numbers apart. */
+static void score(float *result, int64_t beside, const bf16 *rows, padded size, const bf16 *queries, int registers)
 {
-    for (int64_t key = 0; key < size.real; key += TILE)
-        tile_product(result + key * TILE, rows + key * size.width, size.width, DEPTH, queries, size.width / DEPTH,
-                     registers);
+    for (int64_t key = 0; key < size.real; key += SQUARE)
+        square_product((square){result + key * TILE, TILE * TILE, beside},
+                       (left_tiles){rows + key * size.width, size.width, DEPTH, TILE * size.width},
+                       (right_tiles){queries, TILE * size.width}, size.width / DEPTH, 0, registers);
 }
 
-/* The rows of two keys and 16 queries as a row of pairs of a right tile. */
-static inline void store_pair(bf16 *pairs, int64_t key, words upper, words lower)
+/* A tile [16 tokens, 16 of a head's width] to the tokens' rows; sums (or NULL) over tokens are added to. */
+static void give_tile(const float *tile, bf16 *to, int64_t stride, int64_t tokens, int64_t width, float *sums)
 {
-    words pair = upper >> 16 | (lower & 0xffff0000u);
-    memcpy(pairs + key / 2 * DEPTH, &pair, 64);
+    lanes total = {0};
+    for (int64_t token = 0; token < tokens; token++) {
+        lanes of_token = load_lanes(tile + token * TILE);
+        bf16 narrowed[TILE];
+        store_halves(narrowed, of_token);
+        copy_row(to + token * stride, narrowed, width);
+        total += of_token;
+    }
+    if (sums)
+        for (int64_t i = 0; i < width; i++)
+            sums[i] += total[i];
 }
 
-/* What stands in tiles [16 of a head's width, 16 tokens] to the tokens' rows; sums (or NULL) over tokens are added to. */
-static void give_columns(float *tile, bf16 *to, int64_t stride, int64_t tokens, int64_t width, float *sums)
+static void transpose_tile(float *tile)
 {
     words rows[TILE];
     memcpy(rows, tile, sizeof rows);
     transpose_words(rows);
     memcpy(tile, rows, sizeof rows);
-    for (int64_t token = 0; token < tokens; token++) {
-        bf16 narrowed[TILE];
-        store_halves(narrowed, round_lanes(load_lanes(tile + token * TILE)));
-        memcpy(to + token * stride, narrowed, (size_t)width * 2);
-        if (sums)
-            for (int64_t i = 0; i < width; i++)
-                sums[i] += tile[token * TILE + i];
-    }
-}
-
-static void give_rows(const float *tile, bf16 *to, int64_t stride, int64_t tokens, int64_t width, float *sums)
-{
-    for (int64_t token = 0; token < tokens; token++) {
-        bf16 narrowed[TILE];
-        store_halves(narrowed, round_lanes(load_lanes(tile + token * TILE)));
-        memcpy(to + token * stride, narrowed, (size_t)width * 2);
-        for (int64_t i = 0; i < width; i++)
-            sums[i] += tile[token * TILE + i];
-    }
 }
 
 static inline int64_t at_most(int64_t count, int64_t most) { return count < most ? count : most; }
+
+/* A square [32 tokens, 32 of a head's width], or (across) its transpose, to the rows of the real tokens. */
+static void give_square(float *found, int across, bf16 *to, int64_t stride, int64_t tokens, int64_t width, float *sums)
+{
+    for (int tile = 0; tile < 4; tile++) {
+        int64_t token = (across ? tile % 2 : tile / 2) * TILE, column = (across ? tile / 2 : tile % 2) * TILE;
+        if (token >= tokens || column >= width)
+            continue;
+        if (across)
+            transpose_tile(found + tile * TILE * TILE);
+        give_tile(found + tile * TILE * TILE, to + token * stride + column, stride, at_most(tokens - token, TILE),
+                  at_most(width - column, TILE), sums ? sums + column : NULL);
+    }
+}
 
 static void clear_padding(bf16 *of_text, padded size, shape all, int64_t kinds, int64_t head)
 {
@@ -166,6 +184,76 @@ static void *part(char **memory, int64_t size)
     return here;
 }
 
+/* Softmax over the keys of scores [keys, 16], and dropout, to right tiles; the logarithms of its sums. */
+static inline lanes soften(float *scores, padded size, draw of, bf16 *pairs)
+{
+    uint16_t numbers[DRAWS];
+    lanes highest = load_lanes(scores), total = {0};
+    for (int64_t key = 1; key < size.real; key++)
+        highest = larger(load_lanes(scores + key * TILE), highest);
+    for (int64_t key = 0; key < size.real; key++) {
+        lanes power = exp_lanes(load_lanes(scores + key * TILE) - highest);
+        total += power;
+        store_lanes(scores + key * TILE, power);
+    }
+    lanes scale = 1.0f / total, none = {0};
+    memset(scores + size.real * TILE, 0, (size_t)((size.tokens - size.real) * TILE) * 4);
+    for (int64_t key = 0; key < size.tokens; key += 2) {
+        lanes upper = load_lanes(scores + key * TILE) * scale, lower = load_lanes(scores + (key + 1) * TILE) * scale;
+        if (key >= size.real)
+            upper = none; /* where the scale is no number, padding still is one */
+        if (key + 1 >= size.real)
+            lower = none;
+        if (of.dropped) {
+            const uint16_t *drawn = numbers + key % GROUP * LANES;
+            if (key % GROUP == 0 && key < size.real)
+                draw_group(of, key, numbers);
+            upper = kept_of(upper, drawn, of.dropped);
+            lower = kept_of(lower, drawn + LANES, of.dropped);
+        }
+        store_pairs(pairs + key * TILE, upper, lower);
+    }
+    lanes logs;
+    for (int i = 0; i < LANES; i++)
+        logs[i] = highest[i] + logf(total[i]);
+    return logs;
+}
+
+/* The way back: from scores [keys, 16], the logarithms, and the gradient of what dropout kept, [keys, 16], what it kept
+ * and the gradient of the scores, both to columns of [keys, keys], the latter to right tiles too. */
+static inline void soften_backward(float *scores, float *to_kept, lanes logs, padded size, draw of, bf16 *kept,
+                                   bf16 *to_scores, bf16 *pairs)
+{
+    uint16_t numbers[DRAWS];
+    lanes slope = {0};
+    for (int64_t key = 0; key < size.real; key++) {
+        lanes share = exp_lanes(load_lanes(scores + key * TILE) - logs), left = share;
+        if (of.dropped) {
+            if (key % GROUP == 0)
+                draw_group(of, key, numbers);
+            left = kept_of(share, numbers + key % GROUP * LANES, of.dropped);
+        }
+        lanes of_kept = left * load_lanes(to_kept + key * TILE);
+        slope += of_kept;
+        store_lanes(scores + key * TILE, share);
+        store_lanes(to_kept + key * TILE, of_kept);
+        store_halves(kept + key * size.tokens, left);
+    }
+    for (int64_t key = size.real; key < size.tokens; key++) {
+        memset(scores + key * TILE, 0, TILE * 4);
+        memset(to_kept + key * TILE, 0, TILE * 4);
+        memset(kept + key * size.tokens, 0, TILE * 2);
+    }
+    for (int64_t key = 0; key < size.tokens; key += 2) {
+        float *of_key = scores + key * TILE, *of_kept = to_kept + key * TILE;
+        lanes upper = load_lanes(of_kept) - load_lanes(of_key) * slope;
+        lanes lower = load_lanes(of_kept + TILE) - load_lanes(of_key + TILE) * slope;
+        store_halves(to_scores + key * size.tokens, upper);
+        store_halves(to_scores + (key + 1) * size.tokens, lower);
+        store_pairs(pairs + key * TILE, upper, lower);
+    }
+}
+
 /* Attention of texts of `tokens` tokens, of which lengths[text] are no padding.
  *
  * projected: [texts, tokens, 3, heads, width], queries (scaled), keys and values; bias [3, heads, width] is added to it.
@@ -175,20 +263,20 @@ void hft_attention(bf16 *projected, const float *bias, const int32_t *lengths, b
 {
     shape all = {texts, tokens, heads, width};
     padded most = padded_of(tokens, width);
-    int64_t of_head = most.tokens * most.width * 2, stride = 3 * heads * width;
+    int64_t of_head = most.tokens * most.width * 2, stride = 3 * heads * width, of_half = most.tokens * TILE;
 #pragma omp parallel num_threads(threads)
     {
-        char *memory = scratch((size_t)(4 * of_head + most.tokens * TILE * 6 + TILE * TILE * 4 + 7 * 64));
+        char *memory = scratch((size_t)(4 * of_head + of_half * 12 + SQUARE * SQUARE * 4 + 7 * 64));
         bf16 *keys = part(&memory, of_head), *rows = part(&memory, of_head);
         bf16 *queries = part(&memory, of_head), *values = part(&memory, of_head);
-        float *scores = part(&memory, most.tokens * TILE * 4), *found = part(&memory, TILE * TILE * 4);
-        bf16 *pairs = part(&memory, most.tokens * TILE * 2);
-        uint16_t numbers[DRAWS];
+        float *scores = part(&memory, 2 * of_half * 4), *found = part(&memory, SQUARE * SQUARE * 4);
+        bf16 *pairs = part(&memory, 2 * of_half * 2);
         int registers = begin_tiles();
 #pragma omp for schedule(static)
         for (int64_t at = 0; at < texts * heads; at++) {
             int64_t text = at / heads, head = at % heads;
             padded size = padded_of(lengths[text], width);
+            int64_t steps = size.tokens / DEPTH, of_line = size.tokens * TILE;
             bf16 *of_text = projected + text * tokens * stride, *to_text = result + text * tokens * heads * width;
             const int64_t places[3] = {head * width, (heads + head) * width, (2 * heads + head) * width};
             take_head(of_text + places[0], stride, bias + places[0], width, size, rows);
@@ -196,37 +284,20 @@ void hft_attention(bf16 *projected, const float *bias, const int32_t *lengths, b
             take_head(of_text + places[1], stride, bias + places[1], width, size, keys);
             take_head(of_text + places[2], stride, bias + places[2], width, size, rows);
             along(rows, size, 1, values);
-            for (int64_t query = 0; query < size.real; query += TILE) {
-                score(scores, keys, size, queries + query * size.width, registers);
-                lanes highest = load_lanes(scores), total = {0};
-                for (int64_t key = 1; key < size.real; key++)
-                    highest = larger(load_lanes(scores + key * TILE), highest);
-                for (int64_t key = 0; key < size.real; key++) {
-                    lanes power = exp_lanes(load_lanes(scores + key * TILE) - highest);
-                    total += power;
-                    store_lanes(scores + key * TILE, power);
+            for (int64_t query = 0; query < size.real; query += SQUARE) {
+                score(scores, of_half, keys, size, queries + query * size.width, registers);
+                for (int64_t half = 0; half < 2 && query + half * TILE < size.real; half++) {
+                    int64_t first = query + half * TILE;
+                    draw of = {seed, dropped, at, tokens, first};
+                    lanes of_queries = soften(scores + half * of_half, size, of, pairs + half * of_line);
+                    memcpy(logs + at * tokens + first, &of_queries, (size_t)at_most(size.real - first, TILE) * 4);
                 }
-                lanes scale = 1.0f / total;
-                for (int64_t key = 0; key < size.tokens; key += 2) {
-                    words both[2] = {{0}, {0}};
-                    if (dropped && key % GROUP == 0)
-                        draw_group(seed, at, tokens, query, key, numbers);
-                    for (int64_t one = 0; one < 2 && key + one < size.real; one++) {
-                        both[one] = round_lanes(load_lanes(scores + (key + one) * TILE) * scale);
-                        if (dropped)
-                            both[one] &= kept_by(numbers + (key + one) % GROUP * LANES, dropped);
-                    }
-                    store_pair(pairs, key, both[0], both[1]);
-                }
-                int64_t count = at_most(size.real - query, TILE);
-                float *log_sums = logs + at * tokens + query;
-                for (int64_t i = 0; i < count; i++)
-                    log_sums[i] = highest[i] + logf(total[i]);
-                for (int64_t column = 0; column < width; column += TILE) {
-                    tile_product(found, values + column * size.tokens, DEPTH, TILE_SIZE, pairs, size.tokens / DEPTH,
-                                 registers);
-                    give_columns(found, to_text + (query * heads + head) * width + column, heads * width, count,
-                                 at_most(width - column, TILE), NULL);
+                for (int64_t column = 0; column < width; column += SQUARE) {
+                    square_product((square){found, 2 * TILE * TILE, TILE * TILE},
+                                   (left_tiles){values + column * size.tokens, DEPTH, TILE_SIZE, of_line},
+                                   (right_tiles){pairs, of_line}, steps, 0, registers);
+                    give_square(found, 1, to_text + (query * heads + head) * width + column, heads * width,
+                                size.real - query, width - column, NULL);
                 }
             }
             clear_padding(to_text, size, all, 1, head);
@@ -243,25 +314,26 @@ void hft_attention_backward(bf16 *gradient, bf16 *projected, const int32_t *leng
 {
     shape all = {texts, tokens, heads, width};
     padded most = padded_of(tokens, width);
-    int64_t of_head = most.tokens * most.width * 2, stride = 3 * heads * width, squares = most.tokens * most.tokens * 2;
+    int64_t of_head = most.tokens * most.width * 2, stride = 3 * heads * width, of_half = most.tokens * TILE;
+    int64_t of_all = most.tokens * most.tokens * 2;
     float *partial = calloc((size_t)(threads * stride), 4);
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int thread = 0; thread < threads; thread++) {
-        char *memory = scratch((size_t)(8 * of_head + 2 * squares + most.tokens * TILE * 10 + TILE * TILE * 4 + 14 * 64));
+        char *memory = scratch((size_t)(8 * of_head + 2 * of_all + of_half * 20 + SQUARE * SQUARE * 4 + 14 * 64));
         bf16 *keys = part(&memory, of_head), *values = part(&memory, of_head), *rows = part(&memory, of_head);
         bf16 *queries = part(&memory, of_head), *query_pairs = part(&memory, of_head);
         bf16 *given = part(&memory, of_head), *given_pairs = part(&memory, of_head), *key_columns = part(&memory, of_head);
-        bf16 *kept = part(&memory, squares), *to_scores = part(&memory, squares);
-        float *scores = part(&memory, most.tokens * TILE * 4), *to_kept = part(&memory, most.tokens * TILE * 4);
-        bf16 *pairs = part(&memory, most.tokens * TILE * 2);
-        float *found = part(&memory, TILE * TILE * 4);
-        uint16_t numbers[DRAWS];
+        bf16 *kept = part(&memory, of_all), *to_scores = part(&memory, of_all);
+        float *scores = part(&memory, 2 * of_half * 4), *to_kept = part(&memory, 2 * of_half * 4);
+        bf16 *pairs = part(&memory, 2 * of_half * 2);
+        float *found = part(&memory, SQUARE * SQUARE * 4);
+        square to_found = {found, 2 * TILE * TILE, TILE * TILE};
         int registers = begin_tiles();
         int64_t end = texts * heads * (thread + 1) / threads;
         for (int64_t at = texts * heads * thread / threads; at < end; at++) {
             int64_t text = at / heads, head = at % heads;
             padded size = padded_of(lengths[text], width);
-            int64_t steps = size.tokens / DEPTH;
+            int64_t steps = size.tokens / DEPTH, of_line = size.tokens * TILE;
             bf16 *of_text = projected + text * tokens * stride, *to_text = to_projected + text * tokens * stride;
             bf16 *given_text = gradient + text * tokens * heads * width;
             const int64_t places[3] = {head * width, (heads + head) * width, (2 * heads + head) * width};
@@ -275,65 +347,43 @@ void hft_attention_backward(bf16 *gradient, bf16 *projected, const int32_t *leng
             take_head(of_text + places[1], stride, NULL, width, size, keys);
             along(keys, size, 1, key_columns);
             take_head(of_text + places[2], stride, NULL, width, size, values);
-            for (int64_t query = 0; query < size.tokens; query += TILE) {
-                int64_t count = at_most(size.real - query, TILE);
-                if (count <= 0) { /* the second half of the last depth */
-                    for (int64_t key = 0; key < size.tokens; key++) {
-                        memset(kept + key * size.tokens + query, 0, TILE * 2);
-                        memset(to_scores + key * size.tokens + query, 0, TILE * 2);
+            for (int64_t query = 0; query < size.real; query += SQUARE) {
+                score(scores, of_half, keys, size, queries + query * size.width, registers);
+                score(to_kept, of_half, values, size, given + query * size.width, registers);
+                for (int64_t half = 0; half < 2; half++) {
+                    int64_t first = query + half * TILE;
+                    bf16 *of_kept = kept + first, *of_scores = to_scores + first;
+                    if (first >= size.real) {
+                        for (int64_t key = 0; key < size.tokens; key++) {
+                            memset(of_kept + key * size.tokens, 0, TILE * 2);
+                            memset(of_scores + key * size.tokens, 0, TILE * 2);
+                        }
+                        continue;
                     }
-                    continue;
+                    lanes of_queries = {0};
+                    memcpy(&of_queries, logs + at * tokens + first, (size_t)at_most(size.real - first, TILE) * 4);
+                    soften_backward(scores + half * of_half, to_kept + half * of_half, of_queries, size,
+                                    (draw){seed, dropped, at, tokens, first}, of_kept, of_scores, pairs + half * of_line);
                 }
-                score(scores, keys, size, queries + query * size.width, registers);
-                score(to_kept, values, size, given + query * size.width, registers);
-                float log_sums[TILE] = {0};
-                memcpy(log_sums, logs + at * tokens + query, (size_t)count * 4);
-                lanes log_sum = load_lanes(log_sums), slope = {0};
-                for (int64_t key = 0; key < size.real; key++) {
-                    lanes share = exp_lanes(load_lanes(scores + key * TILE) - log_sum);
-                    words rounded = round_lanes(share);
-                    lanes of_kept = load_lanes(to_kept + key * TILE);
-                    if (dropped) {
-                        if (key % GROUP == 0)
-                            draw_group(seed, at, tokens, query, key, numbers);
-                        words stays = kept_by(numbers + key % GROUP * LANES, dropped);
-                        rounded &= stays;
-                        of_kept = (lanes)((words)of_kept & stays);
-                    }
-                    of_kept *= share;
-                    slope += of_kept;
-                    store_lanes(scores + key * TILE, share);
-                    store_lanes(to_kept + key * TILE, of_kept);
-                    store_halves(kept + key * size.tokens + query, rounded);
-                }
-                for (int64_t key = 0; key < size.tokens; key += 2) {
-                    words both[2] = {{0}, {0}};
-                    for (int64_t one = 0; one < 2; one++) {
-                        if (key + one < size.real) {
-                            lanes share = load_lanes(scores + (key + one) * TILE);
-                            both[one] = round_lanes(load_lanes(to_kept + (key + one) * TILE) - share * slope);
-                        } else
-                            memset(kept + (key + one) * size.tokens + query, 0, TILE * 2);
-                        store_halves(to_scores + (key + one) * size.tokens + query, both[one]);
-                    }
-                    store_pair(pairs, key, both[0], both[1]);
-                }
-                for (int64_t column = 0; column < width; column += TILE) {
-                    tile_product(found, key_columns + column * size.tokens, DEPTH, TILE_SIZE, pairs, steps, registers);
-                    give_columns(found, to_text + query * stride + places[0] + column, stride, count,
-                                 at_most(width - column, TILE), to_bias + places[0] + column);
+                for (int64_t column = 0; column < width; column += SQUARE) {
+                    square_product(to_found, (left_tiles){key_columns + column * size.tokens, DEPTH, TILE_SIZE, of_line},
+                                   (right_tiles){pairs, of_line}, steps, 0, registers);
+                    give_square(found, 1, to_text + query * stride + places[0] + column, stride, size.real - query,
+                                width - column, to_bias + places[0] + column);
                 }
             }
-            for (int64_t key = 0; key < size.real; key += TILE)
-                for (int64_t column = 0; column < width; column += TILE) {
-                    int64_t count = at_most(size.real - key, TILE), columns = at_most(width - column, TILE);
-                    bf16 *to_keys = to_text + key * stride + places[1] + column;
-                    tile_product(found, to_scores + key * size.tokens, size.tokens, DEPTH,
-                                 query_pairs + column * size.tokens, steps, registers);
-                    give_rows(found, to_keys, stride, count, columns, to_bias + places[1] + column);
-                    tile_product(found, kept + key * size.tokens, size.tokens, DEPTH,
-                                 given_pairs + column * size.tokens, steps, registers);
-                    give_rows(found, to_keys + places[2] - places[1], stride, count, columns, to_bias + places[2] + column);
+            for (int64_t key = 0; key < size.real; key += SQUARE)
+                for (int64_t column = 0; column < width; column += SQUARE) {
+                    bf16 *to_key = to_text + key * stride + column;
+                    int64_t at_key = key * size.tokens, of_columns = column * size.tokens;
+                    square_product(to_found, (left_tiles){to_scores + at_key, size.tokens, DEPTH, of_line},
+                                   (right_tiles){query_pairs + of_columns, of_line}, steps, 0, registers);
+                    give_square(found, 0, to_key + places[1], stride, size.real - key, width - column,
+                                to_bias + places[1] + column);
+                    square_product(to_found, (left_tiles){kept + at_key, size.tokens, DEPTH, of_line},
+                                   (right_tiles){given_pairs + of_columns, of_line}, steps, 0, registers);
+                    give_square(found, 0, to_key + places[2], stride, size.real - key, width - column,
+                                to_bias + places[2] + column);
                 }
             clear_padding(to_text, size, all, 3, head);
         }

@@ -1,5 +1,5 @@
-/* Matrix products of tiles: 16 x 32 numbers of bf16 by 32 x 16, summed in float32. By the processor's tile registers
- * (Intel AMX) where it has them and the system allows it, else by plain loops.
+/* Matrix products of tiles: 16 x 32 numbers of bf16 by 32 x 16, summed in float32, for squares of 2 x 2 tiles at once.
+ * By the processor's tile registers (Intel AMX) where it has them and the system allows it, else by plain loops.
  *
  * A left tile stands as its 16 rows of 32 numbers. A right tile stands in pairs of rows: [row / 2][column][row % 2].
  */
@@ -47,7 +47,7 @@ static inline lanes load_lanes(const float *from)
 static inline void store_lanes(float *to, lanes value) { memcpy(to, &value, 64); }
 
 /* To bf16, in the upper half of each word; as narrow(). */
-static inline words round_lanes(lanes value)
+__attribute__((unused)) static inline words round_lanes(lanes value)
 {
     words bits = (words)value;
     words is_number = (words)(value == value);
@@ -55,10 +55,29 @@ static inline words round_lanes(lanes value)
     return (rounded & is_number) | (0x7fc00000 & ~is_number);
 }
 
-static inline void store_halves(bf16 *to, words rounded)
+static inline void store_halves(bf16 *to, lanes values)
 {
-    halves narrowed = __builtin_convertvector(rounded >> 16, halves);
+#if defined(__AVX512BF16__)
+    __m256bh narrowed = _mm512_cvtneps_pbh((__m512)values);
+#else
+    halves narrowed = __builtin_convertvector(round_lanes(values) >> 16, halves);
+#endif
     memcpy(to, &narrowed, 32);
+}
+
+/* Two rows of 16 numbers as a row of pairs. */
+static inline void store_pairs(bf16 *to, lanes upper, lanes lower)
+{
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)lower, (__m512)upper);
+    static const uint16_t order[32] __attribute__((aligned(64))) = {
+        0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    __m512i pairs = _mm512_permutexvar_epi16(_mm512_load_si512(order), both);
+    memcpy(to, &pairs, 64);
+#else
+    words pairs = round_lanes(upper) >> 16 | (round_lanes(lower) & 0xffff0000u);
+    memcpy(to, &pairs, 64);
+#endif
 }
 
 static inline void transpose_words(words rows[TILE])
@@ -181,7 +200,7 @@ static int tiles_allowed(void)
 #endif
 }
 
-/* Makes this thread's registers ready; what it returns is for tile_product. */
+/* Makes this thread's registers ready; what it returns is for square_product. */
 static int begin_tiles(void)
 {
     int allowed = tiles_allowed();
@@ -208,49 +227,82 @@ static void end_tiles(int registers)
 #endif
 }
 
-/* The product of tile_product in plain loops; added to what there is, or not. */
-static inline void plain_product(float *result, const bf16 *left, int64_t left_row, int64_t left_step,
-                                 const bf16 *right, int64_t steps, int added)
-{
-    for (int row = 0; row < TILE; row++) {
-        lanes sum = {0};
-        if (added)
-            sum = load_lanes(result + row * TILE);
-        for (int64_t step = 0; step < steps; step++) {
-            const bf16 *of_left = left + step * left_step + row * left_row;
-            for (int pair = 0; pair < TILE; pair++) {
-                words of_right;
-                memcpy(&of_right, right + step * TILE_SIZE + pair * DEPTH, 64);
-                sum += widen(of_left[2 * pair]) * (lanes)(of_right << 16);
-                sum += widen(of_left[2 * pair + 1]) * (lanes)(of_right & 0xffff0000u);
-            }
-        }
-        store_lanes(result + row * TILE, sum);
-    }
-}
+/* Left tiles: two lines of them, `line` numbers apart, each of tiles `step` apart, whose rows are `row` apart. */
+typedef struct {
+    const bf16 *at;
+    int64_t row, step, line;
+} left_tiles;
 
-/* result [16, 16] = the sum over `steps` of left tiles, whose rows are left_row numbers apart and which follow each
- * other by left_step, by right tiles, which stand one after the other. */
-static inline void tile_product(float *result, const bf16 *left, int64_t left_row, int64_t left_step, const bf16 *right,
-                                int64_t steps, int registers)
+/* Right tiles: two lines of them, `line` numbers apart, each of tiles that stand one after the other. */
+typedef struct {
+    const bf16 *at;
+    int64_t line;
+} right_tiles;
+
+/* Where the four tiles of a square go: [16, 16] each, `below` and `beside` numbers apart. */
+typedef struct {
+    float *at;
+    int64_t below, beside;
+} square;
+
+#define SQUARE (2 * TILE)
+
+/* The sum over `steps` of left by right tiles, [32, 32], or that added to what stands in `to`. */
+static inline void square_product(square to, left_tiles left, right_tiles right, int64_t steps, int added, int registers)
 {
 #ifdef HAS_TILE_REGISTERS
     if (registers) {
+        const bf16 *lower_left = left.at + left.line, *other_right = right.at + right.line;
+        int64_t stride = left.row * 2;
         __asm__ volatile("" ::: "memory"); /* what tiles are loaded from has been written */
-        _tile_zero(0);
-        for (int64_t step = 0; step < steps; step++) {
-            _tile_loadd(1, left + step * left_step, left_row * 2);
-            _tile_loadd(2, right + step * TILE_SIZE, 64);
-            _tile_dpbf16ps(0, 1, 2);
+        if (added) {
+            _tile_loadd(0, to.at, 64);
+            _tile_loadd(1, to.at + to.beside, 64);
+            _tile_loadd(2, to.at + to.below, 64);
+            _tile_loadd(3, to.at + to.below + to.beside, 64);
+        } else {
+            _tile_zero(0);
+            _tile_zero(1);
+            _tile_zero(2);
+            _tile_zero(3);
         }
-        _tile_stored(0, result, 64);
+        for (int64_t step = 0; step < steps; step++) {
+            _tile_loadd(4, left.at + step * left.step, stride);
+            _tile_loadd(6, right.at + step * TILE_SIZE, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, other_right + step * TILE_SIZE, 64);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, lower_left + step * left.step, stride);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+        _tile_stored(0, to.at, 64);
+        _tile_stored(1, to.at + to.beside, 64);
+        _tile_stored(2, to.at + to.below, 64);
+        _tile_stored(3, to.at + to.below + to.beside, 64);
         __asm__ volatile("" ::: "memory");
         return;
     }
 #else
     (void)registers;
 #endif
-    plain_product(result, left, left_row, left_step, right, steps, 0);
+    for (int row = 0; row < SQUARE; row++)
+        for (int column = 0; column < 2; column++) {
+            float *of_row = to.at + row / TILE * to.below + column * to.beside + row % TILE * TILE;
+            lanes sum = {0};
+            if (added)
+                sum = load_lanes(of_row);
+            for (int64_t step = 0; step < steps; step++) {
+                const bf16 *of_left = left.at + row / TILE * left.line + step * left.step + row % TILE * left.row;
+                const bf16 *of_right = right.at + column * right.line + step * TILE_SIZE;
+                for (int pair = 0; pair < TILE; pair++) {
+                    words pairs = load_words(of_right + pair * DEPTH);
+                    sum += widen(of_left[2 * pair]) * (lanes)(pairs << 16);
+                    sum += widen(of_left[2 * pair + 1]) * (lanes)(pairs & 0xffff0000u);
+                }
+            }
+            store_lanes(of_row, sum);
+        }
 }
 
 #endif

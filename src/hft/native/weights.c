@@ -5,8 +5,7 @@
 
 #include "tiles.h"
 
-#define BLOCK 256       /* tokens that are packed at once */
-#define SQUARE (2 * TILE) /* a part of the result of 2 x 2 tiles, which stays in registers over a block */
+#define BLOCK 256 /* tokens that are packed at once */
 #define SQUARE_SIZE (SQUARE * SQUARE)
 
 /* Whether there are tile registers here: without them hft_weight_product is slower than a library's product. */
@@ -23,50 +22,6 @@ static void pack_columns(const bf16 *from, int64_t stride, int64_t count, int64_
             pack_rows(from + step * DEPTH * stride + column, stride, count - step * DEPTH, transposed, first,
                       first + steps * TILE_SIZE);
         }
-}
-
-/* sums [2, 2, 16, 16] of two left and two right tile columns; those of earlier blocks are added to. */
-static void add_square(const bf16 *left, const bf16 *right, int64_t steps, int first, float *sums,
-                       int registers)
-{
-    const bf16 *other_left = left + steps * TILE_SIZE, *other_right = right + steps * TILE_SIZE;
-#ifdef HAS_TILE_REGISTERS
-    if (registers) {
-        __asm__ volatile("" ::: "memory"); /* what tiles are loaded from has been written */
-        if (first) {
-            _tile_zero(0);
-            _tile_zero(1);
-            _tile_zero(2);
-            _tile_zero(3);
-        } else {
-            _tile_loadd(0, sums, 64);
-            _tile_loadd(1, sums + TILE * TILE, 64);
-            _tile_loadd(2, sums + 2 * TILE * TILE, 64);
-            _tile_loadd(3, sums + 3 * TILE * TILE, 64);
-        }
-        for (int64_t step = 0; step < steps; step++) {
-            _tile_loadd(4, left + step * TILE_SIZE, 64);
-            _tile_loadd(6, right + step * TILE_SIZE, 64);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, other_right + step * TILE_SIZE, 64);
-            _tile_dpbf16ps(1, 4, 7);
-            _tile_loadd(5, other_left + step * TILE_SIZE, 64);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
-        _tile_stored(0, sums, 64);
-        _tile_stored(1, sums + TILE * TILE, 64);
-        _tile_stored(2, sums + 2 * TILE * TILE, 64);
-        _tile_stored(3, sums + 3 * TILE * TILE, 64);
-        __asm__ volatile("" ::: "memory");
-        return;
-    }
-#else
-    (void)registers;
-#endif
-    for (int tile = 0; tile < 4; tile++)
-        plain_product(sums + tile * TILE * TILE, tile / 2 ? other_left : left, DEPTH, TILE_SIZE,
-                      tile % 2 ? other_right : right, steps, !first);
 }
 
 /* A square of sums to its place at `row` and `column` of [left, right], or of the transpose of that. */
@@ -106,13 +61,15 @@ void hft_weight_product(const bf16 *gradient, const bf16 *inputs, float *result,
         int registers = begin_tiles();
         for (int64_t row = 0; row < rows; row += BLOCK) {
             int64_t height = rows - row < BLOCK ? rows - row : BLOCK, steps = whole(height, DEPTH) / DEPTH;
+            int64_t of_line = steps * DEPTH; /* numbers of a packed column */
             pack_columns(narrow_side + row * left, left, height, 0, left, 1, packed_left);
             pack_columns(wide_side + row * right, right, height, start, stop, 0, packed);
             float *of_square = sums;
             for (int64_t column = 0; column < stop - start; column += SQUARE)
                 for (int64_t line = 0; line < left; line += SQUARE, of_square += SQUARE_SIZE)
-                    add_square(packed_left + line * steps * DEPTH, packed + column * steps * DEPTH, steps, row == 0,
-                               of_square, registers);
+                    square_product((square){of_square, 2 * TILE * TILE, TILE * TILE},
+                                   (left_tiles){packed_left + line * of_line, DEPTH, TILE_SIZE, TILE * of_line},
+                                   (right_tiles){packed + column * of_line, TILE * of_line}, steps, row > 0, registers);
         }
         end_tiles(registers);
         for (int64_t column = start; column < stop; column += SQUARE)
