@@ -22,22 +22,6 @@ typedef struct {
 
 static padded padded_of(int64_t real, int64_t width) { return (padded){real, whole(real, DEPTH), whole(width, DEPTH)}; }
 
-static inline lanes larger(lanes left, lanes right)
-{
-    words left_is = (words)(left > right);
-    return (lanes)(((words)left & left_is) | ((words)right & ~left_is));
-}
-
-/* exp_negative of each. */
-static inline lanes exp_lanes(lanes value)
-{
-    lanes result;
-#pragma omp simd
-    for (int i = 0; i < LANES; i++)
-        ((float *)&result)[i] = exp_negative(((float *)&value)[i]);
-    return result;
-}
-
 /* What dropout draws for: 16 queries, from `query` on, of one head of one text. */
 typedef struct {
     uint64_t seed;
@@ -192,7 +176,7 @@ static inline lanes soften(float *scores, padded size, draw of, bf16 *pairs)
     for (int64_t key = 1; key < size.real; key++)
         highest = larger(load_lanes(scores + key * TILE), highest);
     for (int64_t key = 0; key < size.real; key++) {
-        lanes power = exp_lanes(load_lanes(scores + key * TILE) - highest);
+        lanes power = exp_negative(load_lanes(scores + key * TILE) - highest);
         total += power;
         store_lanes(scores + key * TILE, power);
     }
@@ -227,7 +211,7 @@ static inline void soften_backward(float *scores, float *to_kept, lanes logs, pa
     uint16_t numbers[DRAWS];
     lanes slope = {0};
     for (int64_t key = 0; key < size.real; key++) {
-        lanes share = exp_lanes(load_lanes(scores + key * TILE) - logs), left = share;
+        lanes share = exp_negative(load_lanes(scores + key * TILE) - logs), left = share;
         if (of.dropped) {
             if (key % GROUP == 0)
                 draw_group(of, key, numbers);

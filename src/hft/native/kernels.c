@@ -5,7 +5,7 @@
  * the sums over rows only.
  */
 
-#include "numbers.h"
+#include "vectors.h"
 
 #define ROWS 16 /* rows that share their counters, so that short rows waste few */
 
@@ -154,30 +154,24 @@ void hft_residual_norm_backward(const bf16 *restrict gradient, const bf16 *restr
     free(partial);
 }
 
-/* GELU (Hendrycks and Gimpel, 2016) of values + bias; `values` becomes its derivative there.
- * The normal distribution's tail is Abramowitz and Stegun's 7.1.26, off by 1.5e-7. */
+/* GELU of values + bias; `values` becomes its derivative there. */
 void hft_gelu(bf16 *restrict values, const float *restrict bias, bf16 *restrict result, int64_t rows, int64_t width,
               int threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t row = 0; row < rows; row++) {
-        bf16 *of_row = values + row * width, *to_row = result + row * width;
-#pragma omp simd
-        for (int64_t i = 0; i < width; i++) {
-            float value = widen(of_row[i]) + bias[i];
-            float bell = exp_negative(-0.5f * value * value);
-            float t = 1.0f / (1.0f + 0.3275911f * 0.70710678f * fabsf(value));
-            float poly = 1.061405429f;
-            poly = poly * t - 1.453152027f;
-            poly = poly * t + 1.421413741f;
-            poly = poly * t - 0.284496736f;
-            poly = poly * t + 0.254829592f;
-            float tail = 0.5f * poly * t * bell;
-            float share = value < 0.0f ? tail : 1.0f - tail;
-            to_row[i] = narrow(value * share);
-            of_row[i] = narrow(share + value * 0.39894228f * bell);
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t start = 0; start < width; start += LANES) {
+            size_t count = (size_t)(width - start < LANES ? width - start : LANES);
+            bf16 *of_row = values + row * width + start, numbers[LANES] = {0};
+            lanes added = {0}, slope;
+            memcpy(numbers, of_row, count * 2);
+            memcpy(&added, bias + start, count * 4);
+            lanes found = gelu(widen_lanes(numbers) + added, &slope);
+            store_halves(numbers, slope);
+            memcpy(of_row, numbers, count * 2);
+            store_halves(numbers, found);
+            memcpy(result + row * width + start, numbers, count * 2);
         }
-    }
 }
 
 /* values *= by, and the sums of the products over the rows, [width]. */

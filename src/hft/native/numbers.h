@@ -48,23 +48,6 @@ static inline bf16 narrow(float value)
     return (bf16)((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
 }
 
-/* exp of a value of at most 0, off by a few units in the last place; 0 below -87. */
-static inline float exp_negative(float value)
-{
-    float clipped = value < -87.0f ? -87.0f : value;
-    float whole = (clipped * 1.44269504f + 12582912.0f) - 12582912.0f;
-    float part = clipped - whole * 0.693359375f + whole * 2.12194440e-4f;
-    float power = 1.9875691500e-4f;
-    power = power * part + 1.3981999507e-3f;
-    power = power * part + 8.3334519073e-3f;
-    power = power * part + 4.1665795894e-2f;
-    power = power * part + 1.6666665459e-1f;
-    power = power * part + 5.0000001201e-1f;
-    power = power * part * part + part + 1.0f;
-    float result = power * from_bits((uint32_t)((int32_t)whole + 127) << 23);
-    return value < -87.0f ? 0.0f : result;
-}
-
 /* The upper and the lower word of the products with a number. */
 static inline void multiply_words(words values, uint32_t by, words *upper, words *lower)
 {

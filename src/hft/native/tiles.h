@@ -7,7 +7,7 @@
 #ifndef HFT_TILES_H
 #define HFT_TILES_H
 
-#include "numbers.h"
+#include "vectors.h"
 
 #if defined(__AMX_BF16__) && defined(__linux__)
 #include <sys/syscall.h>
@@ -36,49 +36,6 @@ static void *scratch(size_t size)
 }
 
 static inline int64_t whole(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
-
-static inline lanes load_lanes(const float *from)
-{
-    lanes value;
-    memcpy(&value, from, 64);
-    return value;
-}
-
-static inline void store_lanes(float *to, lanes value) { memcpy(to, &value, 64); }
-
-/* To bf16, in the upper half of each word; as narrow(). */
-__attribute__((unused)) static inline words round_lanes(lanes value)
-{
-    words bits = (words)value;
-    words is_number = (words)(value == value);
-    words rounded = bits + 0x7fff + ((bits >> 16) & 1);
-    return (rounded & is_number) | (0x7fc00000 & ~is_number);
-}
-
-static inline void store_halves(bf16 *to, lanes values)
-{
-#if defined(__AVX512BF16__)
-    __m256bh narrowed = _mm512_cvtneps_pbh((__m512)values);
-#else
-    halves narrowed = __builtin_convertvector(round_lanes(values) >> 16, halves);
-#endif
-    memcpy(to, &narrowed, 32);
-}
-
-/* Two rows of 16 numbers as a row of pairs. */
-static inline void store_pairs(bf16 *to, lanes upper, lanes lower)
-{
-#if defined(__AVX512BF16__) && defined(__AVX512BW__)
-    __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)lower, (__m512)upper);
-    static const uint16_t order[32] __attribute__((aligned(64))) = {
-        0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    __m512i pairs = _mm512_permutexvar_epi16(_mm512_load_si512(order), both);
-    memcpy(to, &pairs, 64);
-#else
-    words pairs = round_lanes(upper) >> 16 | (round_lanes(lower) & 0xffff0000u);
-    memcpy(to, &pairs, 64);
-#endif
-}
 
 static inline void transpose_words(words rows[TILE])
 {
@@ -134,13 +91,6 @@ static inline void pair_rows(words upper, words lower, words *left, words *right
         (*right)[i] = above_right | below_right << 16;
     }
 #endif
-}
-
-static inline words load_words(const bf16 *from)
-{
-    words value;
-    memcpy(&value, from, 64);
-    return value;
 }
 
 /* `count` of 32 rows (the others are zeros) of 32 columns, to two tiles of 16 columns each: as they stand to right
@@ -247,45 +197,51 @@ typedef struct {
 
 #define SQUARE (2 * TILE)
 
-/* The sum over `steps` of left by right tiles, [32, 32], or that added to what stands in `to`. */
-static inline void square_product(square to, left_tiles left, right_tiles right, int64_t steps, int added, int registers)
-{
+/* The parts of square_product with tile registers: what stands in `to` or zeros, plus the products of steps, to `to`. */
 #ifdef HAS_TILE_REGISTERS
-    if (registers) {
-        const bf16 *lower_left = left.at + left.line, *other_right = right.at + right.line;
-        int64_t stride = left.row * 2;
-        __asm__ volatile("" ::: "memory"); /* what tiles are loaded from has been written */
-        if (added) {
-            _tile_loadd(0, to.at, 64);
-            _tile_loadd(1, to.at + to.beside, 64);
-            _tile_loadd(2, to.at + to.below, 64);
-            _tile_loadd(3, to.at + to.below + to.beside, 64);
-        } else {
-            _tile_zero(0);
-            _tile_zero(1);
-            _tile_zero(2);
-            _tile_zero(3);
-        }
-        for (int64_t step = 0; step < steps; step++) {
-            _tile_loadd(4, left.at + step * left.step, stride);
-            _tile_loadd(6, right.at + step * TILE_SIZE, 64);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, other_right + step * TILE_SIZE, 64);
-            _tile_dpbf16ps(1, 4, 7);
-            _tile_loadd(5, lower_left + step * left.step, stride);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
-        _tile_stored(0, to.at, 64);
-        _tile_stored(1, to.at + to.beside, 64);
-        _tile_stored(2, to.at + to.below, 64);
-        _tile_stored(3, to.at + to.below + to.beside, 64);
-        __asm__ volatile("" ::: "memory");
-        return;
+static inline void open_square(square to, int added)
+{
+    __asm__ volatile("" ::: "memory"); /* what tiles are loaded from has been written */
+    if (added) {
+        _tile_loadd(0, to.at, 64);
+        _tile_loadd(1, to.at + to.beside, 64);
+        _tile_loadd(2, to.at + to.below, 64);
+        _tile_loadd(3, to.at + to.below + to.beside, 64);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
     }
-#else
-    (void)registers;
+}
+
+static inline void step_square(left_tiles left, right_tiles right, int64_t step)
+{
+    const bf16 *of_left = left.at + step * left.step, *of_right = right.at + step * TILE_SIZE;
+    int64_t stride = left.row * 2;
+    _tile_loadd(4, of_left, stride);
+    _tile_loadd(6, of_right, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, of_right + right.line, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, of_left + left.line, stride);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+}
+
+static inline void close_square(square to)
+{
+    _tile_stored(0, to.at, 64);
+    _tile_stored(1, to.at + to.beside, 64);
+    _tile_stored(2, to.at + to.below, 64);
+    _tile_stored(3, to.at + to.below + to.beside, 64);
+    __asm__ volatile("" ::: "memory");
+}
 #endif
+
+/* square_product in plain loops. */
+static void plain_product(square to, left_tiles left, right_tiles right, int64_t steps, int added)
+{
     for (int row = 0; row < SQUARE; row++)
         for (int column = 0; column < 2; column++) {
             float *of_row = to.at + row / TILE * to.below + column * to.beside + row % TILE * TILE;
@@ -303,6 +259,23 @@ static inline void square_product(square to, left_tiles left, right_tiles right,
             }
             store_lanes(of_row, sum);
         }
+}
+
+/* The sum over `steps` of left by right tiles, [32, 32], or that added to what stands in `to`. */
+static inline void square_product(square to, left_tiles left, right_tiles right, int64_t steps, int added, int registers)
+{
+#ifdef HAS_TILE_REGISTERS
+    if (registers) {
+        open_square(to, added);
+        for (int64_t step = 0; step < steps; step++)
+            step_square(left, right, step);
+        close_square(to);
+        return;
+    }
+#else
+    (void)registers;
+#endif
+    plain_product(to, left, right, steps, added);
 }
 
 #endif

@@ -27,7 +27,8 @@ SIZES = {
 
 def bert(dropout: float = 0.0, **more: Any) -> BertModel:
     torch.manual_seed(3)
-    config = BertConfig(**SIZES, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **more)
+    sizes = {**SIZES, **more}
+    config = BertConfig(**sizes, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     return BertModel(config, add_pooling_layer=False).train()
 
 

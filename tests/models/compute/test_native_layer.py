@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import ctypes
+import platform
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +16,37 @@ from torch.nn import functional
 from hft.models.compute.bert import BertCompute
 from hft.models.compute.layer_weights import LayerShape, LayerWeights
 from hft.models.compute.native_layer import train_native_layer
-from hft.native import LEVELS, Kernels, NativeUnavailableError, kernels_here
+from hft.native import LEVELS, Kernels, NativeUnavailableError, kernels_here, library
 from models.compute.test_bert import bert, off, pass_through
 
 BF16_STEP = 2.0**-8  # half a unit in the last place, relative
 
 
-@pytest.fixture(scope="module")
-def kernels() -> Kernels:
+PROCESSORS = {"this one": None, "no tile registers": "-mno-amx-tile -mno-amx-bf16", "no AVX-512": "-march=haswell"}
+
+
+@pytest.fixture(scope="module", params=PROCESSORS)
+def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    """Those of this processor, and those of lesser ones, which it can run too."""
+    lesser = PROCESSORS[request.param]
     try:
-        return kernels_here()
+        if lesser is None:
+            return kernels_here()
+        if platform.machine() != "x86_64":
+            pytest.skip("of x86_64")
+        flags = (*library._FLAGS, *lesser.split())
+        path: Path = library._compiled(flags, tmp_path_factory.mktemp("kernels") / "lesser.so")
+        found = Kernels(ctypes.CDLL(str(path)), request.param)
     except NativeUnavailableError as reason:
         pytest.skip(str(reason))
+    assert not found.tiles
+    return found
+
+
+def drawn_for_attention(kernels: Kernels, seed: int, heads: int, tokens: int) -> Tensor:
+    result = torch.empty(heads, tokens, tokens, dtype=torch.int16)
+    kernels.call("draw_attention", seed, heads, tokens, result)
+    return result.int() & 0xFFFF
 
 
 def drawn(kernels: Kernels, seed: int, rows: int, width: int) -> Tensor:
@@ -120,53 +142,88 @@ def test_multiply_and_its_sums(kernels: Kernels) -> None:
     assert off(sums, expected.sum(0)) < 1e-5
 
 
-def test_heads_are_split_and_joined(kernels: Kernels) -> None:
-    texts_, tokens, kinds, heads, width = 3, 5, 3, 2, 12
-    shape = (texts_, tokens, kinds, heads, width)
-    values, bias = random(texts_ * tokens, kinds * heads * width).bfloat16(), random(kinds * heads * width)
-    split, joined, sums = (
-        torch.empty(kinds, texts_, heads, tokens, width).bfloat16(),
-        torch.empty_like(values),
-        bias * 0,
-    )
-    kernels.call("split_heads", values, bias, split, *shape)
-    assert torch.equal(split, (values + bias).bfloat16().view(shape).permute(2, 0, 3, 1, 4))
-    kernels.call("split_heads", values, None, split, *shape)
-    kernels.call("join_heads", split, joined, sums, *shape)
-    assert torch.equal(joined, values)
-    assert off(sums, values.double().sum(0)) < 1e-5
-
-
-@pytest.mark.parametrize("tokens", [8, 37, 64])
+@pytest.mark.parametrize(("tokens", "heads", "width"), [(8, 2, 32), (37, 3, 12), (64, 2, 48), (100, 1, 64)])
 @pytest.mark.parametrize("dropped", [0, 20_000])
-def test_softmax_and_its_gradient(kernels: Kernels, tokens: int, dropped: int) -> None:
-    lengths, heads, seed = torch.tensor([tokens, 5, 1], dtype=torch.int32), 2, 3
-    count = len(lengths) * heads
-    scores, given = (random(count, tokens, tokens, seed=one).mul(3).bfloat16() for one in range(2))
-    real = torch.arange(tokens) < lengths.repeat_interleave(heads)[:, None]
-    exact = scores.double().requires_grad_()
-    soft = torch.softmax(exact.masked_fill(~real[:, None, :], -torch.inf), dim=-1)
-    groups = -(-tokens // 16) * 16  # numbers are drawn for whole groups of 16 rows
-    keeps = (drawn(kernels, seed, count * groups, tokens).view(count, groups, tokens)[:, :tokens] >= dropped).double()
-    pairs = real[:, :, None] & real[:, None, :]
-    expected = soft * keeps * pairs
+def test_attention_and_its_gradient(kernels: Kernels, tokens: int, heads: int, width: int, dropped: int) -> None:
+    lengths, seed = torch.tensor([tokens, 5, 1], dtype=torch.int32), 3
+    projected = random(3, tokens, 3, heads, width).mul(1.5).bfloat16()
+    bias, given = random(3, heads, width, seed=1), random(3, tokens, heads, width, seed=2).bfloat16()
+    exact = (projected + bias).bfloat16().double().requires_grad_()
+    query, key, value = exact.permute(2, 0, 3, 1, 4)
+    real = torch.arange(tokens) < lengths[:, None]
+    scores = (query @ key.transpose(-1, -2)).masked_fill(~real[:, None, None, :], -torch.inf)
+    keeps = drawn_for_attention(kernels, seed, 3 * heads, tokens).view(3, heads, tokens, tokens) >= dropped
+    expected = ((torch.softmax(scores, dim=-1) * keeps) @ value).transpose(1, 2) * real[:, :, None, None]
     expected.backward(given.double())
 
-    kept, found = scores.clone(), torch.empty_like(scores)
-    half = count // 2
-    for start in (0, half):  # two blocks draw what one would
-        part = slice(start, start + half)
-        kernels.call("softmax", kept[part], found[part], lengths, start, half, heads, tokens, seed, dropped)
-    assert off(kept, expected.detach()) < BF16_STEP
-    assert off(found.abs(), (soft * pairs).detach()) < BF16_STEP
-    assert torch.equal(torch.signbit(found) & pairs, (keeps == 0) & pairs)
-    again, to_scores = torch.empty_like(kept), given.clone()
-    kernels.call("softmax_backward", to_scores, found, again, count, tokens)
-    assert torch.equal(again, kept)
-    assert off(to_scores, exact.grad) < 2 * BF16_STEP
+    result, logs = torch.full_like(given, torch.nan), torch.empty(3, heads, tokens)
+    shape = (3, tokens, heads, width, seed, dropped)
+    kernels.call("attention", projected, bias, lengths, result, logs, *shape)
+    assert off(result, expected.detach()) < BF16_STEP
+    gradient, sums = torch.full_like(projected, torch.nan), torch.zeros(3, heads, width)
+    kernels.call("attention_backward", given, projected, lengths, logs, gradient, sums, *shape)
+    assert off(gradient, exact.grad) < BF16_STEP
+    assert off(sums[0], exact.grad.sum((0, 1))[0]) < BF16_STEP
+    assert off(sums[2], exact.grad.sum((0, 1))[2]) < BF16_STEP
 
 
-@pytest.mark.parametrize("where", ["residual_norm", "gelu", "softmax"])
+def test_numbers_of_attention_are_each_drawn_once_and_in_the_share_that_is_asked_for(kernels: Kernels) -> None:
+    numbers = drawn_for_attention(kernels, 5, 6, 100)
+    assert float((numbers < round(0.1 * LEVELS)).float().mean()) == pytest.approx(0.1, abs=0.0037)  # 60,000 of them
+    rows = {tuple(row) for head in numbers.tolist() for row in head}
+    columns = {tuple(row) for head in numbers.transpose(1, 2).tolist() for row in head}
+    assert len(rows) == len(columns) == 600
+
+
+@pytest.mark.parametrize(("rows", "depth", "columns"), [(1, 32, 32), (333, 384, 160), (129, 800, 64)])
+def test_products_with_weights(kernels: Kernels, rows: int, depth: int, columns: int) -> None:
+    values, weight = random(rows, depth).bfloat16(), random(columns, depth, seed=1).bfloat16()
+    added, result = random(rows, columns, seed=2).bfloat16(), torch.empty(rows, columns).bfloat16()
+    expected = values.double() @ weight.double().t()
+    kernels.call("linear", values, weight, None, result, rows, depth, columns, 0)
+    assert off(result, expected) < BF16_STEP
+    kernels.call("linear", values, weight.t().contiguous(), added, result, rows, depth, columns, 1)
+    assert off(result, expected + added.double()) < BF16_STEP
+
+
+@pytest.mark.parametrize(("rows", "out", "inner"), [(7, 32, 32), (333, 96, 64), (700, 64, 160)])
+def test_gradients_of_weights_in_any_number_of_threads(kernels: Kernels, rows: int, out: int, inner: int) -> None:
+    gradient, values = random(rows, out).bfloat16(), random(rows, inner, seed=1).bfloat16()
+    threads, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(torch.full((out, inner), torch.nan))
+            kernels.call("weight_product", gradient, values, results[-1], rows, out, inner)
+    finally:
+        torch.set_num_threads(threads)
+    assert off(results[0], gradient.double().t() @ values.double()) < 1e-6
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize(("rows", "width", "inner"), [(5, 32, 64), (300, 64, 416)])
+def test_a_feed_forward_network_and_its_gradient(kernels: Kernels, rows: int, width: int, inner: int) -> None:
+    values, given = random(rows, width).bfloat16(), random(rows, width, seed=1).bfloat16()
+    up, down = random(inner, width, seed=2).mul(0.2).bfloat16(), random(width, inner, seed=3).mul(0.2).bfloat16()
+    bias = random(inner, seed=4)
+    before = (values.double() @ up.double().t() + bias).requires_grad_()
+    exact = functional.gelu(before)
+    exact.sum().backward()
+    raised, slope = (torch.full((rows, inner), torch.nan).bfloat16() for _ in range(2))
+    result = torch.empty_like(values)
+    kernels.call("feed_forward", values, up, bias, down, raised, slope, result, rows, width, inner)
+    assert off(raised, exact.detach()) < BF16_STEP
+    assert off(slope, before.grad) < BF16_STEP
+    assert off(result, raised.double() @ down.double().t()) < BF16_STEP
+    to_up, sums, to_values = torch.empty_like(raised), torch.empty(inner), torch.empty_like(values)
+    kernels.call("feed_forward_backward", given, up, down, slope, to_up, sums, to_values, rows, width, inner)
+    assert off(to_up, given.double() @ down.double() * slope.double()) < BF16_STEP
+    assert off(sums, (given.double() @ down.double() * slope.double()).sum(0)) < 1e-5
+    assert off(to_values, to_up.double() @ up.double()) < BF16_STEP
+
+
+@pytest.mark.parametrize("where", ["residual_norm", "gelu", "attention"])
 def test_what_is_no_number_stays_so(kernels: Kernels, where: str) -> None:
     values, ones = random(16, 16).bfloat16(), torch.ones(16)
     values[3, 4] = torch.nan
@@ -174,8 +231,10 @@ def test_what_is_no_number_stays_so(kernels: Kernels, where: str) -> None:
     zeros = torch.zeros_like(values)
     if where == "gelu":
         kernels.call("gelu", values, ones, result, 16, 16)
-    elif where == "softmax":
-        kernels.call("softmax", values, result, torch.tensor([16], dtype=torch.int32), 0, 1, 1, 16, 0, 0)
+    elif where == "attention":
+        projected = torch.stack((values, random(16, 16).bfloat16(), random(16, 16).bfloat16()), dim=1)
+        lengths, logs = torch.tensor([16], dtype=torch.int32), torch.empty(16)
+        kernels.call("attention", projected, torch.zeros(48), lengths, result, logs, 1, 16, 1, 16, 0, 0)
     else:
         kernels.call("residual_norm", values, ones, zeros, ones, ones, 1e-5, 0, 0, result, normed, scales, 16, 16)
     assert result[3].isnan().any()
@@ -208,9 +267,11 @@ def one_layer(flat: Tensor, layer: Any, masks: tuple[Tensor, ...], keeps: dict[s
     return layer.output.LayerNorm(middle + layer.output.dense(raised) * keeps["second"])  # type: ignore[no-any-return]
 
 
-def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels: Kernels) -> None:
-    layer = bert().encoder.layer[1]
-    shape = LayerShape(heads=3, head_width=16, eps=1e-12, last_eps=1e-12, dropout=0.2, attention_dropout=0.3)
+@pytest.mark.parametrize("width", [48, 96])  # the latter fits tile registers
+def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels: Kernels, width: int) -> None:
+    layer = bert(hidden_size=width, intermediate_size=2 * width).encoder.layer[1]
+    of_head = width // 3
+    shape = LayerShape(heads=3, head_width=of_head, eps=1e-12, last_eps=1e-12, dropout=0.2, attention_dropout=0.3)
     attention, output = layer.attention.self, layer.attention.output
     modules = (attention.query, attention.key, attention.value, output.dense, output.LayerNorm)
     modules = (*modules, layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm)
@@ -220,7 +281,7 @@ def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels:
     )
     rows = sum(mask.numel() for mask in masks)
     real = torch.cat([mask.flatten() for mask in masks])
-    flat, given = random(rows, 48).bfloat16(), random(rows, 48, seed=1).bfloat16() * real[:, None]
+    flat, given = random(rows, width).bfloat16(), random(rows, width, seed=1).bfloat16() * real[:, None]
 
     torch.manual_seed(8)
     ours = flat.clone().requires_grad_()
@@ -233,14 +294,13 @@ def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels:
     seeds = torch.empty(3, dtype=torch.int64).random_().tolist()
     level, of_attention = round(0.2 * LEVELS), round(0.3 * LEVELS)
     keeps: dict[str, Any] = {
-        name: (drawn(kernels, seed, rows, 48) >= level) / (1 - 0.2)
+        name: (drawn(kernels, seed, rows, width) >= level) / (1 - 0.2)
         for name, seed in zip(("first", "second"), seeds, strict=False)
     }
     keeps["attention"] = []
     for number, mask in enumerate(masks):
         count, tokens = len(mask) * 3, mask.shape[1]
-        groups = -(-tokens // 16) * 16
-        numbers = drawn(kernels, seeds[2] + number, count * groups, tokens).view(count, groups, tokens)[:, :tokens]
+        numbers = drawn_for_attention(kernels, seeds[2] + number, count, tokens)
         keeps["attention"].append((numbers >= of_attention) / (1 - 0.3))
     for one in parameters:
         one.grad = None
@@ -254,10 +314,25 @@ def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels:
             assert off(gradients[place + 1], one.grad) < 0.02, place
 
 
+# The wide ones fit tile registers.
+WIDE = {"hidden_size": 96, "intermediate_size": 128}
+widths = pytest.mark.parametrize("sizes", [{}, WIDE], ids=["narrow", "wide"])
+
+
+@pytest.fixture
+def has_kernels() -> None:
+    try:
+        kernels_here()
+    except NativeUnavailableError as reason:
+        pytest.skip(str(reason))
+
+
+@widths
+@pytest.mark.usefixtures("has_kernels")
 def test_a_pass_repeats_with_torchs_random_state_also_when_it_is_computed_again_for_the_backward_pass(
-    kernels: Kernels,
+    sizes: dict[str, int],
 ) -> None:
-    encoder = bert(dropout=0.3)
+    encoder = bert(dropout=0.3, **sizes)
     runs = []
     for seed, again in ((5, False), (5, False), (6, False), (5, True)):
         torch.manual_seed(seed)
@@ -269,8 +344,10 @@ def test_a_pass_repeats_with_torchs_random_state_also_when_it_is_computed_again_
     assert not torch.equal(runs[0]["hidden"], runs[2]["hidden"])
 
 
-def test_a_pass_does_not_depend_on_the_number_of_threads_but_for_sums_over_tokens(kernels: Kernels) -> None:
-    encoder, threads, runs = bert(dropout=0.3), torch.get_num_threads(), []
+@widths
+@pytest.mark.usefixtures("has_kernels")
+def test_a_pass_does_not_depend_on_the_number_of_threads_but_for_sums_over_tokens(sizes: dict[str, int]) -> None:
+    encoder, threads, runs = bert(dropout=0.3, **sizes), torch.get_num_threads(), []
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
@@ -283,8 +360,10 @@ def test_a_pass_does_not_depend_on_the_number_of_threads_but_for_sums_over_token
         assert off(runs[1][name], value) < 1e-3 or name.endswith("key.bias"), name
 
 
-def test_without_them_the_layers_are_as_near(kernels: Kernels) -> None:
-    encoder = bert()
+@widths
+@pytest.mark.usefixtures("has_kernels")
+def test_without_them_the_layers_are_as_near(sizes: dict[str, int]) -> None:
+    encoder = bert(**sizes)
     exact = pass_through(BertCompute(encoder), encoder, torch.float32)
     for native in (True, False):
         compute = copy.deepcopy(BertCompute(encoder, native=native))

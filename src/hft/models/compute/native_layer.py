@@ -1,4 +1,4 @@
-"""The layer of BERT in training, in bf16 on a CPU: products with weights by torch, and the rest by the kernels in C.
+"""The layer of BERT in training, in bf16 on a CPU, by the kernels in C.
 
 As hft.models.compute.bert_layer has it, with each tensor read and written once between two products. What is kept for
 the backward pass: instead of masks the seeds they come from; instead of what goes into GELU its derivative there;
@@ -7,16 +7,15 @@ instead of a sum before a norm the normalised one; and instead of the softmax th
 
 from __future__ import annotations
 
-import math
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hft.models.compute.bert_layer import pieces, weight_product
+from hft.models.compute.bert_layer import pieces
 from hft.models.compute.layer_weights import LayerShape, LayerWeights
+from hft.models.compute.native_products import products_of, scratch
 from hft.native import LEVELS, Kernels
 
 __all__ = ["train_native_layer"]
@@ -48,41 +47,6 @@ def train_native_layer(
     return result
 
 
-class _Scratch(threading.local):
-    """Memory of a thread for what does not outlive a pass of a layer: used again, it is in the cache and in no need of
-    new pages."""
-
-    def __init__(self) -> None:
-        self.buffers: dict[str, Tensor] = {}
-
-    def __call__(self, name: str, *shape: int) -> Tensor:
-        """A contiguous bf16 tensor of any content, good until the next call with the same name."""
-        count = math.prod(shape)
-        buffer = self.buffers.get(name)
-        if buffer is None or buffer.numel() < count:
-            with torch.inference_mode(False):  # else training could not write to what an embedding pass has made
-                buffer = self.buffers[name] = torch.empty(count, dtype=torch.bfloat16)
-        return buffer[:count].view(shape)
-
-
-_scratch = _Scratch()
-
-
-def _product(name: str, left: Tensor, right: Tensor) -> Tensor:
-    """A matrix product in scratch memory."""
-    return torch.mm(left, right, out=_scratch(name, left.shape[0], right.shape[1]))
-
-
-def _weight_product(kernels: Kernels, gradient: Tensor, inputs: Tensor) -> Tensor:
-    """The gradient of a linear layer's weight, in float32."""
-    rows, out = gradient.shape
-    if not kernels.tiles or out % 32 or inputs.shape[1] % 32:
-        return weight_product(gradient, inputs)
-    result = torch.empty(out, inputs.shape[1], dtype=torch.float32)
-    kernels.call("weight_product", gradient, inputs, result, rows, *result.shape)
-    return result
-
-
 class _NativeLayer(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -95,43 +59,42 @@ class _NativeLayer(torch.autograd.Function):
         *_: Tensor,
     ) -> Tensor:
         flat = flat.contiguous()
-        drops = _Drops(shape)
+        drops, products = _Drops(shape), products_of(kernels, weights)
         attention = _Attention(kernels, masks, shape, drops)
-        projected = torch.mm(flat, weights.qkv.t())
+        projected = products.forward(flat, weights.qkv, flat.new_empty(len(flat), len(weights.qkv)))
         attended, logs = attention.forward(projected, weights.qkv_bias)
-        branch = _product("branch", attended, weights.out.t())
+        branch = products.forward(attended, weights.out, scratch("branch", *flat.shape))
         norm = (weights.out_bias, flat, weights.norm, weights.norm_bias, shape.eps, *drops.first)
         middle, *first_saved = _residual_norm(kernels, branch, *norm)
-        slope = torch.mm(middle, weights.up.t())
-        raised = torch.empty_like(slope)
-        kernels.call("gelu", slope, weights.up_bias, raised, *slope.shape)
-        branch = _product("branch", raised, weights.down.t())
+        raised, slope = products.feed_forward(middle, weights, branch)
         norm = (weights.down_bias, middle, weights.last_norm, weights.last_norm_bias, shape.last_eps, *drops.second)
         last, *second_saved = _residual_norm(kernels, branch, *norm)
         of_attention = (flat, projected, logs, attended)
         ctx.save_for_backward(*of_attention, *first_saved, middle, slope, raised, *second_saved)
-        ctx.weights, ctx.shape, ctx.kernels, ctx.drops, ctx.attention = weights, shape, kernels, drops, attention
+        ctx.weights, ctx.kernels, ctx.drops, ctx.products, ctx.attention = weights, kernels, drops, products, attention
+        ctx.shape = shape
         return last
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         flat, projected, logs, attended, *of_feed_forward = ctx.saved_tensors
         normed, scales, middle, slope, raised, last_normed, last_scales = of_feed_forward
-        weights, shape, kernels, drops = ctx.weights, ctx.shape, ctx.kernels, ctx.drops
+        weights, shape, kernels, drops, products = ctx.weights, ctx.shape, ctx.kernels, ctx.drops, ctx.products
         given = (gradient.contiguous(), None, last_normed, last_scales, weights.last_norm, *drops.second)
         to_second, to_branch, (last_norm, last_norm_bias, down_bias) = _residual_norm_backward(kernels, *given)
-        down = _weight_product(kernels, to_branch, raised)
-        to_up = _product("up", to_branch, weights.down)
-        up_bias = to_up.new_empty(to_up.shape[1], dtype=torch.float32)
-        kernels.call("multiply", to_up, slope, up_bias, *to_up.shape)
-        up = _weight_product(kernels, to_up, middle)
-        given = (to_second, _product("middle", to_up, weights.up), normed, scales, weights.norm, *drops.first)
+        down = products.of_weight(to_branch, raised)
+        to_up, to_middle = scratch("up", *slope.shape), scratch("middle", *middle.shape)
+        up_bias = products.feed_forward_backward(to_branch, weights, slope, to_up, to_middle)
+        up = products.of_weight(to_up, middle)
+        given = (to_second, to_middle, normed, scales, weights.norm, *drops.first)
         to_first, to_branch, (norm, norm_bias, out_bias) = _residual_norm_backward(kernels, *given)
-        out = _weight_product(kernels, to_branch, attended)
-        to_attended = _product("middle", to_branch, weights.out)
+        out = products.of_weight(to_branch, attended)
+        to_attended = products.backward(to_branch, weights.out, to_middle)
         to_heads, qkv_bias = ctx.attention.backward(to_attended, projected, logs)
-        qkv = _weight_product(kernels, to_heads, flat)
-        to_flat = torch.addmm(to_first, to_heads, weights.qkv) if ctx.needs_input_grad[0] else None
+        qkv = products.of_weight(to_heads, flat)
+        to_flat = None
+        if ctx.needs_input_grad[0]:
+            to_flat = products.backward(to_heads, weights.qkv, torch.empty_like(flat), to_first)
         width = flat.shape[1]
         for gradients_of in (qkv, qkv_bias):
             gradients_of[:width] *= shape.query_scale
@@ -183,7 +146,7 @@ def _residual_norm_backward(
     dropped: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of residual and branch; of weight, bias and the branch's bias [3, width]."""
-    to_residual, to_branch = torch.empty_like(gradient), _scratch("branch", *gradient.shape)
+    to_residual, to_branch = torch.empty_like(gradient), scratch("branch", *gradient.shape)
     sums = torch.empty(3, gradient.shape[1], dtype=torch.float32)
     given = (gradient, more, normed, scales, weight, seed, dropped)
     kernels.call("residual_norm_backward", *given, to_residual, to_branch, sums, *gradient.shape)
@@ -220,7 +183,7 @@ class _Attention:
 
     def backward(self, gradient: Tensor, projected: Tensor, logs: Tensor) -> tuple[Tensor, Tensor]:
         """From the gradient of the result that of queries, keys and values, and that of their bias."""
-        result = _scratch("qkv", *projected.shape)
+        result = scratch("qkv", *projected.shape)
         bias = torch.zeros(result.shape[1], dtype=torch.float32)
         parts = self._pieces(gradient, projected, logs, result)
         for number, (part, of_part, of_logs, to_part) in enumerate(parts):
