@@ -34,8 +34,8 @@ def test_the_wheel_holds_every_config_as_hft_conf(in_wheel):
 
 
 def test_both_hold_the_kernels_in_c(in_wheel, in_source_distribution):
-    assert "hft/native/kernels.c" in in_wheel
-    assert "src/hft/native/kernels.c" in in_source_distribution
+    assert {"hft/native/kernels.c", "hft/native/tiles.h"} <= set(in_wheel)
+    assert {"src/hft/native/kernels.c", "src/hft/native/tiles.h"} <= set(in_source_distribution)
 
 
 def test_the_wheel_leaves_the_namespace_of_hydra_plugins_open(in_wheel):

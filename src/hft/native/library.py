@@ -40,7 +40,7 @@ class NativeUnavailableError(Exception):
 
 
 def kernels_here() -> Kernels:
-    """The compiled kernels; a user's first call on a machine compiles them, in two seconds.
+    """The compiled kernels; a user's first call on a machine compiles them, in some four seconds.
 
     They are kept in `hft/kernels` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache).
 
