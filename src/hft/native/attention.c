@@ -7,11 +7,8 @@
 
 #include "tiles.h"
 
-#define GROUP 8 /* keys whose numbers come from one block of counters: 16 queries by 8 keys */
-
-typedef struct {
-    int64_t texts, tokens, heads, width; /* width: of a head */
-} shape;
+#define GROUP 8   /* keys whose numbers come from one block of counters: 16 queries by 8 keys */
+#define AT_ONCE 4 /* heads that a thread takes on at once */
 
 /* Sizes of one head of one text, rounded up to whole tiles. */
 typedef struct {
@@ -26,14 +23,13 @@ static padded padded_of(int64_t real, int64_t width) { return (padded){real, who
 typedef struct {
     uint64_t seed;
     uint32_t dropped;
-    int64_t head, tokens, query;
+    int64_t head, query;
 } draw;
 
-/* The numbers of a group of keys and 16 queries, [GROUP, 16]. */
+/* The numbers of a group of keys and 16 queries, [GROUP, 16]: another place for each, in texts of up to 32,768 tokens. */
 static inline void draw_group(draw of, int64_t key, uint16_t *numbers)
 {
-    int64_t queries = (of.tokens + TILE - 1) / TILE, groups = (of.tokens + GROUP - 1) / GROUP;
-    draw_block(of.seed, (uint64_t)((of.head * queries + of.query / TILE) * groups + key / GROUP), numbers);
+    draw_block(of.seed, (uint64_t)of.head << 24 | (uint64_t)(of.query / TILE) << 12 | (uint64_t)(key / GROUP), numbers);
 }
 
 /* For tests: the numbers of `heads` heads of texts, [heads, tokens, tokens]: of each query those of its keys. */
@@ -45,7 +41,7 @@ void hft_draw_attention(uint64_t seed, int64_t heads, int64_t tokens, uint16_t *
         for (int64_t query = 0; query < tokens; query++)
             for (int64_t key = 0; key < tokens; key++) {
                 if (key % GROUP == 0)
-                    draw_group((draw){seed, 0, head, tokens, query}, key, numbers);
+                    draw_group((draw){seed, 0, head, query}, key, numbers);
                 result[(head * tokens + query) * tokens + key] = numbers[key % GROUP * LANES + query % TILE];
             }
 }
@@ -153,11 +149,13 @@ static void give_square(float *found, int across, bf16 *to, int64_t stride, int6
     }
 }
 
-static void clear_padding(bf16 *of_text, padded size, shape all, int64_t kinds, int64_t head)
+/* The sizes of the longest text. */
+static padded longest(const int64_t *starts, int64_t texts, int64_t width)
 {
-    for (int64_t token = size.real; token < all.tokens; token++)
-        for (int64_t kind = 0; kind < kinds; kind++)
-            memset(of_text + ((token * kinds + kind) * all.heads + head) * all.width, 0, (size_t)all.width * 2);
+    int64_t most = 0;
+    for (int64_t text = 0; text < texts; text++)
+        most = starts[text + 1] - starts[text] > most ? starts[text + 1] - starts[text] : most;
+    return padded_of(most, width);
 }
 
 /* A part of this thread's scratch memory. */
@@ -238,16 +236,15 @@ static inline void soften_backward(float *scores, float *to_kept, lanes logs, pa
     }
 }
 
-/* Attention of texts of `tokens` tokens, of which lengths[text] are no padding.
+/* Attention of texts whose tokens follow each other: those of a text are starts[text] to starts[text + 1].
  *
- * projected: [texts, tokens, 3, heads, width], queries (scaled), keys and values; bias [3, heads, width] is added to it.
- * result: [texts, tokens, heads, width], zeros for padding. logs: [texts, heads, tokens], of the sums of the softmax. */
-void hft_attention(bf16 *projected, const float *bias, const int32_t *lengths, bf16 *result, float *logs, int64_t texts,
-                   int64_t tokens, int64_t heads, int64_t width, uint64_t seed, uint32_t dropped, int threads)
+ * projected: [tokens, 3, heads, width], queries (scaled), keys and values; bias [3, heads, width] is added to it.
+ * result: [tokens, heads, width]. logs: of each text [heads, tokens], of the sums of the softmax. */
+void hft_attention(bf16 *projected, const float *bias, const int64_t *starts, bf16 *result, float *logs, int64_t texts,
+                   int64_t heads, int64_t width, uint64_t seed, uint32_t dropped, int threads)
 {
-    shape all = {texts, tokens, heads, width};
-    padded most = padded_of(tokens, width);
-    int64_t of_head = most.tokens * most.width * 2, stride = 3 * heads * width, of_half = most.tokens * TILE;
+    padded most = longest(starts, texts, width);
+    int64_t of_head = most.tokens * most.width * 2, of_half = most.tokens * TILE, stride = 3 * heads * width;
 #pragma omp parallel num_threads(threads)
     {
         char *memory = scratch((size_t)(4 * of_head + of_half * 12 + SQUARE * SQUARE * 4 + 7 * 64));
@@ -256,12 +253,13 @@ void hft_attention(bf16 *projected, const float *bias, const int32_t *lengths, b
         float *scores = part(&memory, 2 * of_half * 4), *found = part(&memory, SQUARE * SQUARE * 4);
         bf16 *pairs = part(&memory, 2 * of_half * 2);
         int registers = begin_tiles();
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, AT_ONCE)
         for (int64_t at = 0; at < texts * heads; at++) {
             int64_t text = at / heads, head = at % heads;
-            padded size = padded_of(lengths[text], width);
+            padded size = padded_of(starts[text + 1] - starts[text], width);
             int64_t steps = size.tokens / DEPTH, of_line = size.tokens * TILE;
-            bf16 *of_text = projected + text * tokens * stride, *to_text = result + text * tokens * heads * width;
+            bf16 *of_text = projected + starts[text] * stride, *to_text = result + starts[text] * heads * width;
+            float *to_logs = logs + starts[text] * heads + head * size.real;
             const int64_t places[3] = {head * width, (heads + head) * width, (2 * heads + head) * width};
             take_head(of_text + places[0], stride, bias + places[0], width, size, rows);
             across(rows, size, queries);
@@ -272,9 +270,9 @@ void hft_attention(bf16 *projected, const float *bias, const int32_t *lengths, b
                 score(scores, of_half, keys, size, queries + query * size.width, registers);
                 for (int64_t half = 0; half < 2 && query + half * TILE < size.real; half++) {
                     int64_t first = query + half * TILE;
-                    draw of = {seed, dropped, at, tokens, first};
-                    lanes of_queries = soften(scores + half * of_half, size, of, pairs + half * of_line);
-                    memcpy(logs + at * tokens + first, &of_queries, (size_t)at_most(size.real - first, TILE) * 4);
+                    lanes of_queries = soften(scores + half * of_half, size, (draw){seed, dropped, at, first},
+                                              pairs + half * of_line);
+                    memcpy(to_logs + first, &of_queries, (size_t)at_most(size.real - first, TILE) * 4);
                 }
                 for (int64_t column = 0; column < width; column += SQUARE) {
                     square_product((square){found, 2 * TILE * TILE, TILE * TILE},
@@ -284,25 +282,23 @@ void hft_attention(bf16 *projected, const float *bias, const int32_t *lengths, b
                                 size.real - query, width - column, NULL);
                 }
             }
-            clear_padding(to_text, size, all, 1, head);
         }
         end_tiles(registers);
     }
 }
 
-/* The backward pass: from `gradient`, that of the result, to `to_projected`, zeros for padding, and the sums of that
- * over all tokens, [3, heads, width], which are added to. `projected` and `logs` are as hft_attention left them. */
-void hft_attention_backward(bf16 *gradient, bf16 *projected, const int32_t *lengths, const float *logs,
-                            bf16 *to_projected, float *sums, int64_t texts, int64_t tokens, int64_t heads,
-                            int64_t width, uint64_t seed, uint32_t dropped, int threads)
+/* The backward pass: from `gradient`, that of the result, to `to_projected` and its sums over all tokens, [3, heads,
+ * width]. `projected` and `logs` are as hft_attention left them. */
+void hft_attention_backward(bf16 *gradient, bf16 *projected, const int64_t *starts, const float *logs,
+                            bf16 *to_projected, float *sums, int64_t texts, int64_t heads, int64_t width, uint64_t seed,
+                            uint32_t dropped, int threads)
 {
-    shape all = {texts, tokens, heads, width};
-    padded most = padded_of(tokens, width);
-    int64_t of_head = most.tokens * most.width * 2, stride = 3 * heads * width, of_half = most.tokens * TILE;
+    padded most = longest(starts, texts, width);
+    int64_t of_head = most.tokens * most.width * 2, of_half = most.tokens * TILE, stride = 3 * heads * width;
     int64_t of_all = most.tokens * most.tokens * 2;
-    float *partial = calloc((size_t)(threads * stride), 4);
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int thread = 0; thread < threads; thread++) {
+    float *of_texts = calloc((size_t)(texts * stride), 4); /* the sums of each text, added up in their order */
+#pragma omp parallel num_threads(threads)
+    {
         char *memory = scratch((size_t)(8 * of_head + 2 * of_all + of_half * 20 + SQUARE * SQUARE * 4 + 14 * 64));
         bf16 *keys = part(&memory, of_head), *values = part(&memory, of_head), *rows = part(&memory, of_head);
         bf16 *queries = part(&memory, of_head), *query_pairs = part(&memory, of_head);
@@ -313,19 +309,19 @@ void hft_attention_backward(bf16 *gradient, bf16 *projected, const int32_t *leng
         float *found = part(&memory, SQUARE * SQUARE * 4);
         square to_found = {found, 2 * TILE * TILE, TILE * TILE};
         int registers = begin_tiles();
-        int64_t end = texts * heads * (thread + 1) / threads;
-        for (int64_t at = texts * heads * thread / threads; at < end; at++) {
+#pragma omp for schedule(dynamic, AT_ONCE)
+        for (int64_t at = 0; at < texts * heads; at++) {
             int64_t text = at / heads, head = at % heads;
-            padded size = padded_of(lengths[text], width);
+            padded size = padded_of(starts[text + 1] - starts[text], width);
             int64_t steps = size.tokens / DEPTH, of_line = size.tokens * TILE;
-            bf16 *of_text = projected + text * tokens * stride, *to_text = to_projected + text * tokens * stride;
-            bf16 *given_text = gradient + text * tokens * heads * width;
+            bf16 *of_text = projected + starts[text] * stride, *to_text = to_projected + starts[text] * stride;
+            const float *of_logs = logs + starts[text] * heads + head * size.real;
             const int64_t places[3] = {head * width, (heads + head) * width, (2 * heads + head) * width};
-            float *to_bias = partial + thread * stride;
+            float *to_bias = of_texts + text * stride;
             take_head(of_text + places[0], stride, NULL, width, size, rows);
             across(rows, size, queries);
             along(rows, size, 0, query_pairs);
-            take_head(given_text + head * width, heads * width, NULL, width, size, rows);
+            take_head(gradient + (starts[text] * heads + head) * width, heads * width, NULL, width, size, rows);
             across(rows, size, given);
             along(rows, size, 0, given_pairs);
             take_head(of_text + places[1], stride, NULL, width, size, keys);
@@ -345,9 +341,9 @@ void hft_attention_backward(bf16 *gradient, bf16 *projected, const int32_t *leng
                         continue;
                     }
                     lanes of_queries = {0};
-                    memcpy(&of_queries, logs + at * tokens + first, (size_t)at_most(size.real - first, TILE) * 4);
+                    memcpy(&of_queries, of_logs + first, (size_t)at_most(size.real - first, TILE) * 4);
                     soften_backward(scores + half * of_half, to_kept + half * of_half, of_queries, size,
-                                    (draw){seed, dropped, at, tokens, first}, of_kept, of_scores, pairs + half * of_line);
+                                    (draw){seed, dropped, at, first}, of_kept, of_scores, pairs + half * of_line);
                 }
                 for (int64_t column = 0; column < width; column += SQUARE) {
                     square_product(to_found, (left_tiles){key_columns + column * size.tokens, DEPTH, TILE_SIZE, of_line},
@@ -369,12 +365,12 @@ void hft_attention_backward(bf16 *gradient, bf16 *projected, const int32_t *leng
                     give_square(found, 0, to_key + places[2], stride, size.real - key, width - column,
                                 to_bias + places[2] + column);
                 }
-            clear_padding(to_text, size, all, 3, head);
         }
         end_tiles(registers);
     }
-    for (int thread = 0; thread < threads; thread++)
+    memset(sums, 0, (size_t)stride * 4);
+    for (int64_t text = 0; text < texts; text++)
         for (int64_t i = 0; i < stride; i++)
-            sums[i] += partial[thread * stride + i];
-    free(partial);
+            sums[i] += of_texts[text * stride + i];
+    free(of_texts);
 }

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from hft.models.compute.bert import BertCompute
 from hft.models.compute.layer_weights import LayerShape, LayerWeights
+from hft.models.compute.layout import Layout
 from hft.models.compute.native_layer import train_native_layer
 from hft.native import LEVELS, Kernels, NativeUnavailableError, kernels_here, library
 from models.compute.test_bert import bert, off, pass_through
@@ -145,7 +146,7 @@ def test_multiply_and_its_sums(kernels: Kernels) -> None:
 @pytest.mark.parametrize(("tokens", "heads", "width"), [(8, 2, 32), (37, 3, 12), (64, 2, 48), (100, 1, 64)])
 @pytest.mark.parametrize("dropped", [0, 20_000])
 def test_attention_and_its_gradient(kernels: Kernels, tokens: int, heads: int, width: int, dropped: int) -> None:
-    lengths, seed = torch.tensor([tokens, 5, 1], dtype=torch.int32), 3
+    lengths, seed = torch.tensor([tokens, 5, 1]), 3
     projected = random(3, tokens, 3, heads, width).mul(1.5).bfloat16()
     bias, given = random(3, heads, width, seed=1), random(3, tokens, heads, width, seed=2).bfloat16()
     exact = (projected + bias).bfloat16().double().requires_grad_()
@@ -156,13 +157,15 @@ def test_attention_and_its_gradient(kernels: Kernels, tokens: int, heads: int, w
     expected = ((torch.softmax(scores, dim=-1) * keeps) @ value).transpose(1, 2) * real[:, :, None, None]
     expected.backward(given.double())
 
-    result, logs = torch.full_like(given, torch.nan), torch.empty(3, heads, tokens)
-    shape = (3, tokens, heads, width, seed, dropped)
-    kernels.call("attention", projected, bias, lengths, result, logs, *shape)
-    assert off(result, expected.detach()) < BF16_STEP
-    gradient, sums = torch.full_like(projected, torch.nan), torch.zeros(3, heads, width)
-    kernels.call("attention_backward", given, projected, lengths, logs, gradient, sums, *shape)
-    assert off(gradient, exact.grad) < BF16_STEP
+    starts = torch.cat((torch.zeros(1, dtype=torch.long), lengths.cumsum(0)))
+    projected, given = projected[real], given[real]
+    result, logs = torch.full_like(given, torch.nan), torch.empty(len(given) * heads)
+    shape = (3, heads, width, seed, dropped)
+    kernels.call("attention", projected, bias, starts, result, logs, *shape)
+    assert off(result, expected.detach()[real]) < BF16_STEP
+    gradient, sums = torch.full_like(projected, torch.nan), torch.full((3, heads, width), torch.nan)
+    kernels.call("attention_backward", given, projected, starts, logs, gradient, sums, *shape)
+    assert off(gradient, exact.grad[real]) < BF16_STEP
     assert off(sums[0], exact.grad.sum((0, 1))[0]) < BF16_STEP
     assert off(sums[2], exact.grad.sum((0, 1))[2]) < BF16_STEP
 
@@ -233,8 +236,8 @@ def test_what_is_no_number_stays_so(kernels: Kernels, where: str) -> None:
         kernels.call("gelu", values, ones, result, 16, 16)
     elif where == "attention":
         projected = torch.stack((values, random(16, 16).bfloat16(), random(16, 16).bfloat16()), dim=1)
-        lengths, logs = torch.tensor([16], dtype=torch.int32), torch.empty(16)
-        kernels.call("attention", projected, torch.zeros(48), lengths, result, logs, 1, 16, 1, 16, 0, 0)
+        starts, logs = torch.tensor([0, 16]), torch.empty(16)
+        kernels.call("attention", projected, torch.zeros(48), starts, result, logs, 1, 1, 16, 0, 0)
     else:
         kernels.call("residual_norm", values, ones, zeros, ones, ones, 1e-5, 0, 0, result, normed, scales, 16, 16)
     assert result[3].isnan().any()
@@ -269,7 +272,8 @@ def one_layer(flat: Tensor, layer: Any, masks: tuple[Tensor, ...], keeps: dict[s
 
 @pytest.mark.parametrize("width", [48, 96])  # the latter fits tile registers
 def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels: Kernels, width: int) -> None:
-    layer = bert(hidden_size=width, intermediate_size=2 * width).encoder.layer[1]
+    sizes = {"hidden_size": width, "intermediate_size": 2 * width, "initializer_range": 0.2 * (48 / width) ** 0.5}
+    layer = bert(**sizes).encoder.layer[1]
     of_head = width // 3
     shape = LayerShape(heads=3, head_width=of_head, eps=1e-12, last_eps=1e-12, dropout=0.2, attention_dropout=0.3)
     attention, output = layer.attention.self, layer.attention.output
@@ -284,9 +288,11 @@ def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels:
     flat, given = random(rows, width).bfloat16(), random(rows, width, seed=1).bfloat16() * real[:, None]
 
     torch.manual_seed(8)
-    ours = flat.clone().requires_grad_()
+    ours, layout = flat.clone().requires_grad_(), Layout(masks)
     weights = LayerWeights.of(parameters, shape, torch.bfloat16, torch.float32)
-    result = train_native_layer(ours, masks, weights, shape, parameters, kernels)
+    tokens_alone = layout.without_padding(ours)
+    result = train_native_layer(tokens_alone, layout.starts, weights, shape, parameters, kernels)
+    result = layout.with_padding(result)
     result.backward(given)
     gradients = [ours.grad, *(one.grad for one in parameters)]
 
@@ -294,14 +300,12 @@ def test_a_layer_under_dropout_and_its_gradients_are_those_of_its_masks(kernels:
     seeds = torch.empty(3, dtype=torch.int64).random_().tolist()
     level, of_attention = round(0.2 * LEVELS), round(0.3 * LEVELS)
     keeps: dict[str, Any] = {
-        name: (drawn(kernels, seed, rows, width) >= level) / (1 - 0.2)
+        name: layout.with_padding((drawn(kernels, seed, len(tokens_alone), width) >= level) / (1 - 0.2))
         for name, seed in zip(("first", "second"), seeds, strict=False)
     }
-    keeps["attention"] = []
-    for number, mask in enumerate(masks):
-        count, tokens = len(mask) * 3, mask.shape[1]
-        numbers = drawn_for_attention(kernels, seeds[2] + number, count, tokens)
-        keeps["attention"].append((numbers >= of_attention) / (1 - 0.3))
+    numbers = drawn_for_attention(kernels, seeds[2], 3 * 3, 40)  # three texts of three heads
+    parts = ((numbers[:6], 20), (numbers[6:], 40))
+    keeps["attention"] = [(of[:, :tokens, :tokens] >= of_attention) / (1 - 0.3) for of, tokens in parts]
     for one in parameters:
         one.grad = None
     theirs = flat.float().requires_grad_()

@@ -18,6 +18,7 @@ from hft.models.compute.base import Piece
 from hft.models.compute.bert_layer import infer_layer, train_layer
 from hft.models.compute.dropout import dropout
 from hft.models.compute.layer_weights import BackwardWeights, LayerShape, LayerWeights
+from hft.models.compute.layout import Layout
 from hft.models.compute.native_layer import train_native_layer
 from hft.models.compute.reference import ReferenceCompute
 from hft.models.compute.words import WordTable
@@ -156,37 +157,42 @@ class BertCompute:
         if dtype not in (torch.bfloat16, torch.float32):
             raise RuntimeError(f"layers are computed in float32 or bfloat16, not in {dtype}")
         with torch.autocast("cpu", enabled=False):
-            flat = torch.cat([one.to(dtype).flatten(0, 1) for one in starts])
+            layout = Layout(tuple(masks))
+            flat, padded = torch.cat([one.to(dtype).flatten(0, 1) for one in starts]), True
             for layer in self.encoder.encoder.layer[start:stop]:
-                flat = self._layer(layer, flat, tuple(masks))
+                wants_padding = not self._takes_native(layer, flat)
+                if wants_padding != padded:
+                    flat = layout.with_padding(flat) if wants_padding else layout.without_padding(flat)
+                    padded = wants_padding
+                flat = self._layer(layer, flat, layout)
+            flat = flat if padded else layout.with_padding(flat)
             parts = flat.split([mask.numel() for mask in masks])  # type: ignore[no-untyped-call]
         return [part.view(*mask.shape, -1) for part, mask in zip(parts, masks, strict=True)]
 
-    def _layer(self, layer: Any, flat: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
-        parameters = _parameters(layer)
-        learns = torch.is_grad_enabled() and (flat.requires_grad or any(one.requires_grad for one in parameters))
-        shape = _shape(layer, drops=layer.training)
-        if not learns and not (shape.dropout or shape.attention_dropout):
+    def _takes_native(self, layer: Any, flat: Tensor) -> bool:
+        """Whether a layer is computed by the kernels in C, which take no padding."""
+        if not self.native or flat.dtype != torch.bfloat16 or _only_infers(layer, flat):
+            return False
+        return _has_native_or_warns()
+
+    def _layer(self, layer: Any, flat: Tensor, layout: Layout) -> Tensor:
+        parameters, shape = _parameters(layer), _shape(layer, drops=layer.training)
+        if _only_infers(layer, flat):
             weights = self._kept(layer, LayerWeights, parameters, shape, flat.dtype, flat.dtype)
-            return _infer_apart(flat, masks, weights, shape)
-        if self.checkpoint_layers and learns:
-            kept: Tensor = checkpoint(self._train, layer, flat, masks, shape, parameters, use_reentrant=False)
+            return _infer_apart(flat, layout.masks, weights, shape)
+        if self.checkpoint_layers and _learns(layer, flat):
+            kept: Tensor = checkpoint(self._train, layer, flat, layout, shape, parameters, use_reentrant=False)
             return kept
-        return self._train(layer, flat, masks, shape, parameters)
+        return self._train(layer, flat, layout, shape, parameters)
 
     def _train(
-        self,
-        layer: Any,
-        flat: Tensor,
-        masks: tuple[Tensor, ...],
-        shape: LayerShape,
-        parameters: tuple[Tensor, ...],
+        self, layer: Any, flat: Tensor, layout: Layout, shape: LayerShape, parameters: tuple[Tensor, ...]
     ) -> Tensor:
-        if self.native and flat.dtype == torch.bfloat16 and _has_native_or_warns():
+        if self._takes_native(layer, flat):
             weights = self._kept(layer, LayerWeights, parameters, shape, flat.dtype, torch.float32)
-            return train_native_layer(flat, masks, weights, shape, parameters, kernels_here())
+            return train_native_layer(flat, layout.starts, weights, shape, parameters, kernels_here())
         backward_weights = self._kept(layer, BackwardWeights, parameters, shape, flat.dtype, flat.dtype)
-        return train_layer(flat, masks, backward_weights, shape, parameters)
+        return train_layer(flat, layout.masks, backward_weights, shape, parameters)
 
     def _kept(
         self,
@@ -220,6 +226,16 @@ def _has_native_or_warns() -> bool:
         )
         return False
     return True
+
+
+def _learns(layer: Any, flat: Tensor) -> bool:
+    return torch.is_grad_enabled() and (flat.requires_grad or any(one.requires_grad for one in _parameters(layer)))
+
+
+def _only_infers(layer: Any, flat: Tensor) -> bool:
+    """Whether a layer has neither a gradient nor dropout."""
+    shape = _shape(layer, drops=layer.training)
+    return not (_learns(layer, flat) or shape.dropout or shape.attention_dropout)
 
 
 def _infer_apart(flat: Tensor, masks: tuple[Tensor, ...], weights: LayerWeights, shape: LayerShape) -> Tensor:

@@ -7,13 +7,11 @@ instead of a sum before a norm the normalised one; and instead of the softmax th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hft.models.compute.bert_layer import pieces
 from hft.models.compute.layer_weights import LayerShape, LayerWeights
 from hft.models.compute.native_products import products_of, scratch
 from hft.native import LEVELS, Kernels
@@ -23,7 +21,7 @@ __all__ = ["train_native_layer"]
 
 def train_native_layer(
     flat: Tensor,
-    masks: tuple[Tensor, ...],
+    starts: Tensor,
     weights: LayerWeights,
     shape: LayerShape,
     parameters: tuple[Tensor, ...],
@@ -32,9 +30,8 @@ def train_native_layer(
     """The layer with dropout and with a gradient.
 
     Args:
-        flat: bf16[tokens of all pieces, width].
-        masks: of each piece BoolTensor[texts, tokens], true for a token and then false for padding, which stands in
-            `flat` too.
+        flat: bf16[tokens of all texts, width], without padding.
+        starts: LongTensor[texts + 1], where each text begins there, and the last one ends.
         weights, shape: of the layer.
         parameters: the float32 parameters that the weights were made from, in the order query, key, value (weight and
             bias each), then as in LayerWeights from `out` on; they get the gradients.
@@ -43,7 +40,7 @@ def train_native_layer(
     Returns:
         as `flat`.
     """
-    result: Tensor = _NativeLayer.apply(flat, masks, weights, shape, kernels, *parameters)  # type: ignore[no-untyped-call]
+    result: Tensor = _NativeLayer.apply(flat, starts, weights, shape, kernels, *parameters)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -52,7 +49,7 @@ class _NativeLayer(torch.autograd.Function):
     def forward(
         ctx: Any,
         flat: Tensor,
-        masks: tuple[Tensor, ...],
+        starts: Tensor,
         weights: LayerWeights,
         shape: LayerShape,
         kernels: Kernels,
@@ -60,7 +57,7 @@ class _NativeLayer(torch.autograd.Function):
     ) -> Tensor:
         flat = flat.contiguous()
         drops, products = _Drops(shape), products_of(kernels, weights)
-        attention = _Attention(kernels, masks, shape, drops)
+        attention = _Attention(kernels, starts, shape, drops)
         projected = products.forward(flat, weights.qkv, flat.new_empty(len(flat), len(weights.qkv)))
         attended, logs = attention.forward(projected, weights.qkv_bias)
         branch = products.forward(attended, weights.out, scratch("branch", *flat.shape))
@@ -154,45 +151,35 @@ def _residual_norm_backward(
 
 
 class _Attention:
-    """Attention of one layer over the pieces of one pass.
+    """Attention of one layer in one pass.
 
     Args:
         kernels: compiled.
-        masks: of each piece.
+        starts: of the texts.
         shape: of the layer.
         drops: of the pass.
     """
 
-    def __init__(self, kernels: Kernels, masks: tuple[Tensor, ...], shape: LayerShape, drops: _Drops) -> None:
-        self.kernels, self.masks, self.shape = kernels, masks, shape
-        self.lengths = [mask.sum(dim=1, dtype=torch.int32) for mask in masks]
-        self.seed, self.dropped = drops.attention
+    def __init__(self, kernels: Kernels, starts: Tensor, shape: LayerShape, drops: _Drops) -> None:
+        self._kernels, self._starts = kernels, starts
+        self._how = (len(starts) - 1, shape.heads, shape.head_width, *drops.attention)
 
     def forward(self, projected: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """From queries, keys and values [tokens of all pieces, 3 * width], to which the bias is added.
+        """From queries, keys and values [tokens, 3 * width], to which the bias is added.
 
         Returns:
-            attention's result [tokens of all pieces, width], and for the backward pass the logarithms of the softmax's
-            sums, float32[tokens of all pieces * heads].
+            attention's result [tokens, width], and for the backward pass the logarithms of the softmax's sums,
+            float32[tokens * heads].
         """
         result = projected.new_empty(len(projected), projected.shape[1] // 3)
-        logs = torch.empty(len(projected), self.shape.heads, dtype=torch.float32)
-        for number, (part, to_part, to_logs) in enumerate(self._pieces(projected, result, logs)):
-            self._call("attention", number, part, bias, self.lengths[number], to_part, to_logs)
+        logs = torch.empty(len(projected) * self._how[1], dtype=torch.float32)
+        self._kernels.call("attention", projected, bias, self._starts, result, logs, *self._how)
         return result, logs
 
     def backward(self, gradient: Tensor, projected: Tensor, logs: Tensor) -> tuple[Tensor, Tensor]:
         """From the gradient of the result that of queries, keys and values, and that of their bias."""
         result = scratch("qkv", *projected.shape)
-        bias = torch.zeros(result.shape[1], dtype=torch.float32)
-        parts = self._pieces(gradient, projected, logs, result)
-        for number, (part, of_part, of_logs, to_part) in enumerate(parts):
-            self._call("attention_backward", number, part, of_part, self.lengths[number], of_logs, to_part, bias)
+        bias = torch.empty(result.shape[1], dtype=torch.float32)
+        given = (gradient, projected, self._starts, logs)
+        self._kernels.call("attention_backward", *given, result, bias, *self._how)
         return result, bias
-
-    def _pieces(self, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        return zip(*((part for part, _ in pieces(one, self.masks)) for one in values), strict=True)
-
-    def _call(self, name: str, number: int, *tensors: Tensor) -> None:
-        shape = (*self.masks[number].shape, self.shape.heads, self.shape.head_width)
-        self.kernels.call(name, *tensors, *shape, self.seed + number, self.dropped)
