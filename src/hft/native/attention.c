@@ -7,8 +7,7 @@
 
 #include "tiles.h"
 
-#define GROUP 8   /* keys whose numbers come from one block of counters: 16 queries by 8 keys */
-#define AT_ONCE 4 /* heads that a thread takes on at once */
+#define GROUP 8 /* keys whose numbers come from one block of counters: 16 queries by 8 keys */
 
 /* Sizes of one head of one text, rounded up to whole tiles. */
 typedef struct {
@@ -74,6 +73,7 @@ static void take_head(bf16 *from, int64_t stride, const float *bias, int64_t wid
 #pragma omp simd
             for (int64_t i = 0; i < width; i++)
                 of_row[i] = narrow(widen(of_row[i]) + bias[i]);
+        __builtin_prefetch(of_row + width); /* the next head's, which stands beside it */
         copy_row(to_row, of_row, width);
         for (int64_t i = width; i < size.width; i++)
             to_row[i] = 0;
@@ -148,6 +148,9 @@ static void give_square(float *found, int across, bf16 *to, int64_t stride, int6
                   at_most(width - column, TILE), sums ? sums + column : NULL);
     }
 }
+
+/* Heads that a thread takes on at once: those of a text, which stand side by side, unless there are few texts. */
+static int heads_at_once(int64_t texts, int64_t heads, int threads) { return texts < 4 * threads ? 1 : (int)heads; }
 
 /* The sizes of the longest text. */
 static padded longest(const int64_t *starts, int64_t texts, int64_t width)
@@ -253,7 +256,7 @@ void hft_attention(bf16 *projected, const float *bias, const int64_t *starts, bf
         float *scores = part(&memory, 2 * of_half * 4), *found = part(&memory, SQUARE * SQUARE * 4);
         bf16 *pairs = part(&memory, 2 * of_half * 2);
         int registers = begin_tiles();
-#pragma omp for schedule(dynamic, AT_ONCE)
+#pragma omp for schedule(dynamic, heads_at_once(texts, heads, threads))
         for (int64_t at = 0; at < texts * heads; at++) {
             int64_t text = at / heads, head = at % heads;
             padded size = padded_of(starts[text + 1] - starts[text], width);
@@ -309,7 +312,7 @@ void hft_attention_backward(bf16 *gradient, bf16 *projected, const int64_t *star
         float *found = part(&memory, SQUARE * SQUARE * 4);
         square to_found = {found, 2 * TILE * TILE, TILE * TILE};
         int registers = begin_tiles();
-#pragma omp for schedule(dynamic, AT_ONCE)
+#pragma omp for schedule(dynamic, heads_at_once(texts, heads, threads))
         for (int64_t at = 0; at < texts * heads; at++) {
             int64_t text = at / heads, head = at % heads;
             padded size = padded_of(starts[text + 1] - starts[text], width);
