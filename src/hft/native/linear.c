@@ -201,7 +201,7 @@ void hft_feed_forward(const bf16 *values, const bf16 *up, const float *bias, con
 {
 #pragma omp parallel num_threads(threads)
     {
-        float *memory = scratch((size_t)(width * inner * 4 + room(inner, inner) * 4));
+        float *memory = scratch((size_t)(width * inner * 2 + room(inner, inner) * 4));
         bf16 *tiles = (bf16 *)(memory + room(inner, inner));
         packed to_inner = pack_forward(up, inner, width, tiles);
         int registers = begin_tiles();
@@ -229,7 +229,7 @@ void hft_feed_forward_backward(const bf16 *gradient, const bf16 *up, const bf16 
     float *partial = calloc((size_t)(threads * inner), 4);
 #pragma omp parallel num_threads(threads)
     {
-        float *memory = scratch((size_t)(width * inner * 4 + room(inner, inner) * 4));
+        float *memory = scratch((size_t)(width * inner * 2 + room(inner, inner) * 4));
         bf16 *tiles = (bf16 *)(memory + room(inner, inner));
         packed to_inner = pack_backward(down, width, inner, tiles);
         float *of_thread = partial + omp_get_thread_num() * inner;

@@ -7,6 +7,8 @@
 #ifndef HFT_TILES_H
 #define HFT_TILES_H
 
+#include <stdio.h>
+
 #include "vectors.h"
 
 #if defined(__AMX_BF16__) && defined(__linux__)
@@ -29,8 +31,10 @@ static void *scratch(size_t size)
         free(memory);
         held = (size + 4095) / 4096 * 4096;
         memory = aligned_alloc(4096, held);
-        if (!memory)
+        if (!memory) {
+            fputs("hft: the kernels found no memory\n", stderr);
             abort();
+        }
     }
     return memory;
 }
