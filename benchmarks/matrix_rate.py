@@ -4,20 +4,19 @@
 
 The rate of a step is 6 x weights of the encoder's layers (no embeddings) x tokens / time, as a forward and a backward
 pass cost it; attention's own products are left out, so the share is a little low. Tokens are real ones, without
-padding; the table shows it with padding as well, where hft logs the share of padding. A turn of hft is one pass over
-the same 64 sessions (2 steps), so its tokens are known exactly. The rate of the machine is the median of torch.mm of
-two 4096 x 4096 bf16 matrices in a process with as many threads, in turns with the steps (turns.py). The last line is
-the median over pairs of the share. About 2 minutes on two cores. Run it on an idle machine.
+padding. A turn of hft is one pass over the same 64 sessions (2 steps), so its tokens are known exactly. The rate of
+the machine is the median of torch.mm of two 4096 x 4096 bf16 matrices in a process with as many threads, in turns with
+the steps (turns.py). The last line is the median over pairs of the share. About 2 minutes on two cores. Run it on an
+idle machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 
 from sides import hft_side, matmul_side
-from turns import Side, Turn, print_rates, take_turns
+from turns import Side, print_rates, take_turns
 from workloads import (
     STEP_SESSIONS,
     Workload,
@@ -45,19 +44,10 @@ def measure(arguments: argparse.Namespace, workload: Workload) -> float:
     work = 6 * weights * tokens
     machine = [turn.rate * 2 * size**3 for turn in rates]
     shares = [turn.rate * work / rate for turn, rate in zip(steps, machine, strict=True)]
-    padding = [_padding(turn) for turn in steps]
-    padded = statistics.median(share / (1.0 - part) for share, part in zip(shares, padding, strict=True))
     print(f"weights without embeddings: {weights:,}; tokens a session: {tokens:,.1f}")
     print(f"bf16 matrix products of {size}: {statistics.median(machine) / 1e12:.3f} TFLOP/s")
     print(f"training steps: {statistics.median(turn.rate for turn in steps) * work / 1e12:.3f} TFLOP/s")
-    told = "not logged" if math.isnan(padded) else f"{padded:.3f} (padding {statistics.median(padding):.1%} of tokens)"
-    print(f"share with padding counted as work: {told}")
     return statistics.median(shares)
-
-
-def _padding(turn: Turn) -> float:
-    """Share of the computed tokens that is padding, mean over the steps; NaN where it is not logged."""
-    return statistics.fmean(step.get("train_padding", math.nan) for step in turn.steps)
 
 
 if __name__ == "__main__":
