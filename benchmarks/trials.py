@@ -46,14 +46,16 @@ def trial_side(
             if older.name != f"stores_{group}":
                 shutil.rmtree(older)
         request = [*requests[number % len(requests)], *_stores(stores, root / f"stores_{group}")]
-        baton.step_done(1, **_train(workload, root, number + 1, request))
+        # A group is a search: what is kept depends on how many of its trials are still to come.
+        of_search = number % cold_every if cold_every else number
+        baton.step_done(1, **_train(workload, root, number + 1, request, of_search))
 
 
 def _stores(stores: bool, folder: Path) -> list[str]:
     return [f"stores.folder='{folder}'"] if stores else ["stores=none"]
 
 
-def _train(workload: Workload, root: Path, number: int, request: Sequence[str]) -> dict[str, float]:
+def _train(workload: Workload, root: Path, number: int, request: Sequence[str], of_search: int = 0) -> dict[str, float]:
     """Seconds of training and the loss of the last step."""
     import hft
     from hft.experiments.steps import read_steps
@@ -61,7 +63,7 @@ def _train(workload: Workload, root: Path, number: int, request: Sequence[str]) 
 
     folder = root / f"trial_{number}"
     config = hft.compose(workload.overrides(*request))
-    report = hft.train(config, folder=folder, trial=Trial(number, root.name, keeps_model=False))
+    report = hft.train(config, folder=folder, trial=Trial(of_search, root.name, keeps_model=False))
     losses = [row["train_loss"] for row in read_steps(folder / "steps.jsonl") if "train_loss" in row]
     return {"seconds": sum(s for phase, s in report.seconds.items() if phase not in NO_TRAINING), "loss": losses[-1]}
 
