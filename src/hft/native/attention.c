@@ -1,9 +1,11 @@
 /* Attention of many texts of few tokens, in training: all of one head of one text while it is in the cache, so that
- * no matrix of [tokens, tokens] is ever kept. The backward pass computes the softmax again from the sums that the
+ * no matrix of [tokens, tokens] is kept from the forward pass to the backward pass. The backward pass computes the softmax again from the sums that the
  * forward pass has kept (Dao et al., "FlashAttention", 2022). Scores and softmax are float32.
  *
  * Scores stand transposed, [key][query], 16 queries at once: sums over keys are sums of vectors.
  */
+
+#include <omp.h>
 
 #include "tiles.h"
 
@@ -32,7 +34,7 @@ static inline void draw_group(draw of, int64_t key, uint16_t *numbers)
 }
 
 /* For tests: the numbers of `heads` heads of texts, [heads, tokens, tokens]: of each query those of its keys. */
-void hft_draw_attention(uint64_t seed, int64_t heads, int64_t tokens, uint16_t *result, int threads)
+int hft_draw_attention(uint64_t seed, int64_t heads, int64_t tokens, uint16_t *result, int threads)
 {
     (void)threads;
     uint16_t numbers[DRAWS];
@@ -43,6 +45,7 @@ void hft_draw_attention(uint64_t seed, int64_t heads, int64_t tokens, uint16_t *
                     draw_group((draw){seed, 0, head, query}, key, numbers);
                 result[(head * tokens + query) * tokens + key] = numbers[key % GROUP * LANES + query % TILE];
             }
+    return DONE;
 }
 
 /* The values whose number does not drop them; 0 for the others. */
@@ -243,14 +246,18 @@ static inline void soften_backward(float *scores, float *to_kept, lanes logs, pa
  *
  * projected: [tokens, 3, heads, width], queries (scaled), keys and values; bias [3, heads, width] is added to it.
  * result: [tokens, heads, width]. logs: of each text [heads, tokens], of the sums of the softmax. */
-void hft_attention(bf16 *projected, const float *bias, const int64_t *starts, bf16 *result, float *logs, int64_t texts,
-                   int64_t heads, int64_t width, uint64_t seed, uint32_t dropped, int threads)
+int hft_attention(bf16 *projected, const float *bias, const int64_t *starts, bf16 *result, float *logs, int64_t texts,
+                  int64_t heads, int64_t width, uint64_t seed, uint32_t dropped, int threads)
 {
     padded most = longest(starts, texts, width);
     int64_t of_head = most.tokens * most.width * 2, of_half = most.tokens * TILE, stride = 3 * heads * width;
+    int64_t of_thread = whole(4 * of_head + of_half * 12 + SQUARE * SQUARE * 4 + 7 * 64, 64);
+    char *of_all_threads = scratch((size_t)(threads * of_thread));
+    if (!of_all_threads)
+        return NO_MEMORY;
 #pragma omp parallel num_threads(threads)
     {
-        char *memory = scratch((size_t)(4 * of_head + of_half * 12 + SQUARE * SQUARE * 4 + 7 * 64));
+        char *memory = of_all_threads + omp_get_thread_num() * of_thread;
         bf16 *keys = part(&memory, of_head), *rows = part(&memory, of_head);
         bf16 *queries = part(&memory, of_head), *values = part(&memory, of_head);
         float *scores = part(&memory, 2 * of_half * 4), *found = part(&memory, SQUARE * SQUARE * 4);
@@ -288,21 +295,27 @@ void hft_attention(bf16 *projected, const float *bias, const int64_t *starts, bf
         }
         end_tiles(registers);
     }
+    return DONE;
 }
 
 /* The backward pass: from `gradient`, that of the result, to `to_projected` and its sums over all tokens, [3, heads,
  * width]. `projected` and `logs` are as hft_attention left them. */
-void hft_attention_backward(bf16 *gradient, bf16 *projected, const int64_t *starts, const float *logs,
+int hft_attention_backward(bf16 *gradient, bf16 *projected, const int64_t *starts, const float *logs,
                             bf16 *to_projected, float *sums, int64_t texts, int64_t heads, int64_t width, uint64_t seed,
                             uint32_t dropped, int threads)
 {
     padded most = longest(starts, texts, width);
     int64_t of_head = most.tokens * most.width * 2, of_half = most.tokens * TILE, stride = 3 * heads * width;
     int64_t of_all = most.tokens * most.tokens * 2;
-    float *of_texts = calloc((size_t)(texts * stride), 4); /* the sums of each text, added up in their order */
+    int64_t of_thread = whole(8 * of_head + 2 * of_all + of_half * 20 + SQUARE * SQUARE * 4 + 14 * 64, 64);
+    char *of_all_threads = scratch((size_t)(threads * of_thread + texts * stride * 4));
+    if (!of_all_threads)
+        return NO_MEMORY;
+    float *of_texts = (float *)(of_all_threads + threads * of_thread); /* the sums of each text */
+    memset(of_texts, 0, (size_t)(texts * stride) * 4);
 #pragma omp parallel num_threads(threads)
     {
-        char *memory = scratch((size_t)(8 * of_head + 2 * of_all + of_half * 20 + SQUARE * SQUARE * 4 + 14 * 64));
+        char *memory = of_all_threads + omp_get_thread_num() * of_thread;
         bf16 *keys = part(&memory, of_head), *values = part(&memory, of_head), *rows = part(&memory, of_head);
         bf16 *queries = part(&memory, of_head), *query_pairs = part(&memory, of_head);
         bf16 *given = part(&memory, of_head), *given_pairs = part(&memory, of_head), *key_columns = part(&memory, of_head);
@@ -375,5 +388,5 @@ void hft_attention_backward(bf16 *gradient, bf16 *projected, const int64_t *star
     for (int64_t text = 0; text < texts; text++)
         for (int64_t i = 0; i < stride; i++)
             sums[i] += of_texts[text * stride + i];
-    free(of_texts);
+    return DONE;
 }

@@ -5,6 +5,7 @@
  * the sums over rows only.
  */
 
+#include "scratch.h"
 #include "vectors.h"
 
 #define ROWS 16 /* rows that share their counters, so that short rows waste few */
@@ -20,7 +21,7 @@ static void draw_rows(uint64_t seed, int64_t group, int64_t width, uint16_t *num
 }
 
 /* For tests: the numbers that rows get, [rows, width]. */
-void hft_draw(uint64_t seed, int64_t rows, int64_t width, uint16_t *result, int threads)
+int hft_draw(uint64_t seed, int64_t rows, int64_t width, uint16_t *result, int threads)
 {
     (void)threads;
     uint16_t *numbers = malloc((size_t)drawn_size(width) * 2);
@@ -30,10 +31,11 @@ void hft_draw(uint64_t seed, int64_t rows, int64_t width, uint16_t *result, int 
         memcpy(result + group * ROWS * width, numbers, (size_t)(count * width) * 2);
     }
     free(numbers);
+    return DONE;
 }
 
 /* Layer norm of residual + dropout(branch + branch_bias); keeps the normalised sum and the scale of each row. */
-void hft_residual_norm(const bf16 *restrict branch, const float *restrict branch_bias, const bf16 *restrict residual,
+int hft_residual_norm(const bf16 *restrict branch, const float *restrict branch_bias, const bf16 *restrict residual,
                        const float *restrict weight, const float *restrict bias, float eps, uint64_t seed,
                        uint32_t dropped, bf16 *restrict result, bf16 *restrict normed, float *restrict scales,
                        int64_t rows, int64_t width, int threads)
@@ -75,6 +77,7 @@ void hft_residual_norm(const bf16 *restrict branch, const float *restrict branch
         free(numbers);
         free(sum);
     }
+    return DONE;
 }
 
 /* Adds up each thread's sums over its rows, [threads, count], in the order of the threads. */
@@ -98,7 +101,7 @@ static void rows_of(int thread, int threads, int64_t rows, int64_t *start, int64
 
 /* The backward pass of hft_residual_norm. The gradient is that of the result, `more` (or NULL) is added to it.
  * sums: [3, width], of weight, bias and branch_bias. */
-void hft_residual_norm_backward(const bf16 *restrict gradient, const bf16 *restrict more, const bf16 *restrict normed,
+int hft_residual_norm_backward(const bf16 *restrict gradient, const bf16 *restrict more, const bf16 *restrict normed,
                                 const float *restrict scales, const float *restrict weight, uint64_t seed,
                                 uint32_t dropped, bf16 *restrict to_residual, bf16 *restrict to_branch,
                                 float *restrict sums, int64_t rows, int64_t width, int threads)
@@ -152,10 +155,11 @@ void hft_residual_norm_backward(const bf16 *restrict gradient, const bf16 *restr
     }
     add_up(partial, threads, 3 * width, sums);
     free(partial);
+    return DONE;
 }
 
 /* GELU of values + bias; `values` becomes its derivative there. */
-void hft_gelu(bf16 *restrict values, const float *restrict bias, bf16 *restrict result, int64_t rows, int64_t width,
+int hft_gelu(bf16 *restrict values, const float *restrict bias, bf16 *restrict result, int64_t rows, int64_t width,
               int threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -172,10 +176,11 @@ void hft_gelu(bf16 *restrict values, const float *restrict bias, bf16 *restrict 
             store_halves(numbers, found);
             memcpy(result + row * width + start, numbers, count * 2);
         }
+    return DONE;
 }
 
 /* values *= by, and the sums of the products over the rows, [width]. */
-void hft_multiply(bf16 *restrict values, const bf16 *restrict by, float *restrict sums, int64_t rows, int64_t width,
+int hft_multiply(bf16 *restrict values, const bf16 *restrict by, float *restrict sums, int64_t rows, int64_t width,
                   int threads)
 {
     float *partial = calloc((size_t)(threads * width), 4);
@@ -197,4 +202,5 @@ void hft_multiply(bf16 *restrict values, const bf16 *restrict by, float *restric
     }
     add_up(partial, threads, width, sums);
     free(partial);
+    return DONE;
 }

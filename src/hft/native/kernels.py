@@ -38,19 +38,19 @@ class Kernels:
 
     Args:
         library: compiled from them.
-        fingerprint: of what the compiler made of them.
+        fingerprint: of what the compiler made of them; the attribute says besides whether they use tile registers.
 
     Attributes:
         tiles: whether products can use the processor's tile registers (Intel AMX).
     """
 
     def __init__(self, library: ctypes.CDLL, fingerprint: str) -> None:
-        self.fingerprint = fingerprint
         self.tiles = bool(library.hft_has_tiles())
-        self._functions: dict[str, Callable[..., None]] = {}
+        self.fingerprint = f"{fingerprint}-tiles" if self.tiles else fingerprint
+        self._functions: dict[str, Callable[..., int]] = {}
         for name, types in _SIGNATURES.items():
             function = getattr(library, f"hft_{name}")
-            function.argtypes, function.restype = [*types, ctypes.c_int], None
+            function.argtypes, function.restype = [*types, ctypes.c_int], ctypes.c_int
             self._functions[name] = function
 
     def call(self, name: str, *arguments: Tensor | float | None) -> None:
@@ -58,9 +58,11 @@ class Kernels:
 
         Raises:
             ValueError: a tensor is not contiguous.
+            MemoryError: there is none for what it keeps beside them.
         """
         values = [_address(one) if isinstance(one, Tensor) else one for one in arguments]
-        self._functions[name](*values, torch.get_num_threads())
+        if self._functions[name](*values, torch.get_num_threads()):
+            raise MemoryError(f"the kernel {name} found no memory")
 
 
 def _address(tensor: Tensor) -> int:

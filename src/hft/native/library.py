@@ -23,8 +23,9 @@ from hft.native.kernels import Kernels
 
 __all__ = ["NativeUnavailableError", "fingerprint_here", "kernels_here"]
 
-_SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.c", "attention.c", "linear.c", "weights.c"))
-_HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "tiles.h", "vectors.h"))
+_NAMES = ("kernels.c", "attention.c", "linear.c", "weights.c", "scratch.c")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in _NAMES)
+_HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "scratch.h", "tiles.h", "vectors.h"))
 _COMPILERS = ("gcc", "cc", "clang")
 _FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _FLAGS_OF = {"x86_64": ("-mprefer-vector-width=512",)}

@@ -170,15 +170,21 @@ static inline int64_t rows_at(int64_t row, int64_t rows) { return rows - row < B
 /* Room for a block's product of so many columns and for a square of rows so deep, in numbers of 32 bits. */
 static int64_t room(int64_t columns, int64_t depth) { return BLOCK * columns + SQUARE / 2 * depth; }
 
+static inline int64_t more(int64_t one, int64_t other) { return one > other ? one : other; }
+
 /* result [rows, columns] = values [rows, depth] by a weight, plus `added` (or NULL). Backward: by weight
  * [depth, columns], else by the transpose of weight [columns, depth]. */
-void hft_linear(const bf16 *values, const bf16 *weight, const bf16 *added, bf16 *result, int64_t rows, int64_t depth,
-                int64_t columns, int64_t backward, int threads)
+int hft_linear(const bf16 *values, const bf16 *weight, const bf16 *added, bf16 *result, int64_t rows, int64_t depth,
+               int64_t columns, int64_t backward, int threads)
 {
+    int64_t of_block = room(columns, depth), of_thread = of_block + depth * columns / 2;
+    float *memory = scratch((size_t)(threads * of_thread) * 4);
+    if (!memory)
+        return NO_MEMORY;
 #pragma omp parallel num_threads(threads)
     {
-        float *memory = scratch((size_t)(depth * columns * 2 + room(columns, depth) * 4));
-        bf16 *tiles = (bf16 *)(memory + room(columns, depth));
+        float *own = memory + omp_get_thread_num() * of_thread;
+        bf16 *tiles = (bf16 *)(own + of_block);
         packed of = backward ? pack_backward(weight, depth, columns, tiles) : pack_forward(weight, columns, depth, tiles);
         int registers = begin_tiles();
         int64_t start, stop;
@@ -186,72 +192,77 @@ void hft_linear(const bf16 *values, const bf16 *weight, const bf16 *added, bf16 
         for (int64_t row = start; row < stop; row += BLOCK)
             if (added)
                 multiply_block(values, row, rows_at(row, rows), of, (ending){.kind = ADD, .result = result, .other = added},
-                               memory, registers);
+                               own, registers);
             else
-                multiply_block(values, row, rows_at(row, rows), of, (ending){.kind = STORE, .result = result}, memory,
+                multiply_block(values, row, rows_at(row, rows), of, (ending){.kind = STORE, .result = result}, own,
                                registers);
         end_tiles(registers);
     }
+    return DONE;
 }
 
 /* A feed-forward network: result [rows, width] = raised by `down` transposed, where raised [rows, inner] is GELU of
  * values [rows, width] by `up` transposed plus bias, and slope its derivative. up: [inner, width], down: [width, inner]. */
-void hft_feed_forward(const bf16 *values, const bf16 *up, const float *bias, const bf16 *down, bf16 *raised, bf16 *slope,
-                      bf16 *result, int64_t rows, int64_t width, int64_t inner, int threads)
+int hft_feed_forward(const bf16 *values, const bf16 *up, const float *bias, const bf16 *down, bf16 *raised, bf16 *slope,
+                     bf16 *result, int64_t rows, int64_t width, int64_t inner, int threads)
 {
+    int64_t of_block = room(more(width, inner), more(width, inner)), of_thread = of_block + width * inner / 2;
+    float *memory = scratch((size_t)(threads * of_thread) * 4);
+    if (!memory)
+        return NO_MEMORY;
 #pragma omp parallel num_threads(threads)
     {
-        float *memory = scratch((size_t)(width * inner * 2 + room(inner, inner) * 4));
-        bf16 *tiles = (bf16 *)(memory + room(inner, inner));
+        float *own = memory + omp_get_thread_num() * of_thread;
+        bf16 *tiles = (bf16 *)(own + of_block);
         packed to_inner = pack_forward(up, inner, width, tiles);
         int registers = begin_tiles();
         int64_t start, stop;
         blocks_of(rows, &start, &stop);
-        for (int64_t row = start; row < stop; row += BLOCK) {
-            int64_t count = rows_at(row, rows);
-            multiply_block(values, row, count, to_inner,
-                           (ending){.kind = GELU, .result = raised, .slope = slope, .bias = bias}, memory, registers);
-        }
+        for (int64_t row = start; row < stop; row += BLOCK)
+            multiply_block(values, row, rows_at(row, rows), to_inner,
+                           (ending){.kind = GELU, .result = raised, .slope = slope, .bias = bias}, own, registers);
         packed to_width = pack_forward(down, width, inner, tiles);
-        for (int64_t row = start; row < stop; row += BLOCK) {
-            int64_t count = rows_at(row, rows);
-            multiply_block(raised, row, count, to_width, (ending){.kind = STORE, .result = result}, memory, registers);
-        }
+        for (int64_t row = start; row < stop; row += BLOCK)
+            multiply_block(raised, row, rows_at(row, rows), to_width, (ending){.kind = STORE, .result = result}, own,
+                           registers);
         end_tiles(registers);
     }
+    return DONE;
 }
 
 /* The backward pass: from `gradient`, that of the result, to_up [rows, inner], that of what goes into GELU, its sums
  * over rows, and to_values [rows, width]. */
-void hft_feed_forward_backward(const bf16 *gradient, const bf16 *up, const bf16 *down, const bf16 *slope, bf16 *to_up,
-                               float *sums, bf16 *to_values, int64_t rows, int64_t width, int64_t inner, int threads)
+int hft_feed_forward_backward(const bf16 *gradient, const bf16 *up, const bf16 *down, const bf16 *slope, bf16 *to_up,
+                              float *sums, bf16 *to_values, int64_t rows, int64_t width, int64_t inner, int threads)
 {
-    float *partial = calloc((size_t)(threads * inner), 4);
+    int64_t of_block = room(more(width, inner), more(width, inner));
+    int64_t of_thread = of_block + width * inner / 2 + whole(inner, LANES);
+    float *memory = scratch((size_t)(threads * of_thread) * 4);
+    if (!memory)
+        return NO_MEMORY;
+    for (int thread = 0; thread < threads; thread++) /* there may be fewer */
+        memset(memory + (thread + 1) * of_thread - inner, 0, (size_t)inner * 4);
 #pragma omp parallel num_threads(threads)
     {
-        float *memory = scratch((size_t)(width * inner * 2 + room(inner, inner) * 4));
-        bf16 *tiles = (bf16 *)(memory + room(inner, inner));
+        float *own = memory + omp_get_thread_num() * of_thread;
+        bf16 *tiles = (bf16 *)(own + of_block);
         packed to_inner = pack_backward(down, width, inner, tiles);
-        float *of_thread = partial + omp_get_thread_num() * inner;
         int registers = begin_tiles();
         int64_t start, stop;
         blocks_of(rows, &start, &stop);
-        for (int64_t row = start; row < stop; row += BLOCK) {
-            int64_t count = rows_at(row, rows);
-            multiply_block(gradient, row, count, to_inner,
-                           (ending){.kind = MULTIPLY, .result = to_up, .other = slope, .sums = of_thread}, memory,
-                           registers);
-        }
+        for (int64_t row = start; row < stop; row += BLOCK)
+            multiply_block(gradient, row, rows_at(row, rows), to_inner,
+                           (ending){.kind = MULTIPLY, .result = to_up, .other = slope, .sums = own + of_thread - inner},
+                           own, registers);
         packed to_width = pack_backward(up, inner, width, tiles);
-        for (int64_t row = start; row < stop; row += BLOCK) {
-            int64_t count = rows_at(row, rows);
-            multiply_block(to_up, row, count, to_width, (ending){.kind = STORE, .result = to_values}, memory, registers);
-        }
+        for (int64_t row = start; row < stop; row += BLOCK)
+            multiply_block(to_up, row, rows_at(row, rows), to_width, (ending){.kind = STORE, .result = to_values}, own,
+                           registers);
         end_tiles(registers);
     }
     memset(sums, 0, (size_t)inner * 4);
     for (int thread = 0; thread < threads; thread++)
         for (int64_t i = 0; i < inner; i++)
-            sums[i] += partial[thread * inner + i];
-    free(partial);
+            sums[i] += memory[(thread + 1) * of_thread - inner + i];
+    return DONE;
 }

@@ -7,8 +7,7 @@
 #ifndef HFT_TILES_H
 #define HFT_TILES_H
 
-#include <stdio.h>
-
+#include "scratch.h"
 #include "vectors.h"
 
 #if defined(__AMX_BF16__) && defined(__linux__)
@@ -20,24 +19,6 @@
 #define TILE 16
 #define DEPTH 32
 #define TILE_SIZE (TILE * DEPTH)
-
-/* Memory of this thread, good until its next call; used again by later calls, so that its pages are there and in the
- * cache, and kept as long as the thread lives. Aligned to 64 bytes. */
-static void *scratch(size_t size)
-{
-    static _Thread_local void *memory;
-    static _Thread_local size_t held;
-    if (held < size) {
-        free(memory);
-        held = (size + 4095) / 4096 * 4096;
-        memory = aligned_alloc(4096, held);
-        if (!memory) {
-            fputs("hft: the kernels found no memory\n", stderr);
-            abort();
-        }
-    }
-    return memory;
-}
 
 static inline int64_t whole(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
@@ -165,6 +146,7 @@ static int begin_tiles(void)
             settings.row_bytes[i] = 64;
             settings.rows[i] = TILE;
         }
+        __asm__ volatile("" : : "r"(&settings) : "memory"); /* all of it is read */
         _tile_loadconfig(&settings);
     }
 #endif
@@ -243,26 +225,33 @@ static inline void close_square(square to)
 }
 #endif
 
-/* square_product in plain loops. */
+#define AT_ONCE 4 /* rows whose sums stay in registers */
+
+/* square_product without tile registers. */
 static void plain_product(square to, left_tiles left, right_tiles right, int64_t steps, int added)
 {
-    for (int row = 0; row < SQUARE; row++)
-        for (int column = 0; column < 2; column++) {
-            float *of_row = to.at + row / TILE * to.below + column * to.beside + row % TILE * TILE;
-            lanes sum = {0};
-            if (added)
-                sum = load_lanes(of_row);
-            for (int64_t step = 0; step < steps; step++) {
-                const bf16 *of_left = left.at + row / TILE * left.line + step * left.step + row % TILE * left.row;
-                const bf16 *of_right = right.at + column * right.line + step * TILE_SIZE;
-                for (int pair = 0; pair < TILE; pair++) {
-                    words pairs = load_words(of_right + pair * DEPTH);
-                    sum += widen(of_left[2 * pair]) * (lanes)(pairs << 16);
-                    sum += widen(of_left[2 * pair + 1]) * (lanes)(pairs & 0xffff0000u);
+    for (int row = 0; row < SQUARE; row += AT_ONCE) {
+        float *of_rows = to.at + row / TILE * to.below + row % TILE * TILE;
+        const bf16 *of_left = left.at + row / TILE * left.line + row % TILE * left.row;
+        lanes sums[AT_ONCE][2] = {{{0}}};
+        if (added)
+            for (int i = 0; i < AT_ONCE; i++)
+                for (int column = 0; column < 2; column++)
+                    sums[i][column] = load_lanes(of_rows + column * to.beside + i * TILE);
+        for (int64_t step = 0; step < steps; step++)
+            for (int pair = 0; pair < TILE; pair++) {
+                const bf16 *of_right = right.at + step * TILE_SIZE + pair * DEPTH;
+                words first = load_words(of_right), second = load_words(of_right + right.line);
+                for (int i = 0; i < AT_ONCE; i++) {
+                    const bf16 *numbers = of_left + step * left.step + i * left.row + 2 * pair;
+                    sums[i][0] = add_pairs(sums[i][0], numbers, first);
+                    sums[i][1] = add_pairs(sums[i][1], numbers, second);
                 }
             }
-            store_lanes(of_row, sum);
-        }
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int column = 0; column < 2; column++)
+                store_lanes(of_rows + column * to.beside + i * TILE, sums[i][column]);
+    }
 }
 
 /* The sum over `steps` of left by right tiles, [32, 32], or that added to what stands in `to`. */

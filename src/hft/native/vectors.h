@@ -76,6 +76,19 @@ static inline words load_words(const bf16 *from)
     return value;
 }
 
+/* sum + numbers[0] * the first of each pair + numbers[1] * the second. */
+static inline lanes add_pairs(lanes sum, const bf16 *numbers, words pairs)
+{
+#if defined(__AVX512BF16__)
+    int both;
+    memcpy(&both, numbers, 4);
+    return (lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(both), (__m512bh)pairs);
+#else
+    sum += widen(numbers[0]) * (lanes)(pairs << 16);
+    return sum + widen(numbers[1]) * (lanes)(pairs & 0xffff0000u);
+#endif
+}
+
 /* Where the bits of `chosen` are set those of `here`, else those of `there`. */
 static inline lanes choose(words chosen, lanes here, lanes there)
 {

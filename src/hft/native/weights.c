@@ -1,8 +1,6 @@
 /* The gradient of a linear layer's weight, which sums over tokens: a product whose both sides stand the wrong way for
  * tile registers. They are packed block by block, so that what is packed is used while it is in the cache. */
 
-#include <omp.h>
-
 #include "tiles.h"
 
 #define BLOCK 256 /* tokens that are packed at once */
@@ -42,21 +40,23 @@ static void place_square(const float *sums, float *result, int64_t left, int64_t
 
 /* result [out, in] = gradient [rows, out] transposed, by inputs [rows, in]; `out` and `in` are whole squares. The sums
  * do not depend on the number of threads. */
-void hft_weight_product(const bf16 *gradient, const bf16 *inputs, float *result, int64_t rows, int64_t out, int64_t in,
-                        int threads)
+int hft_weight_product(const bf16 *gradient, const bf16 *inputs, float *result, int64_t rows, int64_t out, int64_t in,
+                       int threads)
 {
     /* The narrower side stands left, since to transpose costs more than to pair. */
     int transposed = out > in;
     const bf16 *narrow_side = transposed ? inputs : gradient, *wide_side = transposed ? gradient : inputs;
     int64_t left = transposed ? in : out, right = transposed ? out : in;
-    int64_t columns = (right / SQUARE + threads - 1) / threads * SQUARE; /* of a thread, at most */
-    int64_t of_thread = (left + columns) * BLOCK * 2 + left * columns * 4;
-    char *memory = scratch((size_t)(threads * of_thread));
-#pragma omp parallel num_threads(threads)
-    {
-        int thread = omp_get_thread_num(), count = omp_get_num_threads();
-        int64_t start = right / SQUARE * thread / count * SQUARE, stop = right / SQUARE * (thread + 1) / count * SQUARE;
-        bf16 *packed_left = (bf16 *)(memory + thread * of_thread), *packed = packed_left + left * BLOCK;
+    int64_t columns = (right / SQUARE + threads - 1) / threads * SQUARE; /* of a part, at most */
+    int64_t of_part = (left + columns) * BLOCK * 2 + left * columns * 4;
+    char *memory = scratch((size_t)(threads * of_part));
+    if (!memory)
+        return NO_MEMORY;
+    memset(result, 0, (size_t)(rows ? 0 : out * in) * 4);
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int part = 0; part < (rows ? threads : 0); part++) {
+        int64_t start = right / SQUARE * part / threads * SQUARE, stop = right / SQUARE * (part + 1) / threads * SQUARE;
+        bf16 *packed_left = (bf16 *)(memory + part * of_part), *packed = packed_left + left * BLOCK;
         float *sums = (float *)(packed + columns * BLOCK);
         int registers = begin_tiles();
         for (int64_t row = 0; row < rows; row += BLOCK) {
@@ -76,4 +76,5 @@ void hft_weight_product(const bf16 *gradient, const bf16 *inputs, float *result,
             for (int64_t line = 0; line < left; line += SQUARE, sums += SQUARE_SIZE)
                 place_square(sums, result, left, right, line, column, transposed);
     }
+    return DONE;
 }
