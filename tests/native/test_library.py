@@ -108,6 +108,19 @@ def test_without_a_compiler_it_is_said_once_and_training_goes_on(
     assert off(found[0]["hidden"], exact["hidden"]) < 0.02
 
 
+@needs_compiler
+def test_a_processor_of_narrow_vectors_trains_with_torchs_operations(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kernels_here(), "wide", False)
+    encoder = bert()
+    with caplog.at_level(logging.WARNING):
+        compute = BertCompute(encoder)
+        pass_through(compute, encoder, torch.bfloat16)
+    assert "no vectors of 512 bits" in caplog.text
+    assert {type(weights).__name__ for _, weights in compute._weights.values()} == {"BackwardWeights"}
+
+
 def test_torchs_operations_are_chosen_without_a_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -42,10 +42,12 @@ class Kernels:
 
     Attributes:
         tiles: whether products can use the processor's tile registers (Intel AMX).
+        wide: whether it has vectors of 512 bits (AVX-512), without which torch's operations are faster.
     """
 
     def __init__(self, library: ctypes.CDLL, fingerprint: str) -> None:
         self.tiles = bool(library.hft_has_tiles())
+        self.wide = bool(library.hft_has_wide_vectors())
         self.fingerprint = f"{fingerprint}-tiles" if self.tiles else fingerprint
         self._functions: dict[str, Callable[..., int]] = {}
         for name, types in _SIGNATURES.items():

@@ -9,6 +9,16 @@
 /* Whether there are tile registers here: without them hft_weight_product is slower than a library's product. */
 int hft_has_tiles(void) { return tiles_allowed(); }
 
+/* Whether vectors of 16 numbers are one register here: without them attention is slower than a library's products. */
+int hft_has_wide_vectors(void)
+{
+#if defined(__AVX512BW__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 /* `count` rows of columns [start, stop) to tiles [column / 16][row / 32]. */
 static void pack_columns(const bf16 *from, int64_t stride, int64_t count, int64_t start, int64_t stop, int transposed,
                          bf16 *to)
