@@ -170,8 +170,6 @@ static inline int64_t rows_at(int64_t row, int64_t rows) { return rows - row < B
 /* Room for a block's product of so many columns and for a square of rows so deep, in numbers of 32 bits. */
 static int64_t room(int64_t columns, int64_t depth) { return BLOCK * columns + SQUARE / 2 * depth; }
 
-static inline int64_t more(int64_t one, int64_t other) { return one > other ? one : other; }
-
 /* result [rows, columns] = values [rows, depth] by a weight, plus `added` (or NULL). Backward: by weight
  * [depth, columns], else by the transpose of weight [columns, depth]. */
 int hft_linear(const bf16 *values, const bf16 *weight, const bf16 *added, bf16 *result, int64_t rows, int64_t depth,
@@ -201,42 +199,13 @@ int hft_linear(const bf16 *values, const bf16 *weight, const bf16 *added, bf16 *
     return DONE;
 }
 
-/* A feed-forward network: result [rows, width] = raised by `down` transposed, where raised [rows, inner] is GELU of
- * values [rows, width] by `up` transposed plus bias, and slope its derivative. up: [inner, width], down: [width, inner]. */
-int hft_feed_forward(const bf16 *values, const bf16 *up, const float *bias, const bf16 *down, bf16 *raised, bf16 *slope,
-                     bf16 *result, int64_t rows, int64_t width, int64_t inner, int threads)
+/* result [rows, width] = middle [rows, inner] by `second`, where middle is what `end` makes of values [rows, width] by
+ * `first`. Backward: as in hft_linear. sums (or NULL): [inner], over the rows, of what MULTIPLY gives. */
+static int two_products(const bf16 *values, const bf16 *first, ending end, const bf16 *second, bf16 *result, float *sums,
+                        int64_t rows, int64_t width, int64_t inner, int backward, int threads)
 {
-    int64_t of_block = room(more(width, inner), more(width, inner)), of_thread = of_block + width * inner / 2;
-    float *memory = scratch((size_t)(threads * of_thread) * 4);
-    if (!memory)
-        return NO_MEMORY;
-#pragma omp parallel num_threads(threads)
-    {
-        float *own = memory + omp_get_thread_num() * of_thread;
-        bf16 *tiles = (bf16 *)(own + of_block);
-        packed to_inner = pack_forward(up, inner, width, tiles);
-        int registers = begin_tiles();
-        int64_t start, stop;
-        blocks_of(rows, &start, &stop);
-        for (int64_t row = start; row < stop; row += BLOCK)
-            multiply_block(values, row, rows_at(row, rows), to_inner,
-                           (ending){.kind = GELU, .result = raised, .slope = slope, .bias = bias}, own, registers);
-        packed to_width = pack_forward(down, width, inner, tiles);
-        for (int64_t row = start; row < stop; row += BLOCK)
-            multiply_block(raised, row, rows_at(row, rows), to_width, (ending){.kind = STORE, .result = result}, own,
-                           registers);
-        end_tiles(registers);
-    }
-    return DONE;
-}
-
-/* The backward pass: from `gradient`, that of the result, to_up [rows, inner], that of what goes into GELU, its sums
- * over rows, and to_values [rows, width]. */
-int hft_feed_forward_backward(const bf16 *gradient, const bf16 *up, const bf16 *down, const bf16 *slope, bf16 *to_up,
-                              float *sums, bf16 *to_values, int64_t rows, int64_t width, int64_t inner, int threads)
-{
-    int64_t of_block = room(more(width, inner), more(width, inner));
-    int64_t of_thread = of_block + width * inner / 2 + whole(inner, LANES);
+    int64_t most = width > inner ? width : inner, of_block = room(most, most);
+    int64_t of_thread = of_block + width * inner / 2 + inner; /* the last are the thread's sums */
     float *memory = scratch((size_t)(threads * of_thread) * 4);
     if (!memory)
         return NO_MEMORY;
@@ -246,23 +215,42 @@ int hft_feed_forward_backward(const bf16 *gradient, const bf16 *up, const bf16 *
     {
         float *own = memory + omp_get_thread_num() * of_thread;
         bf16 *tiles = (bf16 *)(own + of_block);
-        packed to_inner = pack_backward(down, width, inner, tiles);
+        ending of = end;
+        of.sums = own + of_thread - inner;
+        packed weight = backward ? pack_backward(first, width, inner, tiles) : pack_forward(first, inner, width, tiles);
         int registers = begin_tiles();
         int64_t start, stop;
         blocks_of(rows, &start, &stop);
         for (int64_t row = start; row < stop; row += BLOCK)
-            multiply_block(gradient, row, rows_at(row, rows), to_inner,
-                           (ending){.kind = MULTIPLY, .result = to_up, .other = slope, .sums = own + of_thread - inner},
-                           own, registers);
-        packed to_width = pack_backward(up, inner, width, tiles);
+            multiply_block(values, row, rows_at(row, rows), weight, of, own, registers);
+        weight = backward ? pack_backward(second, inner, width, tiles) : pack_forward(second, width, inner, tiles);
         for (int64_t row = start; row < stop; row += BLOCK)
-            multiply_block(to_up, row, rows_at(row, rows), to_width, (ending){.kind = STORE, .result = to_values}, own,
+            multiply_block(end.result, row, rows_at(row, rows), weight, (ending){.kind = STORE, .result = result}, own,
                            registers);
         end_tiles(registers);
     }
-    memset(sums, 0, (size_t)inner * 4);
-    for (int thread = 0; thread < threads; thread++)
+    if (sums)
+        memset(sums, 0, (size_t)inner * 4);
+    for (int thread = 0; sums && thread < threads; thread++)
         for (int64_t i = 0; i < inner; i++)
             sums[i] += memory[(thread + 1) * of_thread - inner + i];
     return DONE;
+}
+
+/* A feed-forward network: result [rows, width] = raised by `down` transposed, where raised [rows, inner] is GELU of
+ * values [rows, width] by `up` transposed plus bias, and slope its derivative. up: [inner, width], down: [width, inner]. */
+int hft_feed_forward(const bf16 *values, const bf16 *up, const float *bias, const bf16 *down, bf16 *raised, bf16 *slope,
+                     bf16 *result, int64_t rows, int64_t width, int64_t inner, int threads)
+{
+    ending end = {.kind = GELU, .result = raised, .slope = slope, .bias = bias};
+    return two_products(values, up, end, down, result, NULL, rows, width, inner, 0, threads);
+}
+
+/* The backward pass: from `gradient`, that of the result, to_up [rows, inner], that of what goes into GELU, its sums
+ * over rows, and to_values [rows, width]. */
+int hft_feed_forward_backward(const bf16 *gradient, const bf16 *up, const bf16 *down, const bf16 *slope, bf16 *to_up,
+                              float *sums, bf16 *to_values, int64_t rows, int64_t width, int64_t inner, int threads)
+{
+    ending end = {.kind = MULTIPLY, .result = to_up, .other = slope};
+    return two_products(gradient, down, end, up, to_values, sums, rows, width, inner, 1, threads);
 }
