@@ -19,10 +19,11 @@ FOUNDATION = {
     "errors": set(),
     "settings": {"errors"},
     "files": {"errors"},
+    "checksums": {"errors", "files"},
     "threads": set(),
     "moments": set(),
     "native": set(),
-    "stores": {"errors", "files"},
+    "stores": {"errors", "files", "checksums"},
     "compositions": set(),
     "redaction": set(),
 }
@@ -53,6 +54,7 @@ LIGHT = (
     "hft.errors",
     "hft.settings",
     "hft.files",
+    "hft.checksums",
     "hft.redaction",
     "hft.stores",
 )

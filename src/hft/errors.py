@@ -21,6 +21,10 @@ class DataError(HftError):
     exit_status = 2
 
 
+class DamagedError(DataError):
+    """A file is not what hft wrote: a flipped bit, a cut, a change by hand. Names the file and what to do."""
+
+
 class ModelError(HftError):
     """A model cannot be loaded or is not what was declared. Names the folder or the file."""
 
