@@ -58,6 +58,14 @@ class FineTuningParams(BaseModel):
         return self
 
 
+# `none` leaves words as they are; `auto` asks the texts. The rest are Snowball's languages, as PyStemmer names them.
+Bm25Language = Literal[
+    "auto", "none", "arabic", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german", "greek",
+    "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian", "portuguese",
+    "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish",
+]  # fmt: skip
+
+
 class HardNegativeSettings(BaseModel):
     """Negatives that the model itself ranks high, mined among the items of the training sessions while it trains.
 
@@ -133,6 +141,7 @@ class FineTuningSettings(SettingsScalars):
         ranker: gives the rank of (query, item), from the group `ranker`.
         confidence_calculator: how clicks are read as evidence, from the group `data/clicks`: a rule
             (ConfidenceCalculator) or a model that is fitted on the training sessions (ClickModel).
+        bm25_language: of the texts, for the stemmer and the stop words of the baseline BM25.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -141,6 +150,7 @@ class FineTuningSettings(SettingsScalars):
     metric_calculators: tuple[Any, ...]
     ranker: Any
     confidence_calculator: Any
+    bm25_language: Bm25Language = "auto"
 
     @property
     def rank_sign(self) -> float:

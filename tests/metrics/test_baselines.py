@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from hft.metrics import (
-    MRR,
     Baseline,
     Bm25Baseline,
     ItemPopularityBaseline,
     RandomBaseline,
     TitleOverlapBaseline,
-    rank_lists,
 )
+from hft.metrics.baselines.language import analyser
+from hft.settings import Bm25Language
 
 TEXTS = [
     "open a file and read its lines",
@@ -65,7 +66,7 @@ def test_a_corpus_of_no_query_gives_no_row(baseline: Baseline) -> None:
 
 
 def test_bm25_is_its_formula() -> None:
-    # Lucene's variant over the four items with words and the one without: k1 = 1.5, b = 0.75.
+    # Lucene's variant over the four items with words and the one without, words as they are: k1 = 1.5, b = 0.75.
     words = [text.split() for text in TEXTS]
     kept = [[word for word in item if len(word) > 1] for item in words]
     mean_length = np.mean([len(item) for item in kept])
@@ -80,8 +81,62 @@ def test_bm25_is_its_formula() -> None:
         return total
 
     expected = [score(["parse", "date"], kept[row]) for row in RESULTS[:3]]
-    found = Bm25Baseline(TEXTS).shown(QUERIES, RESULTS, OFFSETS)
+    found = Bm25Baseline(TEXTS, language="none").shown(QUERIES, RESULTS, OFFSETS)
     np.testing.assert_allclose(found[:3], expected, rtol=1e-5)
+
+
+def test_bm25_of_english_texts_stems_and_drops_stop_words_as_bm25s_does() -> None:
+    import bm25s
+    from Stemmer import Stemmer
+
+    texts = ["The tents of two persons", "A stove is to be lit", "Running shoes", "He runs and cooks"]
+    queries = ["tent for a person", "run", "the"]
+    tokens = bm25s.tokenize(texts, stopwords="en", stemmer=Stemmer("english"), return_ids=False, show_progress=False)
+    index = bm25s.BM25()
+    index.index(tokens, show_progress=False)
+    asked = bm25s.tokenize(queries, stopwords="en", stemmer=Stemmer("english"), return_ids=False, show_progress=False)
+    expected = [index.get_scores(words) if words else np.zeros(4) for words in asked]
+    found = Bm25Baseline(texts).shown(queries, np.tile(np.arange(4), 3), np.array([0, 4, 8, 12]))
+    np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-6)
+    assert found[0] > 0.0
+    assert found[8:].tolist() == [0.0] * 4
+
+
+GERMAN = [
+    "Das Zelt ist für zwei Personen, und es ist in fünf Minuten aufgebaut",
+    "Der Kocher ist mit Gas zu betreiben, und er ist nicht für das Zelt",
+    "Die Schuhe sind für den Winter, aber auch im Regen zu tragen",
+]
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (GERMAN, "german"),
+        (["Une tente pour deux personnes, à monter en peu de temps", "Il est facile à porter avec une main"], "french"),
+        (["A tent for two", "Nike Air Max 42", "De Dietrich", "Los Angeles"], "english"),
+        (["Kevyt teltta kahdelle hengelle ja se on helppo"], "english"),
+        (["双人帐篷"], "english"),
+        ([""], "english"),
+        ([], "english"),
+    ],
+)
+def test_the_language_is_english_unless_stop_words_speak_for_another(texts: list[str], language: str) -> None:
+    assert Bm25Baseline(texts).language == language
+    assert language.capitalize() in Bm25Baseline(texts).note
+
+
+def test_each_language_matches_its_own_endings() -> None:
+    results, offsets = np.arange(3), np.array([0, 3])
+    assert Bm25Baseline(GERMAN).shown(["Person"], results, offsets)[0] > 0.0
+    assert Bm25Baseline(GERMAN, language="none").shown(["Person"], results, offsets).tolist() == [0.0] * 3
+    # A language without a list of stop words is stemmed all the same.
+    assert Bm25Baseline(["teltassa on tilaa"], language="finnish").shown(["teltta"], results[:1], results[:2])[0] > 0.0
+
+
+@pytest.mark.parametrize("language", [name for name in get_args(Bm25Language) if name not in ("auto", "none")])
+def test_every_language_of_the_settings_has_a_stemmer(language: str) -> None:
+    assert analyser(language)("running") != []
 
 
 def test_bm25_ranks_a_corpus_by_the_same_scores() -> None:
@@ -107,14 +162,6 @@ def test_bm25_prints_nothing_and_writes_nothing(
     Bm25Baseline(TEXTS).corpus(QUERIES, np.arange(5), 3)
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_random_scores_as_chance_does() -> None:
-    offsets = np.arange(3001) * 4
-    gains = np.tile([1.0, 0.0, 0.0, 0.0], 3000)
-    scores = RandomBaseline(seed=1).shown([""] * 3000, np.zeros(12_000, dtype=np.int64), offsets)
-    expected = np.mean([1, 1 / 2, 1 / 3, 1 / 4])
-    assert MRR(10)(rank_lists(scores, gains, offsets)).mean() == pytest.approx(expected, abs=0.02)
 
 
 def test_random_draws_anew_for_each_query_of_a_corpus() -> None:
@@ -155,3 +202,9 @@ def test_popularity_gives_an_item_never_shown_the_overall_odds() -> None:
 def test_popularity_of_no_training_at_all_ranks_nothing_first() -> None:
     baseline = ItemPopularityBaseline(3, np.array([], dtype=np.int64), [])
     assert len(set(baseline.log_odds.tolist())) == 1
+    assert not baseline.tells_apart
+
+
+def test_popularity_tells_items_apart_once_one_was_picked() -> None:
+    assert ItemPopularityBaseline(3, np.array([0, 1]), [1.0, 0.0]).tells_apart
+    assert not ItemPopularityBaseline(0, np.array([], dtype=np.int64), []).tells_apart

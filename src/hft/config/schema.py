@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from hft.moments import seconds_of
 from hft.search.settings import Direction, Pruner, Stage
-from hft.settings import ComputeSettings, FineTuningParams, SettingsScalars
+from hft.settings import Bm25Language, ComputeSettings, FineTuningParams, SettingsScalars
 
 
 def _names_a_target(node: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +32,7 @@ class MetricsNode(Node):
 
     calculators: Annotated[dict[str, Target], Field(min_length=1)]
     accumulators: dict[str, list[Literal["last", "mean", "sliding", "min", "max"]]] = {}
+    bm25_language: Bm25Language = "auto"
 
 
 class DataNode(Node):

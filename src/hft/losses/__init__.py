@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hft.losses.base import FineTuningLoss
 from hft.losses.features import FineTuningFeatures
-from hft.losses.health import dead_shares, pair_health
+from hft.losses.health import DEAD_BELOW, dead_shares, pair_health
 from hft.losses.infonce import InfoNCELoss
 from hft.losses.margin_ranking import MarginRankingLoss
 from hft.losses.prob_margin import CosineProbMarginRankingLoss, ProbMarginRankingLoss

@@ -32,6 +32,7 @@ from hft.metrics.baselines import (
     ItemPopularityBaseline,
     RandomBaseline,
     TitleOverlapBaseline,
+    expected_at_random,
 )
 from hft.metrics.learning import Direction
 from hft.settings import FineTuningSettings
@@ -121,6 +122,7 @@ def build_report(
         moved = {m.name: tuned.values(m.name) for m in settings.metric_calculators if isinstance(m, DistShift)}
         shifts = {name: float(np.nanmean(values)) for name, values in moved.items() if not np.isnan(values).all()}
     compared = _compared(start, tuned, ranking, seed)
+    baselines, baseline_notes = _baselines(data, settings, start.sessions, seed)
     slices, small = _slices(start, tuned, data, ranking, main_metric, seed)
     of_tuned = None if tuned is None else tuned.evaluation.shown_ranks
     depth = next((metric.k for metric in _ranking_metrics(settings) if metric.name == main_metric), None)
@@ -133,7 +135,8 @@ def build_report(
         candidates=data.data.candidates,
         test=compared,
         validation={} if validation is None else _without_p(_compared(*validation, ranking, seed)),
-        baselines=_baselines(data, settings, start.sessions, seed),
+        baselines=baselines,
+        baseline_notes=baseline_notes,
         slices=slices,
         small_slices=small,
         leakage={split: dict(counts) for split, counts in data.data.report.leakage.items()},
@@ -207,24 +210,44 @@ def _compared(start: Measured, tuned: Measured | None, metrics: list[str], seed:
 
 def _baselines(
     data: TokenizedData, settings: FineTuningSettings, sessions: npt.NDArray[np.int64], seed: int
-) -> dict[str, dict[str, float]]:
-    items, train = data.data.items, data.data.train
-    baselines: list[Baseline] = [RandomBaseline(seed)]
+) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
+    """By baseline, by metric, the mean over the queries; and lines on how they were made."""
+    items, train, arrays = data.data.items, data.data.train, data.evaluation("test")
+    rankings: list[Baseline] = []
+    notes = []
     if data.has_item_texts:
-        baselines.insert(0, Bm25Baseline(items.texts, seed))
+        bm25 = Bm25Baseline(items.texts, seed, settings.bm25_language)
+        rankings.append(bm25)
+        notes.append(bm25.note)
     if data.data.candidates == "shown":
         if any(items.titles) and data.has_item_texts:
-            baselines.append(TitleOverlapBaseline(items.titles, seed))
-        baselines.append(ItemPopularityBaseline(len(items), train.flat_results, train.flat_events, seed))
-    arrays = data.evaluation("test")
-    queries = data.data.test.queries
+            rankings.append(TitleOverlapBaseline(items.titles, seed))
+        popularity = ItemPopularityBaseline(len(items), train.flat_results, train.flat_events, seed)
+        if popularity.tells_apart:
+            rankings.append(popularity)
     metrics = _ranking_metrics(settings)
-    found: dict[str, dict[str, float]] = {}
-    for baseline in baselines:
-        lists = _ranked_by(baseline, queries, arrays, ranking_depth(metrics), seed)
-        means = {metric.name: mean_by_query(metric(lists), sessions) for metric in metrics}
-        found[baseline.name] = {name: float(np.nanmean(values)) for name, values in means.items()}
-    return found
+
+    def ranked(baseline: Baseline, seed: int) -> RankedLists:
+        return _ranked_by(baseline, data.data.test.queries, arrays, ranking_depth(metrics), seed)
+
+    values: dict[str, dict[str, Values]] = {}
+    for baseline in rankings:
+        lists = ranked(baseline, seed)
+        values[baseline.name] = {metric.name: metric(lists) for metric in metrics}
+    pool = None if arrays.pool is None else np.full(len(arrays), len(arrays.pool))
+    candidates = np.diff(arrays.shown_offsets) if pool is None else pool
+    at_random = {
+        metric.name: expected_at_random(metric, lambda drawn: ranked(RandomBaseline(drawn), drawn), candidates, seed)
+        for metric in metrics
+    }
+    values[RandomBaseline.name] = {name: expected for name, (expected, _) in at_random.items()}
+    drawn = [f"; {name}: mean of {draws:,} orders a query" for name, (_, draws) in at_random.items() if draws]
+    notes.append("random: the expectation over all orders" + "".join(drawn))
+    means = {
+        baseline: {name: float(np.nanmean(mean_by_query(of_sessions, sessions))) for name, of_sessions in found.items()}
+        for baseline, found in values.items()
+    }
+    return means, tuple(notes)
 
 
 def _ranked_by(baseline: Baseline, queries: list[str], arrays: EvaluationArrays, depth: int, seed: int) -> RankedLists:

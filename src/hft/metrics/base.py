@@ -44,6 +44,17 @@ class Metric(ABC):
     def _values(self, lists: RankedLists) -> npt.NDArray[np.float64]:
         """float64[queries]; anything finite for a query without a relevant item."""
 
+    def at_random(self, lists: RankedLists, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """float64[queries]: the expectation under a uniformly random order; None: no closed form is known.
+
+        Anything finite for a query without a relevant item, as of `_values`.
+
+        Args:
+            lists: any ranking of the candidates: its relevant items and its depth count, their places do not.
+            candidates: int64[queries], how many items each query ranks.
+        """
+        return None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(k={self.k})"
 

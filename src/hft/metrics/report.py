@@ -57,6 +57,7 @@ class Report:
             chosen by this split, so their advantage and its interval are flattered by the choice, and there is no
             p. The proof is `test`.
         baselines: on the test split, by baseline, by metric: the mean over the same queries.
+        baseline_notes: lines on how the baselines were made.
         slices: on the test split, by slice of it ("query seen in training"), by metric.
         small_slices: slices with too few queries for an interval, with how many they have.
         leakage: what of validation and test training has seen: counts by name, by split (see hft.data.leakage).
@@ -79,6 +80,7 @@ class Report:
     test: dict[str, Comparison]
     validation: dict[str, Comparison] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    baseline_notes: tuple[str, ...] = ()
     slices: dict[str, dict[str, Comparison]] = field(default_factory=dict)
     small_slices: dict[str, int] = field(default_factory=dict)
     leakage: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -118,6 +120,7 @@ class Report:
             "test": _comparisons_to_dict(self.test),
             "validation": _comparisons_to_dict(self.validation),
             "baselines": {name: dict(means) for name, means in self.baselines.items()},
+            "baseline_notes": list(self.baseline_notes),
             "slices": {name: _comparisons_to_dict(of_slice) for name, of_slice in self.slices.items()},
             "small_slices": dict(self.small_slices),
             "leakage": {split: dict(counts) for split, counts in self.leakage.items()},
@@ -153,6 +156,7 @@ class Report:
                 "slices": {name: _comparisons_from_dict(found) for name, found in kept["slices"].items()},
                 # Reports from before click models had none.
                 "clicks": {name: ClickEstimate.from_dict(found) for name, found in kept.get("clicks", {}).items()},
+                "baseline_notes": tuple(kept.get("baseline_notes", ())),
                 "click_notes": tuple(kept.get("click_notes", ())),
                 "examples": tuple(_example_from_dict(example) for example in kept["examples"]),
                 "curves": {

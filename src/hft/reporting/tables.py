@@ -57,6 +57,8 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     if report["baselines"]:
         yield _heading("Baselines", "the same queries, without a model")
         yield _baselines_table(report)
+        if report.get("baseline_notes"):
+            yield _note(". ".join(report["baseline_notes"]) + ".")
     if report.get("categories"):
         for title, explanation, table in category_tables(report["categories"]):
             yield _heading(title, explanation)

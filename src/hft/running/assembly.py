@@ -61,6 +61,7 @@ def settings_of(config: DictConfig) -> FineTuningSettings:
         metric_calculators=tuple(instantiate(node) for node in config.metrics.calculators.values()),
         ranker=instantiate(config.ranker),
         confidence_calculator=instantiate(config.data.clicks),
+        bm25_language=config.metrics.get("bm25_language", "auto"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from hft.metrics.baselines.words import words
+from hft.metrics.baselines.language import Analyser, analyser, detected_language
 from hft.metrics.ranked_lists import top_rows
 
 Ints = npt.NDArray[np.integer]
@@ -22,26 +22,37 @@ _CHUNK_QUERIES = 64
 class Bm25Baseline:
     """Okapi BM25 over the texts of the items, with bm25s' defaults (Lucene's variant, k1 = 1.5, b = 0.75).
 
-    Words as in `words`, not stemmed; stop words stay in, their weight is small by itself. The statistics come
-    from the items that are ranked: all of them for shown lists, the pool for a corpus.
+    Words are stemmed and stop words go, by the language of the texts. The statistics come from the items that are
+    ranked: all of them for shown lists, the pool for a corpus.
 
     Source: Robertson and Zaragoza, "The probabilistic relevance framework: BM25 and beyond", 2009.
 
     Args:
         texts: text of each item, by row.
         seed: of the draw among equal scores of a corpus.
+        language: as in FineTuningSettings; `auto`: as `detected_language` finds.
+
+    Attributes:
+        language: that is used, never `auto`.
     """
 
     name: ClassVar[str] = "bm25"
 
-    def __init__(self, texts: Sequence[str], seed: int = 0) -> None:
+    def __init__(self, texts: Sequence[str], seed: int = 0, language: str = "auto") -> None:
         self._texts = texts
         self._seed = seed
+        self.language = detected_language(texts) if language == "auto" else language
+
+    @property
+    def note(self) -> str:
+        """How its words were made."""
+        how = "words as they are" if self.language == "none" else f"words stemmed as {self.language.capitalize()}"
+        return f"bm25: {how} (metrics.bm25_language)"
 
     def shown(self, queries: Sequence[str], results: Ints, offsets: Ints) -> Scores:
         """float64[results]: see Baseline."""
         # Only what is shown somewhere has to be scored, but every item counts in the statistics.
-        index = _Index(self._texts)
+        index = _Index(self._texts, analyser(self.language))
         scores = np.zeros(len(results))
         for query, begin, end in zip(queries, offsets[:-1], offsets[1:], strict=True):
             scores[begin:end] = index.scores(query)[results[begin:end]]
@@ -49,7 +60,7 @@ class Bm25Baseline:
 
     def corpus(self, queries: Sequence[str], pool: Ints, depth: int) -> npt.NDArray[np.int64]:
         """int64[queries, min(depth, pool)]: see Baseline."""
-        index = _Index([self._texts[row] for row in pool])
+        index = _Index([self._texts[row] for row in pool], analyser(self.language))
         best = [
             top_rows(
                 np.stack([index.scores(query) for query in queries[begin : begin + _CHUNK_QUERIES]]),
@@ -65,11 +76,12 @@ class Bm25Baseline:
 class _Index:
     """A bm25s index in memory, quiet."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], words: Analyser) -> None:
         import bm25s
 
         logging.getLogger("bm25s").setLevel(logging.WARNING)
         self._num_items = len(texts)
+        self._words = words
         tokens = [words(text) for text in texts]
         # bm25s cannot index a corpus without a single word; nothing matches it anyway.
         self._retriever: Any = None
@@ -79,7 +91,7 @@ class _Index:
 
     def scores(self, query: str) -> Scores:
         """float64[items]"""
-        tokens = words(query)
+        tokens = self._words(query)
         if self._retriever is None or not tokens:
             return np.zeros(self._num_items)
         return np.asarray(self._retriever.get_scores(tokens), dtype=np.float64)

@@ -44,6 +44,11 @@ class ItemPopularityBaseline:
         )
         self._seed = seed
 
+    @property
+    def tells_apart(self) -> bool:
+        """Whether any two items differ: without a pick in training there is no popularity to rank by."""
+        return bool(np.ptp(self.log_odds) > 0.0) if len(self.log_odds) else False
+
     def shown(self, queries: Sequence[str], results: Ints, offsets: Ints) -> Scores:
         """float64[results]: see Baseline."""
         return self.log_odds[results]
