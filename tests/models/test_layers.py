@@ -82,14 +82,14 @@ def test_dropout_of_zero_makes_every_kind_of_encoder_exact_in_training(kind: str
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_text_of_the_stated_capacity_can_be_embedded_and_a_longer_one_would_not_be_asked(kind: str) -> None:
     encoder = _encoder(kind)
-    capacity = position_capacity(encoder)
-    assert capacity in (38, 40)
+    capacity = position_capacity(encoder) or 100  # rotary positions have no end
+    assert capacity in ((100,) if kind == "modernbert" else (38, 40))
     assert encoder(input_ids=torch.full((1, capacity), 7)).last_hidden_state.shape[1] == capacity
 
 
 def test_shared_layers_cannot_be_numbered() -> None:
     albert = AutoModel.from_config(AutoConfig.for_model("albert", **SMALL, embedding_size=8))
-    with pytest.raises(ModelError, match=r"params\.num_fixed_layers"):
+    with pytest.raises(ModelError, match="ALBERT's share their weights"):
         encoder_layers(albert)
 
 

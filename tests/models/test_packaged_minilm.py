@@ -24,7 +24,7 @@ def minilm() -> TextEmbeddingModel:
 def test_it_is_read_as_its_folder_says(minilm: TextEmbeddingModel) -> None:
     tower = minilm.items_tower
     assert (minilm.dim, minilm.num_layers, tower.max_length) == (384, 6, 256)
-    assert (tower.pooling, tower.normalize, len(tower.projections)) == ("mean", True, 0)
+    assert (tower.pooling.modes, tower.normalize, len(tower.projections)) == (("mean",), True, 1)
     assert (minilm.query_prompt, minilm.item_prompt) == ("", "")
 
 

@@ -3,13 +3,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hft.errors import ModelError
 from hft.models import load_saved_model, load_text_model
-from hft.models.sentence_layout import read_layout
+from hft.models.sentence import read_layout
 
 
 @pytest.fixture
@@ -19,32 +18,15 @@ def saved(tiny_bert: Path, tmp_path: Path) -> Path:
     return tmp_path / "saved"
 
 
-def _change(file: Path, **changes: Any) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-
-
 def test_a_plain_encoder_folder_says_nothing_of_pooling(tiny_bert: Path) -> None:
     layout = read_layout(tiny_bert)
     assert layout.items is None
-    assert (layout.query.pooling, layout.query.normalize, layout.query.max_length) == (None, None, None)
+    assert (layout.query.pooling, layout.query.head, layout.query.transformer.max_length) == (None, None, None)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere: no such folder"):
         load_saved_model(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize("mode", ["max", ["mean", "cls"], "lasttoken"])
-def test_a_pooling_that_hft_does_not_know_is_refused(saved: Path, mode: object) -> None:
-    _change(saved / "1_Pooling" / "config.json", pooling_mode=mode)
-    with pytest.raises(ModelError, match=r"1_Pooling.*mean, cls and pooler"):
-        load_saved_model(saved)
-
-
-def test_a_dense_activation_that_hft_does_not_know_is_refused(saved: Path) -> None:
-    _change(saved / "2_Dense" / "config.json", activation_function="torch.nn.modules.activation.GELU")
-    with pytest.raises(ModelError, match=r"2_Dense.*'GELU'"):
-        load_saved_model(saved)
 
 
 def test_pickled_dense_weights_are_refused(saved: Path) -> None:
@@ -84,5 +66,5 @@ def test_a_missing_module_folder_is_named(saved: Path) -> None:
 def test_arguments_win_over_the_folder(saved: Path) -> None:
     model = load_text_model(str(saved), pooling="cls", normalize=False, max_length=9, query_prompt="file ")
     tower = model.query_tower
-    assert (tower.pooling, tower.normalize, tower.max_length, model.query_prompt) == ("cls", False, 9, "file ")
+    assert (tower.pooling.modes, tower.normalize, tower.max_length, model.query_prompt) == (("cls",), False, 9, "file ")
     assert model.dim == 7

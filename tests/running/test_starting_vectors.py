@@ -16,6 +16,7 @@ from torch import nn
 import hft
 from hft.experiments.steps import read_steps, repeatable
 from hft.models import TextEmbeddingModel, TextTower
+from hft.models.pooling import Pooling
 from hft.settings import ComputeSettings
 from hft.stores import StoreFolder
 from hft.training import TokenStore
@@ -96,7 +97,7 @@ def test_whatever_decides_on_them_has_vectors_of_its_own(tiny_bert: Path, tmp_pa
     elif change == "order":
         keys = keys[::-1]
     elif change == "pooling":
-        model.items_tower.pooling = "cls"
+        model.items_tower.pooling = Pooling(("cls",))
     try:
         torch.set_num_threads(threads + 1 if change == "threads" else threads)
         assert KeptVectors(kept.folder, model, precision, compute).read("items", keys) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -16,8 +17,9 @@ from hft.models.automatic_budget import budget_of
 from hft.models.budget import ComputeBudget
 from hft.models.compute import choose_compute, compile_layers, kernels_of
 from hft.models.fingerprint import weights_fingerprint
-from hft.models.layers import encoder_layers, fix_first_layers
+from hft.models.layers import count_layers, encoder_layers, fix_first_layers
 from hft.models.packed import PackedTexts
+from hft.models.sentence import ModelWords
 from hft.models.sentence_saving import save_model
 from hft.models.towers import TextTower
 from hft.settings import ComputeSettings
@@ -37,6 +39,7 @@ class TextEmbeddingModel(nn.Module):
         query_tower: embeds queries with parameters of its own; None shares the items tower.
         query_prompt: text put before each query.
         item_prompt: text put before each item.
+        words: what the folder said of the model beside; kept for the saved one.
 
     Attributes:
         fingerprint: SHA-256 of the weights as they were when the model was made.
@@ -53,12 +56,14 @@ class TextEmbeddingModel(nn.Module):
         *,
         query_prompt: str = "",
         item_prompt: str = "",
+        words: ModelWords | None = None,
     ) -> None:
         super().__init__()
         self.items_tower = items_tower
         self.own_query_tower = query_tower
         self.query_prompt = query_prompt
         self.item_prompt = item_prompt
+        self.words = words or ModelWords()
         if self.query_tower.dim != items_tower.dim:
             raise ModelError(
                 f"The query tower gives vectors of {self.query_tower.dim} numbers, the items tower of "
@@ -92,7 +97,7 @@ class TextEmbeddingModel(nn.Module):
     @property
     def num_layers(self) -> int:
         """Layers of the encoder; of the shallower one where the towers differ."""
-        return min(len(self.layers(tower)) for tower in self.towers)
+        return min(count_layers(tower.encoder) for tower in self.towers)
 
     @property
     def device(self) -> torch.device:
@@ -106,6 +111,10 @@ class TextEmbeddingModel(nn.Module):
     def prompt(self, side: Side) -> str:
         """The text put before each text of a side."""
         return self.query_prompt if side == "query" else self.item_prompt
+
+    def prompt_tokens(self, side: Side) -> int:
+        """Tokens at the beginning of each text of a side that its tower's pooling leaves out."""
+        return self.tower(side).prompt_tokens(self.prompt(side))
 
     def tokenize(self, texts: Sequence[str], side: Side) -> list[np.ndarray]:
         """int32[tokens] a text: prompt and special tokens in, truncated to the tower's `max_length`."""
@@ -123,16 +132,14 @@ class TextEmbeddingModel(nn.Module):
             side: `query` or `items`.
             max_tokens: padded tokens computed at once; None: the budget's. Changes memory and speed, not the vectors.
         """
-        tower = self.tower(side)
-        if torch.is_grad_enabled():
-            return tower.embed(tokens, max_tokens)
-        return self.budget.within_memory(lambda: tower.embed(tokens, max_tokens))
+        embed = partial(self.tower(side).embed, tokens, max_tokens, prompt_tokens=self.prompt_tokens(side))
+        return embed() if torch.is_grad_enabled() else self.budget.within_memory(embed)
 
     def embed_step(self, queries: PackedTexts, items: PackedTexts) -> tuple[Tensor, Tensor]:
         """Vectors of both sides of a training step, [queries, dim] and [items, dim], kept within one budget."""
         allowance = self.budget.allowance()
-        embedded = self.query_tower.embed(queries, allowance=allowance)
-        return embedded, self.items_tower.embed(items, allowance=allowance)
+        embedded = self.query_tower.embed(queries, allowance=allowance, prompt_tokens=self.prompt_tokens("query"))
+        return embedded, self.items_tower.embed(items, allowance=allowance, prompt_tokens=self.prompt_tokens("items"))
 
     def padding(self, queries: PackedTexts, items: PackedTexts) -> float:
         """Share of padding, 0..1, among all tokens that a step with these texts computes."""
@@ -213,6 +220,7 @@ class TextEmbeddingModel(nn.Module):
             query_tower=self.own_query_tower,
             query_prompt=self.query_prompt,
             item_prompt=self.item_prompt,
+            words=self.words,
         )
 
     def layers(self, tower: TextTower) -> nn.ModuleList:
@@ -223,7 +231,7 @@ class TextEmbeddingModel(nn.Module):
         """Fixes the first layers of each tower, with 1 or more the embeddings as well; all others move.
 
         Raises:
-            ConfigError: more layers than the model has, or fewer than none.
+            ConfigError: more layers than the model has, fewer than none, or some of layers that share their weights.
         """
         if not 0 <= num_fixed_layers <= self.num_layers:
             raise ConfigError(

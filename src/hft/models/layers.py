@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from hft.errors import ModelError
+from hft.errors import ConfigError, ModelError
 
-__all__ = ["count_fixed_layers", "encoder_layers", "fix_first_layers", "parameters_by_place"]
+__all__ = ["count_fixed_layers", "count_layers", "encoder_layers", "fix_first_layers", "parameters_by_place"]
 
 # What stands after the last layer. All else outside the layers feeds the first one (embeddings, their norms and
 # projections, relative positions) and is fixed with it.
@@ -24,22 +24,39 @@ def encoder_layers(encoder: nn.Module) -> nn.ModuleList:
         if isinstance(module, nn.ModuleList) and len(module) == count:
             return module
     raise ModelError(
-        f"The layers of {type(encoder).__name__} cannot be told apart (no list of {count} layers in it), so that "
-        "params.num_fixed_layers means nothing. Choose an encoder with layers of their own."
+        f"The layers of {type(encoder).__name__} cannot be told apart: there is no list of {count} layers in it "
+        "(ALBERT's share their weights)."
     )
+
+
+def count_layers(encoder: nn.Module) -> int:
+    """How many layers a text passes, whether or not they share their weights."""
+    return int(encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
 
 
 def fix_first_layers(encoder: nn.Module, num_fixed_layers: int) -> None:
     """Fixes the first layers' parameters and, with 1 or more, all that feeds them. Lets all others move.
 
     An encoder's own pooler never moves: hft's pooling does not read it.
+
+    Raises:
+        ConfigError: some of the layers, but not all, where they cannot be told apart.
     """
-    layers = encoder_layers(encoder)
     encoder.requires_grad_(True)
     pooler = getattr(encoder, "pooler", None)
     if isinstance(pooler, nn.Module):
         pooler.requires_grad_(False)
     if num_fixed_layers == 0:
+        return
+    try:
+        layers = encoder_layers(encoder)
+    except ModelError as error:
+        if num_fixed_layers < count_layers(encoder):
+            raise ConfigError(
+                f"params.num_fixed_layers={num_fixed_layers}: {error} Set it to 0 (fix nothing) or to "
+                f"{count_layers(encoder)} (fix the whole encoder)."
+            ) from error
+        encoder.requires_grad_(False)
         return
     in_layers = {id(parameter) for parameter in layers.parameters()}
     moving = {id(parameter) for layer in layers[num_fixed_layers:] for parameter in layer.parameters()}

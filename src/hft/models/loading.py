@@ -8,32 +8,39 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from torch import nn
 
 from hft.errors import ConfigError, ModelError
 from hft.models.clip_loading import load_clip
 from hft.models.clip_saving import is_clip_folder
 from hft.models.embedding import TextEmbeddingModel
-from hft.models.encoders import load_encoder, load_tokenizer, position_capacity
+from hft.models.encoder_checks import check_encoder
+from hft.models.encoders import (
+    load_encoder,
+    load_tokenizer,
+    position_capacity,
+    stated_positions,
+)
+from hft.models.head_loading import add_dense, load_head
 from hft.models.image_text import ImageTextModel
-from hft.models.pooling import Projection
-from hft.models.sentence_layout import DenseLayout, TowerLayout, read_layout
+from hft.models.pooling import Normalize, Pooling
+from hft.models.sentence import PoolingLayout, TowerLayout, read_layout
 from hft.models.sources import find_model
 from hft.models.towers import TextTower
 
 __all__ = ["load_saved_model", "load_text_model"]
 
-# Where neither the folder nor the tokenizer says how long a text may be, and positions have no end.
-_FALLBACK_MAX_LENGTH = 512
 # Tokenizers without a limit of their own say a number far above any encoder's.
 _NO_LIMIT = 1_000_000
+
+
+PoolingChoice = Literal["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "pooler"]
 
 
 @dataclass(frozen=True)
 class _Wishes:
     """What the declaration asks of each tower; None leaves it to the folder."""
 
-    pooling: Literal["mean", "cls", "pooler"] | None = None
+    pooling: PoolingChoice | None = None
     normalize: bool | None = None
     dense_dim: int | None = None
     max_length: int | None = None
@@ -47,7 +54,7 @@ def load_text_model(
     shared: bool = True,
     items_source: str | None = None,
     items_revision: str | None = None,
-    pooling: Literal["mean", "cls", "pooler"] | None = None,
+    pooling: PoolingChoice | None = None,
     normalize: bool | None = None,
     dense_dim: Annotated[int, Field(ge=1)] | None = None,
     query_prompt: str | None = None,
@@ -57,9 +64,9 @@ def load_text_model(
 ) -> TextEmbeddingModel:
     """Loads a model for fine-tuning, in eval mode, on the CPU, in float32.
 
-    None always means: as the model's folder says, and where it says nothing, mean pooling, normalised, no dense layer,
-    no prompts, and the longest text that tokenizer and positions take. Code that comes with a model is never run, and
-    weights that are not safetensors are never read.
+    None always means: as the model's folder says, and where it says nothing, mean pooling (the last token of a causal
+    language model), normalised, no dense layer, no prompts, and the longest text that tokenizer and positions take.
+    Code that comes with a model is never run, and weights that are not safetensors are never read.
 
     Args:
         source: `packaged:NAME`, a folder (an encoder's or a sentence-transformers one), or a hub id `owner/name`.
@@ -69,7 +76,8 @@ def load_text_model(
             two towers gives two, whatever is said here.
         items_source: where the items tower comes from when it is not shared; None copies the query tower.
         items_revision: as `revision`, for `items_source`.
-        pooling: `mean` over the tokens, the first token (`cls`), or the encoder's trained `pooler` on the first token.
+        pooling: how tokens become a text (hft.models.pooling.Pooling), or the encoder's trained `pooler` on the first
+            token.
         normalize: whether vectors get length 1.
         dense_dim: adds a linear layer to so many dimensions after pooling (drawn from torch's global seed).
         query_prompt: text put before each query.
@@ -108,11 +116,14 @@ def load_text_model(
         items = _build_tower(items_layout.items or items_layout.query, wishes)
     else:
         items = None if shared else query.copy()
+    for tower in {query} if items is None else {query, items}:
+        tower.truncate_dim = layout.words.truncate_dim
     return TextEmbeddingModel(
         items_tower=query if items is None else items,
         query_tower=None if items is None else query,
-        query_prompt=_first(query_prompt, layout.query_prompt, ""),
-        item_prompt=_first(item_prompt, layout.item_prompt, ""),
+        query_prompt=layout.words.query_prompt(query_prompt),
+        item_prompt=layout.words.item_prompt(item_prompt),
+        words=layout.words,
     ).eval()
 
 
@@ -140,84 +151,48 @@ def load_saved_model(
 
 
 def _build_tower(layout: TowerLayout, wishes: _Wishes) -> TextTower:
-    encoder: Any = load_encoder(layout.folder, wishes.dropout)
-    tokenizer = load_tokenizer(layout.folder, layout.lower_case)
-    _check_vocabulary(layout.folder, encoder, tokenizer)
-    pooling = _first(wishes.pooling, layout.pooling, "mean")
-    projections = [_pooler_projection(encoder, layout.folder)] if pooling == "pooler" else []
-    projections += [_load_dense(dense) for dense in layout.dense]
+    words = layout.transformer
+    encoder: Any = load_encoder(layout.folder, wishes.dropout, words.config_arguments)
+    tokenizer = load_tokenizer(layout.folder, words.lower_case, words.tokenizer_arguments)
+    check_encoder(layout.folder, encoder, tokenizer)
+    pooling = layout.pooling or PoolingLayout()
+    if wishes.pooling is not None:
+        prompt = isinstance(pooling, str) or pooling.include_prompt
+        pooling = "pooler" if wishes.pooling == "pooler" else PoolingLayout((wishes.pooling,), prompt)
+    modules = load_head(encoder, layout.folder, pooling, layout.head or ())
+    if wishes.normalize is not None or layout.head is None:
+        while modules and isinstance(modules[-1], Normalize):
+            modules.pop()
+        if wishes.normalize is not False:
+            modules.append(Normalize())
     if wishes.dense_dim is not None:
-        width = projections[-1].linear.out_features if projections else encoder.config.hidden_size
-        projections.append(Projection(width, wishes.dense_dim))
+        add_dense(modules, encoder, pooling, wishes.dense_dim)
     capacity = position_capacity(encoder)
     return TextTower(
         encoder,
         tokenizer,
-        pooling="mean" if pooling == "mean" else "cls",
-        projections=projections,
-        normalize=_first(wishes.normalize, layout.normalize, True),
-        max_length=_max_length(wishes.max_length, layout, tokenizer, capacity),
+        pooling=Pooling(("cls",)) if isinstance(pooling, str) else Pooling(pooling.modes, pooling.include_prompt),
+        projections=modules,
+        max_length=_max_length(wishes.max_length, layout, tokenizer, encoder, capacity),
         capacity=capacity,
+        lower_case=words.lower_case,
     ).eval()
 
 
-def _check_vocabulary(folder: Path, encoder: Any, tokenizer: Any) -> None:
-    rows = encoder.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
-        raise ModelError(
-            f"{folder}: the tokenizer knows {len(tokenizer)} tokens, the model {rows}; they do not belong together. "
-            "Copy the model again, whole."
-        )
-
-
-def _pooler_projection(encoder: nn.Module, folder: Path) -> Projection:
-    """The encoder's pooler as a dense layer with tanh on the first token, which is what it is (BERT, section 3.1).
-
-    As a layer of ours it moves with the head, and sentence-transformers' layout can hold it.
-    """
-    pooler = getattr(encoder, "pooler", None)
-    dense, activation = getattr(pooler, "dense", None), getattr(pooler, "activation", None)
-    if not isinstance(dense, nn.Linear) or not isinstance(activation, nn.Tanh):
-        raise ModelError(
-            f"model.pooling=pooler: {folder} has no trained pooler (a dense layer with tanh). Choose "
-            "model.pooling=mean or model.pooling=cls."
-        )
-    projection = Projection(dense.in_features, dense.out_features, activation="tanh")
-    projection.linear.load_state_dict(dense.state_dict())
-    return projection
-
-
-def _load_dense(layout: DenseLayout) -> Projection:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    file = layout.folder / "model.safetensors"
-    if not file.is_file():
-        raise ModelError(
-            f"{file}: the weights of the dense layer are missing, or in a format that is not safetensors. Save "
-            "the model again with safetensors, or copy it again."
-        )
-    projection = Projection(layout.in_features, layout.out_features, bias=layout.bias, activation=layout.activation)
-    try:
-        projection.load_state_dict({name: tensor.float() for name, tensor in load_file(file).items()})
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise ModelError(f"{file}: does not fit its config.json, or is damaged. Copy the model again.") from error
-    return projection
-
-
-def _max_length(wish: int | None, layout: TowerLayout, tokenizer: Any, capacity: int | None) -> int:
+def _max_length(wish: int | None, layout: TowerLayout, tokenizer: Any, encoder: Any, capacity: int | None) -> int:
     if wish is not None:
         if capacity is not None and wish > capacity:
             raise ModelError(f"model.max_length={wish}: the positions of {layout.folder} end at {capacity} tokens.")
         return wish
-    said = layout.max_length
-    if said is None and tokenizer.model_max_length < _NO_LIMIT:
-        said = int(tokenizer.model_max_length)
+    said = layout.transformer.max_length
     if said is None:
-        said = capacity or _FALLBACK_MAX_LENGTH
-    return said if capacity is None else min(said, capacity)
-
-
-def _first(*values: Any) -> Any:
-    """The first value that is not None."""
-    return next(value for value in values if value is not None)
+        stated = stated_positions(encoder)
+        said = min(int(tokenizer.model_max_length), _NO_LIMIT if stated is None else stated)
+    if capacity is not None:
+        return min(said, capacity)
+    if said >= _NO_LIMIT:
+        raise ModelError(
+            f"{layout.folder}: neither its files nor the positions of {type(encoder).__name__} say how long a text may "
+            "be. Say it: model.max_length=512 (tokens; longer texts are cut, and memory grows in proportion)."
+        )
+    return said

@@ -1,8 +1,8 @@
 """Writing a model in sentence-transformers' layout, without that package.
 
-One tower: the encoder at the top, `1_Pooling`, `2_Dense` ..., `N_Normalize`. Two towers: one Router whose routes
-`query` and `document` hold the same modules, under `query_0_Transformer`, `document_0_Transformer` and so on. The
-module types are named in the spelling that all releases of sentence-transformers since 5.0 read.
+One tower: the encoder at the top, `1_Pooling`, `2_Dense` and what else follows pooling. Two towers: one Router whose
+routes `query` and `document` hold the same modules, under `query_0_Transformer`, `document_0_Transformer` and so on.
+The module types are named in the spelling that all releases of sentence-transformers since 5.0 read.
 """
 
 from __future__ import annotations
@@ -12,18 +12,24 @@ import os
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from hft.errors import StorageError
 from hft.files import atomic_folder, storage_errors
 from hft.models.encoders import quiet_transformers
-from hft.models.pooling import Projection
+from hft.models.pooling import Normalize, Projection
+from hft.models.sentence.head import POOLING_FLAGS
+from hft.models.sentence.model_words import ModelWords
 from hft.models.towers import TextTower
 
 __all__ = ["save_model"]
 
 _TYPE_PREFIX = "sentence_transformers.models."
-_ACTIVATION_CLASSES = {
-    "identity": "torch.nn.modules.linear.Identity",
-    "tanh": "torch.nn.modules.activation.Tanh",
+_KINDS: dict[type[nn.Module], str] = {
+    Projection: "Dense",
+    nn.LayerNorm: "LayerNorm",
+    nn.Dropout: "Dropout",
+    Normalize: "Normalize",
 }
 
 
@@ -34,6 +40,7 @@ def save_model(
     query_tower: TextTower | None,
     query_prompt: str,
     item_prompt: str,
+    words: ModelWords,
 ) -> None:
     """Writes the folder whole or not at all; one that holds a model already is replaced.
 
@@ -47,18 +54,19 @@ def save_model(
             modules = _write_tower(made, items_tower)
         else:
             modules = [("", "Router")]
-            _write_router(made, {"query": query_tower, "document": items_tower})
+            sides = {"query": query_tower, "document": items_tower}
+            _write_router(made, sides, words.default_route or "document")
         _write_json(made / "modules.json", [_entry(place, *module) for place, module in enumerate(modules)])
-        _write_json(
-            made / "config_sentence_transformers.json",
-            {
-                "__version__": _versions(),
-                "default_prompt_name": None,
-                "model_type": "SentenceTransformer",
-                "prompts": {"document": item_prompt, "query": query_prompt},
-                "similarity_fn_name": None,
-            },
-        )
+        config: dict[str, Any] = {
+            "__version__": _versions(),
+            "default_prompt_name": words.default_prompt_name,
+            "model_type": "SentenceTransformer",
+            "prompts": {**words.prompts, "document": item_prompt, "query": query_prompt},
+            "similarity_fn_name": words.similarity,
+        }
+        if items_tower.truncate_dim is not None:
+            config["truncate_dim"] = items_tower.truncate_dim
+        _write_json(made / "config_sentence_transformers.json", config)
 
 
 def _refuse_foreign_content(folder: Path) -> None:
@@ -71,20 +79,21 @@ def _refuse_foreign_content(folder: Path) -> None:
         )
 
 
-def _write_router(folder: Path, sides: dict[str, TextTower]) -> None:
+def _write_router(folder: Path, sides: dict[str, TextTower], default_route: str) -> None:
     types: dict[str, str] = {}
     structure: dict[str, list[str]] = {}
     for side, tower in sides.items():
         modules = _write_tower(folder, tower, side)
         types |= {name: _TYPE_PREFIX + kind for name, kind in modules}
         structure[side] = [name for name, _ in modules]
-    parameters = {"default_route": "document", "allow_empty_key": True}
+    parameters = {"default_route": default_route, "allow_empty_key": True}
     _write_json(folder / "router_config.json", {"types": types, "structure": structure, "parameters": parameters})
 
 
 def _write_tower(folder: Path, tower: TextTower, side: str | None = None) -> list[tuple[str, str]]:
     """Writes a tower's modules; returns their (folder name, kind) in order."""
-    kinds = ["Transformer", "Pooling"] + ["Dense"] * len(tower.projections) + ["Normalize"] * tower.normalize
+    head = list(tower.projections)
+    kinds = ["Transformer", "Pooling", *(_KINDS[type(module)] for module in head)]
     modules: list[tuple[str, str]] = []
     for place, kind in enumerate(kinds):
         name = f"{place}_{kind}" if side is None else f"{side}_{place}_{kind}"
@@ -96,12 +105,8 @@ def _write_tower(folder: Path, tower: TextTower, side: str | None = None) -> lis
             _write_transformer(made, tower)
         elif kind == "Pooling":
             _write_json(made / "config.json", _pooling_config(tower))
-        elif kind == "Dense":
-            projection = tower.projections[place - 2]
-            assert isinstance(projection, Projection)
-            _write_dense(made, projection)
         else:
-            _write_json(made / "config.json", {})
+            _write_head_module(made, head[place - 2])
         modules.append((name, kind))
     return modules
 
@@ -111,35 +116,43 @@ def _write_transformer(folder: Path, tower: TextTower) -> None:
     with quiet_transformers():
         encoder.save_pretrained(folder)
         tower.tokenizer.save_pretrained(folder)
-    _write_json(folder / "sentence_bert_config.json", {"max_seq_length": tower.max_length, "do_lower_case": False})
+    _write_json(
+        folder / "sentence_bert_config.json", {"max_seq_length": tower.max_length, "do_lower_case": tower.lower_case}
+    )
 
 
 def _pooling_config(tower: TextTower) -> dict[str, Any]:
-    return {
+    """Flags where they say it all, which every release reads; the list of modes where their order matters."""
+    config: dict[str, Any] = {
         "word_embedding_dimension": tower.width,
-        "pooling_mode_cls_token": tower.pooling == "cls",
-        "pooling_mode_mean_tokens": tower.pooling == "mean",
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
-        "pooling_mode_weightedmean_tokens": False,
-        "pooling_mode_lasttoken": False,
-        "include_prompt": True,
+        "include_prompt": tower.pooling.include_prompt,
     }
+    if len(tower.pooling.modes) > 1:
+        return config | {"pooling_mode": list(tower.pooling.modes)}
+    return config | {flag: mode in tower.pooling.modes for flag, mode in POOLING_FLAGS.items()}
 
 
-def _write_dense(folder: Path, projection: Projection) -> None:
+def _write_head_module(folder: Path, module: nn.Module) -> None:
     from safetensors.torch import save_file
 
-    linear = projection.linear
-    config = {
-        "in_features": linear.in_features,
-        "out_features": linear.out_features,
-        "bias": linear.bias is not None,
-        "activation_function": _ACTIVATION_CLASSES[projection.activation],
-    }
+    config: dict[str, Any] = {}
+    if isinstance(module, Projection):
+        config = {
+            "in_features": module.in_features,
+            "out_features": module.out_features,
+            "bias": module.linear.bias is not None,
+            "activation_function": f"{type(module.activation).__module__}.{type(module.activation).__name__}",
+        }
+        config |= {"use_residual": True} if module.adds_input else {}
+    elif isinstance(module, nn.LayerNorm):
+        config = {"dimension": module.normalized_shape[0]}
+    elif isinstance(module, nn.Dropout):
+        config = {"dropout": module.p}
     _write_json(folder / "config.json", config)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in linear.state_dict(prefix="linear.").items()}
-    save_file(state, folder / "model.safetensors")
+    prefix = "norm." if isinstance(module, nn.LayerNorm) else ""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict(prefix=prefix).items()}
+    if state:
+        save_file(state, folder / "model.safetensors")
 
 
 def _entry(place: int, name: str, kind: str) -> dict[str, Any]:

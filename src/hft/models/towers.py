@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from hft.errors import TrainingError
@@ -20,23 +19,24 @@ from hft.models.compute.words import WordTable
 from hft.models.kept import KeptActivations
 from hft.models.layers import parameters_by_place
 from hft.models.packed import PackedTexts
-from hft.models.pooling import PoolingMode, Projection, cls_pooling, mean_pooling
+from hft.models.pooling import Normalize, Pooling, Projection
 from hft.models.tokenizing import token_counts, token_lists, tokenizer_key
 
 __all__ = ["TextTower"]
 
 
 class TextTower(nn.Module):
-    """An encoder with its tokenizer, its pooling, the dense layers after it and the normalisation.
+    """An encoder with its tokenizer, its pooling and the modules after it.
 
     Args:
         encoder: a transformers encoder that returns `last_hidden_state`.
         tokenizer: its tokenizer.
-        pooling: how tokens become a text: `mean` or `cls`.
-        projections: dense layers after pooling, in order.
-        normalize: whether vectors get length 1.
+        pooling: how tokens become a text.
+        projections: what follows pooling, in order: dense layers, layer norms, dropout, normalisation.
         max_length: tokens of a text, special tokens and prompt in; longer ones are truncated.
         capacity: tokens that the encoder can take, None where it has no limit.
+        truncate_dim: so many first numbers of a text's vector are given; None: all.
+        lower_case: whether the tokenizer lower-cases because the folder said so; kept for the saved one.
 
     Attributes:
         compute: computes the encoder's layers.
@@ -49,25 +49,32 @@ class TextTower(nn.Module):
         encoder: nn.Module,
         tokenizer: Any,
         *,
-        pooling: PoolingMode,
-        projections: Sequence[Projection],
-        normalize: bool,
+        pooling: Pooling,
+        projections: Sequence[nn.Module],
         max_length: int,
         capacity: int | None = None,
+        truncate_dim: int | None = None,
+        lower_case: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.projections = nn.ModuleList(projections)
         self.tokenizer = tokenizer
-        self.pooling: PoolingMode = pooling
-        self.normalize = normalize
+        self.pooling = pooling
         self.max_length = max_length
         self.capacity = capacity
+        self.truncate_dim = truncate_dim
+        self.lower_case = lower_case
         self.buckets = LengthBuckets(max_length, capacity)
         self.compute: EncoderCompute = choose_compute(encoder)
         self.budget = ComputeBudget()
         self.activations: KeptActivations | None = None
         self.pad_id = int(tokenizer.pad_token_id or 0)
+        self._prompt_tokens: dict[str, int] = {}
+
+    def extra_repr(self) -> str:
+        """Keys of what is kept go by it."""
+        return f"truncate_dim={self.truncate_dim}"
 
     @property
     def config(self) -> Any:
@@ -82,8 +89,15 @@ class TextTower(nn.Module):
     @property
     def dim(self) -> int:
         """Width of a text's vector."""
+        widths = [layer.out_features for layer in self.projections if isinstance(layer, Projection)]
+        dim = widths[-1] if widths else self.width * len(self.pooling.modes)
+        return dim if self.truncate_dim is None else min(dim, self.truncate_dim)
+
+    @property
+    def normalize(self) -> bool:
+        """Whether vectors get length 1."""
         last = self.projections[-1] if len(self.projections) else None
-        return last.out_features if isinstance(last, Projection) else self.width
+        return isinstance(last, Normalize) and self.truncate_dim is None
 
     @property
     def device(self) -> torch.device:
@@ -96,10 +110,11 @@ class TextTower(nn.Module):
             copy.deepcopy(self.encoder),
             self.tokenizer,
             pooling=self.pooling,
-            projections=[copy.deepcopy(layer) for layer in self.projections],  # type: ignore[misc]
-            normalize=self.normalize,
+            projections=[copy.deepcopy(layer) for layer in self.projections],
             max_length=self.max_length,
             capacity=self.capacity,
+            truncate_dim=self.truncate_dim,
+            lower_case=self.lower_case,
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -117,13 +132,30 @@ class TextTower(nn.Module):
         """Tokens that are left of `max_length` for a text beside special tokens and a prompt; 1 at least."""
         return max(1, self.max_length - len(self.tokenize([prompt])[0]))
 
+    def prompt_tokens(self, prompt: str) -> int:
+        """Tokens at the beginning of a text that are the prompt's and that pooling leaves out; 0 where they count.
+
+        They are the tokens of the prompt alone, special ones in, without a special one at its end.
+        """
+        if self.pooling.include_prompt or not prompt:
+            return 0
+        if prompt not in self._prompt_tokens:
+            tokens = self.tokenize([prompt])[0]
+            ends = int(tokens[-1]) in self.tokenizer.all_special_ids
+            self._prompt_tokens[prompt] = len(tokens) - ends
+        return self._prompt_tokens[prompt]
+
     @property
     def tokenizer_key(self) -> str | None:
         """What, with a text, decides its tokens: the key of its tokens on disk. None: nobody can tell."""
         return tokenizer_key(self.tokenizer, self.max_length, self.pad_id)
 
     def embed(
-        self, tokens: PackedTexts, max_tokens: int | None = None, allowance: GraphAllowance | None = None
+        self,
+        tokens: PackedTexts,
+        max_tokens: int | None = None,
+        allowance: GraphAllowance | None = None,
+        prompt_tokens: int = 0,
     ) -> Tensor:
         """Differentiable float32 vectors [texts, dim], in the order of `tokens`.
 
@@ -134,6 +166,7 @@ class TextTower(nn.Module):
             tokens: of the texts.
             max_tokens: padded tokens computed at once; None: the budget's.
             allowance: of a step that embeds more than these texts; None: they have one of their own.
+            prompt_tokens: at the beginning of each text, which pooling leaves out.
         """
         if not len(tokens):
             return torch.zeros(0, self.dim, device=self.device)
@@ -146,7 +179,12 @@ class TextTower(nn.Module):
         allowance = allowance or self.budget.allowance()
         words = self.compute.begin(tokens.flat, self.pad_id)
         pooled = [
-            self._pool_group(tokens, group, words, keeps_graph=allowance.keeps(sum(chunk.tokens for chunk in group)))
+            self._pool_group(
+                self._pieces(tokens, group),
+                words,
+                prompt_tokens,
+                keeps_graph=allowance.keeps(sum(chunk.tokens for chunk in group)),
+            )
             for group in grouped(chunks, max_tokens)
         ]
         places = np.empty(len(tokens), dtype=np.int64)
@@ -170,14 +208,17 @@ class TextTower(nn.Module):
                 )
 
     def _pool_group(
-        self, tokens: PackedTexts, group: Sequence[Chunk], words: WordTable | None, *, keeps_graph: bool
+        self, pieces: Sequence[Piece], words: WordTable | None, prompt_tokens: int, *, keeps_graph: bool
     ) -> Tensor:
-        """float32 [texts of the group, width], pooled, in the order of its chunks."""
-        pieces = self._pieces(tokens, group)
+        """float32 [texts of a group, width], pooled, in the order of its chunks."""
+
+        def compute(_: Tensor) -> Tensor:
+            return self._pooled(pieces, words, prompt_tokens)
+
         if keeps_graph or not torch.is_grad_enabled():
-            return self._pooled(pieces, words)
+            return compute(pieces[0].ids)
         # A tensor among the arguments, so that a GPU's random state is kept with it.
-        again: Tensor = checkpoint(lambda _: self._pooled(pieces, words), pieces[0].ids, use_reentrant=False)
+        again: Tensor = checkpoint(compute, pieces[0].ids, use_reentrant=False)
         return again
 
     def _pieces(self, tokens: PackedTexts, group: Sequence[Chunk]) -> list[Piece]:
@@ -194,28 +235,24 @@ class TextTower(nn.Module):
             return [Piece(piece.ids, piece.mask) for piece in pieces]
         return pieces
 
-    def _pooled(self, pieces: Sequence[Piece], words: WordTable | None) -> Tensor:
+    def _pooled(self, pieces: Sequence[Piece], words: WordTable | None, prompt_tokens: int) -> Tensor:
         cut = 0 if self.activations is None else self.activations.cut
         hidden = self.compute.hidden_of(pieces, words, cut)
-        return torch.cat([self.pool(one, piece.mask) for one, piece in zip(hidden, pieces, strict=True)])
+        pooled = [self.pool(one, piece.mask, prompt_tokens) for one, piece in zip(hidden, pieces, strict=True)]
+        return torch.cat(pooled)
 
-    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """float32 [texts, width] of what the last layer gives, [texts, tokens, width], in float32 also under autocast.
-
-        Args:
-            hidden: of the last layer.
-            mask: BoolTensor[texts, tokens].
-        """
-        pool = mean_pooling if self.pooling == "mean" else cls_pooling
+    def pool(self, hidden: Tensor, mask: Tensor, prompt_tokens: int = 0) -> Tensor:
+        """float32 [texts, modes * width] of what the last layer gives, also under autocast; see Pooling."""
         with torch.autocast(hidden.device.type, enabled=False):
-            return pool(hidden, mask)
+            pooled: Tensor = self.pooling(hidden, mask, prompt_tokens)
+            return pooled
 
     def _finish(self, vectors: Tensor) -> Tensor:
-        """The dense layers and the normalisation, in float32 also under autocast."""
+        """What follows pooling, in float32 also under autocast."""
         with torch.autocast(vectors.device.type, enabled=False):
             for layer in self.projections:
                 vectors = layer(vectors)
-            return functional.normalize(vectors, dim=-1) if self.normalize else vectors
+            return vectors[:, : self.truncate_dim]
 
 
 def moved(array: np.ndarray, device: torch.device) -> Tensor:

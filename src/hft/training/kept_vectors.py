@@ -52,7 +52,9 @@ class KeptVectors:
         self.folder = folder
         settings = json.dumps([precision, compute.model_dump(), model.budget.token_budget, *rounding_of(model.device)])
         weights = weights_fingerprint(model)
-        self._keys = {side: _key(model.tower(side), weights, settings) for side in ("query", "items")}
+        self._keys = {
+            side: _key(model.tower(side), weights, settings, model.prompt_tokens(side)) for side in ("query", "items")
+        }
 
     def read(self, side: Literal["query", "items"], texts: Keys | None) -> Tensor | None:
         """float32[texts, dim] of texts in this order; None where that set is not kept.
@@ -126,11 +128,11 @@ def is_told_by_weights(model: nn.Module) -> bool:
     )
 
 
-def _key(tower: TextTower, weights: str, settings: str) -> str | None:
+def _key(tower: TextTower, weights: str, settings: str, prompt_tokens: int) -> str | None:
     tokens = tower.tokenizer_key
     if tokens is None:
         return None
-    shape = [type(tower.encoder).__qualname__, tower.compute.name, tower.pooling, tower.normalize, repr(tower)]
+    shape = [type(tower.encoder).__qualname__, tower.compute.name, prompt_tokens, repr(tower)]
     lengths = [tower.buckets.padded_lengths, tower.pad_id]
     read = None if tower.activations is None else tower.activations.cut
     config = json.dumps(tower.config.to_dict(), sort_keys=True, default=str)

@@ -22,7 +22,7 @@ class Cut:
     Args:
         layers: how many, from the input.
         of: all layers of the tower.
-        is_pooled: whether nothing of the encoder moves, so that a text's pooled vector never changes.
+        is_pooled: whether pooled vectors are kept: nothing of the encoder moves, so that a text's never changes.
     """
 
     layers: int
@@ -39,7 +39,8 @@ def cut_of(tower: TextTower) -> Cut | None:
         return None
     if fixed == count and not is_whole:
         fixed -= 1  # what stands after the layers moves, and counts to the last one
-    return Cut(fixed, count, is_whole) if fixed else None
+    # Two sides whose prompts are left out of the pooling may share a tower, and a text its tokens, but not its vector.
+    return Cut(fixed, count, is_whole and tower.pooling.include_prompt) if fixed else None
 
 
 def why_not_kept(model: nn.Module, tower: TextTower, cut: Cut, precision: str) -> str:

@@ -64,7 +64,7 @@ def entry_key(tower: TextTower, hashes: LayerHashes, cut: int, *, is_pooled: boo
     tokens = tower.tokenizer_key
     if tokens is None:
         return None
-    weights = digest(hashes.whole, tower.pooling) if is_pooled else hashes.up_to[cut]
+    weights = digest(hashes.whole, repr(tower.pooling)) if is_pooled else hashes.up_to[cut]
     computed = [tower.compute.name, precision, *rounding_of(tower.device)]
     return digest(weights, tokens, json.dumps([tower.buckets.padded_lengths, tower.pad_id, *computed]))
 
