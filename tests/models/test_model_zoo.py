@@ -15,13 +15,13 @@ import torch
 from hft.errors import ConfigError, ModelError
 from hft.models import load_saved_model, load_text_model
 from model_zoo import ARCHITECTURES, build_encoder, change, sentence_folder, spoken
+from tolerances import rounding
 
 QUERIES = ["which films were shown", "Path Of A File", "x"]
 ITEMS = ["Returns the absolute path of a file.", "a list of numbers " * 20 + "server waits", ""]
 PROMPTS = {"query": "which films: ", "document": "message "}
-# Two layers in float32: products of 32 and 64 terms, summed in another order, then a mean of up to 64 tokens. An error
-# of eps * sqrt(64) a layer, and as much again for the norms and the head, of the largest number.
-SAME = 4 * 8 * np.finfo(np.float32).eps
+# Two layers of six products, and two more behind them; the longest sums are over 64 numbers.
+SAME = rounding(terms=64, sums=14)
 
 Vectors = tuple[np.ndarray, np.ndarray]
 Said = Callable[[Path], object]
