@@ -30,6 +30,12 @@ def logging_as_before() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder_of_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Classes that a test trains with are not trusted by the commands of whoever runs the tests."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture
 def stores_of_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """No store has been used yet, and no line about one said."""

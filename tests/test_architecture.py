@@ -26,6 +26,7 @@ FOUNDATION = {
     "stores": {"errors", "files", "checksums"},
     "compositions": set(),
     "redaction": set(),
+    "user_modules": set(),
 }
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.

@@ -4,7 +4,11 @@
 tuned model. Importing hft imports nothing heavy.
 """
 
-from __future__ import annotations
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    # `python -m hft` puts the current folder first on the import path: whatever lies there would run as `typing`.
+    del sys.path[0]
 
 from typing import TYPE_CHECKING, Any
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hft.threads import wait_politely
+from hft.user_modules import seek_user_modules
 
 if TYPE_CHECKING:
     from hft.models import ImageTextModel, TextEmbeddingModel
@@ -23,6 +24,7 @@ def load(run: str | Path, outputs: str | Path = "outputs") -> TextEmbeddingModel
         ModelError: its model cannot be loaded.
     """
     wait_politely()
+    seek_user_modules()
     from hft.experiments import find_run
     from hft.experiments.run_model import require_model
     from hft.models import load_saved_model

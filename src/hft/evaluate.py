@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.threads import wait_politely
+from hft.user_modules import seek_user_modules
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,6 +30,7 @@ def evaluate(config: DictConfig, tuned: str | Path | None = None) -> Report:
         ConfigError, DataError, ModelError: the request was wrong.
     """
     wait_politely()
+    seek_user_modules()
     from hft.config import require_valid
 
     require_valid(config)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError
 from hft.threads import wait_politely
+from hft.user_modules import seek_user_modules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,7 @@ def promote(record: RunRecord, config: DictConfig, *, outputs: str | Path, uri: 
         TrackingError: the store is away or refuses.
     """
     wait_politely()
+    seek_user_modules()
     from hft.config import require_valid
 
     require_valid(config)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hft.threads import wait_politely
+from hft.user_modules import seek_user_modules
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -48,6 +49,7 @@ def train(
         TrialPruned: the search stopped its trial.
     """
     wait_politely()
+    seek_user_modules()
     from hft.config import require_valid
 
     require_valid(config)

@@ -7,6 +7,7 @@ a module and a line in `hft.cli.commands`.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,6 +16,7 @@ from hft.cli.commands import COMMANDS, usage
 from hft.cli.failures import exit_status
 from hft.cli.parser import CommandParser
 from hft.threads import wait_politely
+from hft.user_modules import SAFE_PATH, seek_user_modules
 
 __all__ = ["main"]
 
@@ -29,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 tried without success, 2 a wrong request, 130 stopped by the user.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _import_from_current_folder()
+    # Neither this process nor one that it starts imports from the current folder, unless a config names a class there.
+    os.environ.setdefault(SAFE_PATH, "1")
+    seek_user_modules()
     wait_politely()
     try:
         return _dispatch(arguments)
@@ -57,12 +61,3 @@ def _dispatch(arguments: list[str]) -> int:
     status: int = command.run(parser.parse_command(rest))
     sys.stdout.flush()
     return status
-
-
-def _import_from_current_folder() -> None:
-    """Make modules of the current folder importable, as `python -m` does, so that a `_target_` can name them."""
-    import os
-
-    folder = os.getcwd()
-    if "" not in sys.path and folder not in sys.path:
-        sys.path.insert(0, folder)

@@ -205,7 +205,7 @@ def _not_found(where: str, target: str, error: NotFoundError) -> Finding:
         return Finding(
             where,
             f"{target} cannot be found: there is no package {error.name}",
-            advice="install it, or put its module in the current folder, which is on the import path",
+            advice="install it, or put its module in the current folder (installed packages come before it)",
         )
     if not error.name:
         return Finding(where, f"{target} is a module", f"a class or function in it: {listed(error.names)}")

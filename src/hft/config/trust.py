@@ -2,7 +2,8 @@
 
 Building a `_target_` calls it with arguments of the config, so a record or config from elsewhere could call anything.
 What it may call without being asked for is listed here, one name at a time and each at its own node: nothing is
-trusted for the package or the class that it is found in.
+trusted for the package or the class that it is found in. Beside these, a class that this very user has trained with may
+stand where it stood then, as long as its source is the same (hft.config.trained_sources).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hft.config.report import first_line
+from hft.config.trained_sources import was_trained_with
 from hft.config.tree import join, refers_to_keys_only
 from hft.errors import ConfigError
 
@@ -132,9 +134,15 @@ def is_trusted(path: Sequence[str], target: str, extra: Sequence[str] = ()) -> b
     )
 
 
+def own_classes(config: DictConfig) -> list[tuple[tuple[str, ...], str]]:
+    """Keys and `_target_` of every node whose class is not on the list of what any config may run there."""
+    found = [(path, str(node["_target_"])) for path, node in _nodes(OmegaConf.to_container(config, resolve=True))]
+    return [(path, target) for path, target in found if not is_trusted(path, target)]
+
+
 def _require_trusted(path: tuple[str, ...], node: dict[str, Any], extra: Sequence[str]) -> None:
     target = node["_target_"]
-    if not isinstance(target, str) or not is_trusted(path, target, extra):
+    if not isinstance(target, str) or not (is_trusted(path, target, extra) or was_trained_with(path, target)):
         raise ConfigError(
             f"{_dotted((*path, '_target_'))}: found {target}, which is not on the list of what a config from elsewhere "
             f"may run there. If you know it and trust it, say so: --trust {target}"

@@ -16,6 +16,8 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 from rich.console import Console
 
+from hft.config.trained_sources import note_trained
+from hft.config.trust import own_classes
 from hft.experiments import (
     MODEL_NAME,
     PER_QUERY_NAME,
@@ -164,6 +166,7 @@ class Run:
         """Writes the first half of the record. Everything before the first step is known now."""
         for line in data.report.lines():
             self.say(line)
+        note_trained(own_classes(self.config))
         self._tracked = open_run(
             self.config,
             self.folder,

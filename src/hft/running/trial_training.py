@@ -18,6 +18,7 @@ from hft.metrics import Report
 from hft.running.run import Run
 from hft.running.shared import shared_parts
 from hft.running.trial import Trial, TrialResult, kept_step, kept_values, trial_values, validation_name
+from hft.user_modules import seek_user_modules
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _train_variants(
     from hft.config import require_valid
 
     require_valid(config)
+    seek_user_modules()
     shared_parts.keep_at_least(len(variants) + 1)
     found: list[dict[str, float]] = []
     with Run(config, folder, choices=choices, overrides=overrides, trial=trial) as run:

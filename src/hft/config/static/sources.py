@@ -11,6 +11,8 @@ from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from hft.user_modules import find_user_module
+
 # Reading torch's or Lightning's sources takes 10-40 ms a target; more than this is a package too large to follow.
 SECONDS_A_TARGET = 1.0
 
@@ -102,7 +104,7 @@ class Sources:
         try:
             if not parent:
                 # A top-level name has no parent to import; this also asks the finders of editable installs.
-                return importlib.util.find_spec(name)
+                return importlib.util.find_spec(name) or find_user_module(name)
             folders = spec.submodule_search_locations if (spec := self._spec(parent)) else None
             return PathFinder.find_spec(name, folders) if folders is not None else None
         except (ImportError, ValueError):

@@ -16,6 +16,7 @@ from typing import Any
 
 from hft.errors import TrainingError
 from hft.search.launching.worker_process import FINISHED, UNUSABLE, serve
+from hft.user_modules import SAFE_PATH
 
 # What a process that has closed its pipe may need to end.
 _END_SECONDS = 1.0
@@ -62,7 +63,7 @@ class WorkerProcess:
         self.process: SpawnProcess = context.Process(
             target=serve, args=(theirs, work, environment, str(log), os.getpid()), name="sweep worker"
         )
-        with _interrupts_held_back(), _without_main_module():
+        with _interrupts_held_back(), _without_main_module(), _without_current_folder():
             self.process.start()
         theirs.close()
 
@@ -153,3 +154,16 @@ def _without_main_module() -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _without_current_folder() -> Iterator[None]:
+    """A process that is started within the block takes its import path from this one: what lies in the current folder
+    does not come before Python's own modules while it starts."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
