@@ -1,4 +1,4 @@
-"""A class that a config names is sought in the current folder, after what is installed; nothing else is sought there."""
+"""A class that a config names is sought in the current folder, after what is installed; nothing else is."""
 
 from __future__ import annotations
 
