@@ -27,6 +27,10 @@ FOUNDATION = {
     "compositions": set(),
     "redaction": set(),
     "user_modules": set(),
+    "parsing": {"errors"},
+    "names": {"errors"},
+    "terminal": {"redaction"},
+    "consoles": {"terminal"},
 }
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.

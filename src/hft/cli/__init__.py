@@ -15,6 +15,7 @@ from importlib import import_module
 from hft.cli.commands import COMMANDS, usage
 from hft.cli.failures import exit_status
 from hft.cli.parser import CommandParser
+from hft.terminal import safe_output
 from hft.threads import wait_politely
 from hft.user_modules import SAFE_PATH, seek_user_modules
 
@@ -35,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault(SAFE_PATH, "1")
     seek_user_modules()
     wait_politely()
-    try:
-        return _dispatch(arguments)
-    except (Exception, KeyboardInterrupt) as error:
-        return exit_status(error)
+    with safe_output():
+        try:
+            return _dispatch(arguments)
+        except (Exception, KeyboardInterrupt) as error:
+            return exit_status(error)
 
 
 def _dispatch(arguments: list[str]) -> int:

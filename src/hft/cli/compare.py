@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from hft.terminal import escaped_line
 
+if TYPE_CHECKING:
+    from hft.consoles import Console
     from hft.experiments.run_record import RunRecord
     from hft.experiments.side_by_side import SideBySide
 
@@ -74,8 +75,9 @@ def _print_json(
 def _print_tables(
     first: RunRecord, second: RunRecord, compared: SideBySide, significance: dict[str, dict[str, Any]]
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from hft.consoles import Console
 
     console = Console()
     if not console.is_terminal:
@@ -87,7 +89,7 @@ def _print_tables(
             continue
         table = Table(title, *headings, box=None, pad_edge=False, header_style="bold")
         for key, one, other in differences:
-            table.add_row(key, _text(one), _text(other))
+            table.add_row(escaped_line(key), escaped_line(one), escaped_line(other))
         console.print(table)
         console.print()
     _print_metrics(console, headings, compared.metrics)
@@ -98,7 +100,7 @@ def _print_tables(
     elif differ:
         console.print("The runs had different data: only the queries that both have were compared.")
     if differ:
-        console.print(_on_the_same_data(first, second), highlight=False, soft_wrap=True, markup=False)
+        console.print(_on_the_same_data(first, second), soft_wrap=True)
 
 
 def _on_the_same_data(first: RunRecord, second: RunRecord) -> str:
@@ -127,7 +129,7 @@ def _print_metrics(
         for name, (one, other) in differ.items():
             if name in names:
                 gap = "" if one is None or other is None else f"{other - one:+.4f}"
-                table.add_row(name, _number(one), _number(other), gap)
+                table.add_row(escaped_line(name), _number(one), _number(other), gap)
         console.print(table)
         console.print()
     if len(differ) < len(told):
@@ -135,7 +137,7 @@ def _print_metrics(
         said = (
             f"{equal} of {len(told)} metrics are equal and not shown." if differ else f"All {equal} metrics are equal."
         )
-        console.print(said, highlight=False)
+        console.print(said)
         console.print()
 
 
@@ -147,7 +149,7 @@ def _print_significance(console: Console, significance: dict[str, dict[str, Any]
     shown = {metric: found for metric, found in significance.items() if found["difference"] or any(found["interval"])}
     if shown:
         said = "The tuned models (second - first) over the test queries that both runs were tested on:"
-        console.print(said, highlight=False, soft_wrap=True)
+        console.print(said, soft_wrap=True)
         table = Table(
             "metric", "queries", "difference", "95% interval", "p", box=None, pad_edge=False, header_style="bold"
         )
@@ -158,19 +160,13 @@ def _print_significance(console: Console, significance: dict[str, dict[str, Any]
                 metric, f"{found['queries']:,}", f"{found['difference']:+.4f}", interval, format_p(found["p"])
             )
         console.print(table)
-        console.print(f"A difference with p below {SIGNIFICANT_BELOW} is more than chance; p decides.", highlight=False)
+        console.print(f"A difference with p below {SIGNIFICANT_BELOW} is more than chance; p decides.")
     elif significance:
-        console.print("The tuned models score the same for every test query that both have.", highlight=False)
+        console.print("The tuned models score the same for every test query that both have.")
 
 
 def _stem(name: str) -> str:
     return name.removesuffix("_start")
-
-
-def _text(value: object) -> str:
-    from rich.markup import escape
-
-    return escape(str(value))
 
 
 def _number(value: float | None) -> str:

@@ -32,9 +32,8 @@ def run(args: argparse.Namespace) -> int:
     if output.suffix not in SUFFIXES:
         raise ConfigError(f"hft embed: {output} must end in one of {', '.join(SUFFIXES)}.")
     texts = read_texts(Path(args.file), args.field)
-    from rich.console import Console
-
     from hft.api import load
+    from hft.consoles import Console
     from hft.running.progress import text_progress
 
     model = load(args.run, args.outputs)

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.terminal import escaped_line
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -110,8 +112,10 @@ def _store(record: RunRecord, outputs: str, tracking: Any) -> str:
 
 
 def _print(outcome: Promotion) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from hft.consoles import Console
 
     console = Console()
     if not console.is_terminal:
@@ -119,7 +123,7 @@ def _print(outcome: Promotion) -> None:
     candidate = outcome.candidate
     if outcome.gate is None or outcome.verdict is None:
         said = f"Run {candidate.run_id[:8]} is the champion of {outcome.method} already. Nothing was measured."
-        console.print(said, highlight=False, soft_wrap=True)
+        console.print(said, soft_wrap=True)
         return
     gate, verdict, held = outcome.gate, outcome.verdict, outcome.rivals[0].held
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -133,12 +137,11 @@ def _print(outcome: Promotion) -> None:
         f"{held.queries:,} queries of the {outcome.split} split, {held.changed:,} of them changed. Look {gate.look} of "
         f"{outcome.method} at it: each bound holds with a chance of {1 - gate.level:.2%}, whatever the distribution of "
         "the gains; so with few queries it is wide, even where none of them changed.",
-        highlight=False,
         soft_wrap=True,
     )
     style = "green" if verdict.promoted else "yellow" if verdict.answer == "cannot tell" else "red"
-    said = f"[{style}]{verdict.answer.capitalize()}[/]: {verdict.reason}. {_what_follows(outcome)}"
-    console.print(said, highlight=False, soft_wrap=True)
+    answer, follows = (verdict.answer.capitalize(), style), _what_follows(outcome)
+    console.print(Text.assemble(answer, f": {verdict.reason}. {follows}"), soft_wrap=True)
 
 
 def _cells(rival: Rival) -> tuple[str, ...]:
@@ -148,7 +151,7 @@ def _cells(rival: Rival) -> tuple[str, ...]:
 
 
 def _named(record: RunRecord) -> str:
-    return f"{record.run_id[:8]} {record.name or ''}".strip()
+    return escaped_line(f"{record.run_id[:8]} {record.name or ''}".strip())
 
 
 def _what_follows(outcome: Promotion) -> str:

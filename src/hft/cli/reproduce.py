@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.terminal import escaped_line
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -119,19 +121,21 @@ def _print_json(verdict: Verdict, now: RunRecord) -> None:
 
 
 def _print_table(verdict: Verdict, recorded: RunRecord, now: RunRecord) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    marks = {True: "[green]yes[/]", False: "[red]NO[/]", None: ""}
+    from hft.consoles import Console
+
+    marks = {True: Text("yes", "green"), False: Text("NO", "red"), None: ""}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "recorded", "now", "holds"):
         table.add_column(heading, overflow="fold")
     for check in verdict.checks:
-        table.add_row(escape(check.what), escape(check.recorded), escape(check.now), marks[check.holds])
+        table.add_row(
+            escaped_line(check.what), escaped_line(check.recorded), escaped_line(check.now), marks[check.holds]
+        )
     console = Console()
     console.print()
-    console.print(f"{recorded.folder} against {now.folder}", highlight=False, soft_wrap=True)
+    console.print(f"{recorded.folder} against {now.folder}", soft_wrap=True)
     console.print(table)
-    style = "green" if verdict.holds else "red"
-    console.print(f"[{style}]{escape(verdict.sentence)}[/]", highlight=False, soft_wrap=True)
+    console.print(Text(verdict.sentence, "green" if verdict.holds else "red"), soft_wrap=True)

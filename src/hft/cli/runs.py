@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from hft.errors import ConfigError
+from hft.terminal import escaped_line
 
 if TYPE_CHECKING:
     from hft.experiments import RunRow
@@ -106,15 +107,16 @@ def _sync(args: argparse.Namespace) -> int:
     else:
         for run_id, folder, problem in outcomes:
             told = "pushed" if problem is None else f"not pushed: {problem}"
-            print(f"{(run_id or 'sweep')[:8]:<8}  {folder}  {told}")
+            print(escaped_line(f"{(run_id or 'sweep')[:8]:<8}  {folder}  {told}"))
         if not outcomes:
             print(f"Nothing to push: no run under {args.outputs} is pending.")
     return 0 if all(problem is None for _, _, problem in outcomes) else 1
 
 
 def _print_table(rows: list[RunRow]) -> None:
-    from rich.console import Console
     from rich.text import Text
+
+    from hft.consoles import Console
 
     console = Console()
     if not console.is_terminal:
@@ -131,7 +133,7 @@ def _print_table(rows: list[RunRow]) -> None:
             console.print(Text(_origin(rows[number - 1], console.width), "dim"), soft_wrap=True)
     for row in rows:
         if row.status == "broken":
-            console.print(Text.assemble(("broken", "red"), f" {row.problem or ''}"), soft_wrap=True)
+            console.print(Text.assemble(("broken", "red"), f" {escaped_line(row.problem or '')}"), soft_wrap=True)
     if any(row.pending for row in rows):
         console.print("* not in the tracking store yet: hft runs --sync")
 
@@ -139,7 +141,7 @@ def _print_table(rows: list[RunRow]) -> None:
 def _cells(row: RunRow) -> tuple[str, ...]:
     status = row.status + (" *" if row.pending else "")
     what = (row.method or "", row.loss or "", _values(row), _duration(row.seconds))
-    return ((row.run_id or "?")[:8], _moment(row.started), status, *what)
+    return tuple(map(escaped_line, ((row.run_id or "?")[:8], _moment(row.started), status, *what)))
 
 
 def _origin(row: RunRow, width: int) -> str:
@@ -154,7 +156,9 @@ def _origin(row: RunRow, width: int) -> str:
     best = f"trial {row.trial}" if row.sweep else ""
     if row.trials is not None:
         best = f"best of {row.trials} trials of {row.sweep}"
-    parts = [_INDENT + (row.name or ""), " ".join(filter(None, (best, repeats))), overrides, str(folder)]
+    overrides, best = escaped_line(overrides), escaped_line(best)
+    parts = [_INDENT + escaped_line(row.name or ""), " ".join(filter(None, (best, repeats))), overrides]
+    parts.append(escaped_line(folder))
     room = width - sum(len(part) + 2 for part in parts if part.strip() and part is not overrides) - 2
     if len(overrides) > room:
         parts[2] = f"{overrides[: max(room - 3, _SHORTEST_OVERRIDES)]}..."

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from hft.terminal import escaped_line
+
 if TYPE_CHECKING:
     from hft.experiments.history import IterationRow, Significance
 
@@ -42,8 +44,9 @@ def _paired_test(other: Any, winner: Any) -> Significance:
 
 
 def _print_rows(rows: list[IterationRow], notes: Iterable[str]) -> None:
-    from rich.console import Console
     from rich.text import Text
+
+    from hft.consoles import Console
 
     console = Console()
     if not console.is_terminal:
@@ -53,15 +56,18 @@ def _print_rows(rows: list[IterationRow], notes: Iterable[str]) -> None:
     for row in rows:
         if row.method != method:
             method = row.method
-            console.print(Text(method, "bold"))
+            console.print(Text(escaped_line(method), "bold"))
         indent = "  " * (row.depth + 1)
         champion = f"  * champion {(row.champion or '')[:8]}" if row.is_champion else ""
-        origin = _origin(row, shows_data=_where(row) in ambiguous)
-        console.print(Text.assemble(indent, (row.name, "bold"), f"  {origin}", (champion, "green")), soft_wrap=True)
+        name, origin = escaped_line(row.name), _origin(row, shows_data=_where(row) in ambiguous)
+        console.print(
+            Text.assemble(indent, (name, "bold"), f"  {escaped_line(origin)}", (champion, "green")),
+            soft_wrap=True,
+        )
         for line in _results(row):
-            console.print(Text(f"{indent}  {line}"), soft_wrap=True)
+            console.print(Text(f"{indent}  {escaped_line(line)}"), soft_wrap=True)
     for note in notes:
-        console.print(Text(note, "yellow"), soft_wrap=True)
+        console.print(Text(escaped_line(note), "yellow"), soft_wrap=True)
 
 
 def _where(row: IterationRow) -> tuple[str, str, str]:

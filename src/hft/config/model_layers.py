@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from hft.config.report import CheckReport, Finding
 from hft.config.tree import ConfigTree
+from hft.parsing import parse_json
 
 _LOADER = "hft.models.load_text_model"
 _FULL = "hft.techniques.FullFineTuning"
@@ -57,7 +57,7 @@ def layers_of(source: Any) -> int | None:
     try:
         if not file.is_file() or file.stat().st_size > _MOST_BYTES:
             return None
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_bytes())
     except (OSError, ValueError):
         return None
     count = content.get("num_hidden_layers") if isinstance(content, dict) else None

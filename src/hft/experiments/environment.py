@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from hft.experiments.record_fields import Seed, Threads
+
 PACKAGES = (
     "hft",
     "torch",
@@ -64,9 +66,9 @@ class Environment(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seed: int | None = None
-    threads: int | None = None
-    interop_threads: int | None = None
+    seed: Seed | None = None
+    threads: Threads | None = None
+    interop_threads: Threads | None = None
     precision: str | None = None
     accelerator: str | None = None
     kernels: dict[str, bool | str] = {}

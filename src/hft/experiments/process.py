@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Process(BaseModel):
@@ -21,7 +22,7 @@ class Process(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     host: str | None = None
-    pid: int | None = None
+    pid: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     started: str | None = None
 
     @classmethod

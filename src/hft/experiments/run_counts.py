@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hft.experiments.run_record import RunRecord
+from hft.parsing import parse_json
 
 JOURNAL_NAME = "trials.jsonl"
 
@@ -103,7 +103,7 @@ def _events(file: Path) -> Iterator[dict[str, object]]:
         return
     for line in lines:
         try:
-            event = json.loads(line)
+            event = parse_json(line)
         except ValueError:
             continue  # a line that was cut off
         if isinstance(event, dict):

@@ -49,7 +49,7 @@ def record_files(outputs: str | os.PathLike[str]) -> list[Path]:
     skipped = {MODEL_NAME, PICTURES_NAME, CHECKPOINTS_NAME, "mlartifacts"}
     found = []
     for folder, subfolders, files in os.walk(outputs):
-        if RECORD_NAME in files:
+        if RECORD_NAME in files and os.path.isfile(os.path.join(folder, RECORD_NAME)):  # no pipe, which would block
             found.append(Path(folder) / RECORD_NAME)
             subfolders.clear()
         subfolders[:] = [name for name in subfolders if name not in skipped and not name.startswith(".")]

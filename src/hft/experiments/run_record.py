@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PrivateAttr, ValidationError
 
+from hft.checksums import read_sealed
 from hft.errors import DataError, RunNotFoundError
 from hft.experiments.environment import Environment
 from hft.experiments.plain import plain
 from hft.experiments.process import Process
+from hft.experiments.record_fields import Count, Moment, RecordedConfig, RunId, Text
 from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME, STEPS_NAME
 from hft.experiments.steps import read_steps, steps_hash
 from hft.files import atomic_write, sha256_folder
+from hft.parsing import check_size, parse_yaml
 
 SCHEMA_VERSION = 1
 
@@ -40,11 +43,11 @@ class Tracking(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["mlflow", "csv"] = "csv"
-    uri: str | None = None
-    experiment: str | None = None
-    mlflow_run_id: str | None = None
+    uri: Text | None = None
+    experiment: Text | None = None
+    mlflow_run_id: RunId | None = None
     pending: bool = False
-    reason: str | None = None
+    reason: Text | None = None
 
 
 class Results(BaseModel):
@@ -62,13 +65,13 @@ class Results(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    finished: str | None = None
+    finished: Moment | None = None
     metrics: dict[str, float] = {}
     weights: str | None = None
     steps: str | None = None
-    num_steps: int | None = None
-    seconds: dict[str, float] = {}
-    error: str | None = None
+    num_steps: Count | None = None
+    seconds: dict[str, FiniteFloat] = {}
+    error: Text | None = None
 
 
 class RunRecord(BaseModel):
@@ -98,25 +101,25 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     schema_version: int = SCHEMA_VERSION
-    run_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
-    name: str | None = None
-    started: str = Field(default_factory=lambda: utc_now())
+    run_id: RunId = Field(default_factory=lambda: uuid.uuid4().hex)
+    name: Text | None = None
+    started: Moment = Field(default_factory=lambda: utc_now())
     status: Status = "running"
-    overrides: list[str] = []
-    choices: dict[str, Any] = {}
+    overrides: list[Text] = []
+    choices: dict[str, str | bool | int | float | list[Any] | None] = {}
     environment: Environment = Environment()
     versions: dict[str, str] = {}
     hardware: dict[str, Any] = {}
     hashes: dict[str, str] = {}
-    parent: str | None = None
-    reproduces: str | None = None
-    varies: str | None = None
-    sweep: str | None = None
-    trial: int | None = None
+    parent: RunId | None = None
+    reproduces: RunId | None = None
+    varies: RunId | None = None
+    sweep: Text | None = None
+    trial: Count | None = None
     process: Process = Process()
     tracking: Tracking = Tracking()
     results: Results = Results()
-    config: dict[str, Any] = {}
+    config: RecordedConfig = {}
     config_unresolved: dict[str, Any] = {}
 
     _folder: Path | None = PrivateAttr(default=None)
@@ -217,18 +220,22 @@ def load_record(path: str | os.PathLike[str]) -> RunRecord:
     path = Path(path)
     file = path if path.suffix == ".yaml" else path / RECORD_NAME
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_loader())
+        check_size(file)
+        content = parse_yaml(read_sealed(file))
     except FileNotFoundError as error:
         raise RunNotFoundError(f"{file}: there is no such run record.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise _broken(file, _in_one_line(error)) from error
-    if not isinstance(content, dict) or not isinstance(content.get("schema_version"), int):
+    if not isinstance(content, dict) or type(content.get("schema_version")) is not int:
         raise _broken(file, "it has no schema_version")
     if content["schema_version"] > SCHEMA_VERSION:
         raise DataError(
             f"{file}: was written by a newer hft (schema {content['schema_version']}; this hft reads up to "
             f"{SCHEMA_VERSION}). Upgrade hft to read it."
         )
+    missing = [key for key in ("run_id", "started") if key not in content]
+    if missing:
+        raise _broken(file, f"it has no {missing[0]}")
     try:
         record = RunRecord.model_validate(content)
     except ValidationError as error:
@@ -246,10 +253,6 @@ def weights_hash(model_folder: str | os.PathLike[str]) -> str:
 def utc_now() -> str:
     """The time, UTC, ISO 8601 to the microsecond."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _loader() -> type[Any]:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _dumper() -> type[Any]:

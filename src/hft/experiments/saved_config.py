@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # A reference to another key. Whatever else stands in `${}` may be a resolver, or lead to one: `${oc.env:HOME}`,
 # `${now:%H}`, `${${a}:b}`.
-_REFERENCE_TO_A_KEY = re.compile(r"\$\{[\w.\[\]-]+\}")
+_REFERENCE_TO_A_KEY = re.compile(r"\$\{([\w.\[\]-]+)\}")
 
 Tree = dict[str, Any]
 _ABSENT = object()
@@ -42,7 +42,8 @@ def saved_config(record: RunRecord) -> DictConfig:
 
     What a resolver had answered (an environment variable, the time) is fixed to the recorded answer: what it answers
     here and today is another thing, and none of the business of a record from elsewhere. Where the two configs of
-    the record do not agree with each other, the resolved one counts.
+    the record do not agree with each other, the resolved one counts: each reference must lead to what was recorded, so
+    that a few lines of references to references cannot grow beyond the record.
 
     Raises:
         ConfigError: the resolved config holds a reference, so that it is not what was resolved.
@@ -51,10 +52,10 @@ def saved_config(record: RunRecord) -> DictConfig:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    config = OmegaConf.create(_fixed(record.config_unresolved, record.config))
+    config = OmegaConf.create(_fixed(record.config_unresolved, record.config, record.config))
     try:
         resolved = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException:
+    except (OmegaConfBaseException, RecursionError):
         resolved = None
     return config if resolved == record.config else OmegaConf.create(record.config)
 
@@ -143,15 +144,32 @@ def _require_resolved(record: RunRecord) -> None:
             )
 
 
-def _fixed(unresolved: Any, resolved: Any) -> Any:
-    """The unresolved side where it is sure to be values and references to keys, else the resolved one."""
+def _fixed(unresolved: Any, resolved: Any, config: Mapping[str, Any]) -> Any:
+    """The unresolved side where its references are to keys of `config` and give the resolved one, else that one."""
     if isinstance(unresolved, Mapping) and isinstance(resolved, Mapping):
-        return {key: _fixed(unresolved.get(key, value), value) for key, value in resolved.items()}
+        return {key: _fixed(unresolved.get(key, value), value, config) for key, value in resolved.items()}
     if isinstance(unresolved, list) and isinstance(resolved, list) and len(unresolved) == len(resolved):
-        return [_fixed(one, other) for one, other in zip(unresolved, resolved, strict=True)]
-    if isinstance(unresolved, str) and "${" not in _REFERENCE_TO_A_KEY.sub("", unresolved):
-        return unresolved
-    return resolved
+        return [_fixed(one, other, config) for one, other in zip(unresolved, resolved, strict=True)]
+    if not isinstance(unresolved, str) or "${" not in unresolved:
+        return resolved
+    whole = _REFERENCE_TO_A_KEY.fullmatch(unresolved)
+    try:
+        if whole is not None:
+            followed = _recorded(config, whole[1])
+        else:
+            followed = _REFERENCE_TO_A_KEY.sub(lambda match: str(_recorded(config, match[1])), unresolved)
+    except (KeyError, TypeError):
+        return resolved
+    return unresolved if same(followed, resolved) else resolved
+
+
+def _recorded(config: Mapping[str, Any], key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, Mapping):
+            raise KeyError(key)
+        value = value[part]
+    return value
 
 
 def _carried(tree: Tree, before: Mapping[str, Any], after: Mapping[str, Any], kept: set[tuple[str, ...]]) -> Tree:

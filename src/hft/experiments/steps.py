@@ -14,6 +14,7 @@ from typing import Any
 
 from hft.errors import DataError
 from hft.files import atomic_write, storage_errors
+from hft.parsing import parse_json
 
 Row = dict[str, Any]
 
@@ -127,7 +128,7 @@ def _json(value: Any) -> Any:
 
 def _parse(line: bytes) -> Row | None:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     if not isinstance(row, dict) or "step" not in row:

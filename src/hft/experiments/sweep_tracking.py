@@ -14,6 +14,7 @@ from hft.experiments.process import Process
 from hft.experiments.run_folder import MODEL_NAME, PICTURES_NAME
 from hft.experiments.run_record import RunRecord
 from hft.files import atomic_write
+from hft.parsing import check_size
 
 SWEEP_TRACKING_NAME = "tracking.json"
 
@@ -92,6 +93,7 @@ def load_sweep_tracking(folder: str | os.PathLike[str]) -> SweepTracking | None:
     """
     file = Path(folder) / SWEEP_TRACKING_NAME
     try:
+        check_size(file)
         found = SweepTracking.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hft.errors import HftError, RunNotFoundError
+from hft.errors import DataError, HftError, RunNotFoundError
 from hft.experiments.run_folder import RECORD_NAME
 from hft.experiments.run_record import RunRecord, load_record
+from hft.parsing import check_size, parse_json
 
 _HEADER_NAME = "sweep.json"
 _SUMMARY_NAME = "summary.json"
@@ -35,6 +35,8 @@ def winner_of_sweep(folder: Path) -> RunRecord | None:
         return None
     best = _best(folder)
     number = best.get("number")
+    if not isinstance(number, int):
+        number = None  # as in a summary that somebody wrote
     places = [folder / f"winner_{number}", folder / str(number), Path(str(best.get("folder") or folder / str(number)))]
     for place in places if number is not None else ():
         if (place / RECORD_NAME).is_file() and (record := _done(place)) is not None:
@@ -48,8 +50,9 @@ def winner_of_sweep(folder: Path) -> RunRecord | None:
 
 def _best(folder: Path) -> dict[str, Any]:
     try:
-        best = json.loads((folder / _SUMMARY_NAME).read_text(encoding="utf-8")).get("best")
-    except (OSError, ValueError, AttributeError):
+        check_size(folder / _SUMMARY_NAME)
+        best = parse_json((folder / _SUMMARY_NAME).read_bytes()).get("best")
+    except (OSError, ValueError, AttributeError, DataError):
         return {}
     return best if isinstance(best, dict) else {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hft.errors import DataError
+from hft.parsing import parse_json
 from hft.settings import FineTuningParams
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def typed_params(run: Run) -> FineTuningParams:
     prefix = "params."
     texts = {key[len(prefix) :]: text for key, text in run.data.params.items() if key.startswith(prefix)}
     try:
-        return FineTuningParams.model_validate({key: json.loads(text) for key, text in texts.items()})
+        return FineTuningParams.model_validate({key: parse_json(text) for key, text in texts.items()})
     except (ValueError, ValidationError) as error:
         raise DataError(
             f"MLflow run {run.info.run_id}: its params are not valid FineTuningParams: {error}. "
@@ -141,7 +141,7 @@ def _is_cut(text: str) -> bool:
 
 def _parsed(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         raise DataError(f"{where}: found {text[:80]!r}, which is no value as hft writes it: {error}.") from error
 

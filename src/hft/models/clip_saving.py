@@ -15,6 +15,7 @@ from hft.files import atomic_folder, storage_errors
 from hft.models.clip_towers import CaptionTower, PictureTower
 from hft.models.encoders import quiet_transformers
 from hft.models.pictures import BACKGROUND_KEY
+from hft.parsing import parse_json
 
 __all__ = ["is_clip_folder", "save_clip"]
 
@@ -23,7 +24,7 @@ def is_clip_folder(folder: Path) -> bool:
     """Whether a folder holds a CLIP as transformers writes it."""
     file = folder / "config.json"
     try:
-        said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        said = parse_json(file.read_bytes()) if file.is_file() else None
     except (OSError, ValueError):
         return False
     return isinstance(said, dict) and said.get("model_type") == "clip" and "vision_config" in said

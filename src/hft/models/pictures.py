@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hft.errors import DataError, ModelError
+from hft.parsing import parse_json
 
 __all__ = ["BACKGROUND_KEY", "PackedPictures", "PicturePreparation", "read_preparation"]
 
@@ -116,7 +116,7 @@ def read_preparation(folder: Path, size: int) -> PicturePreparation:
     if not file.is_file():
         return PicturePreparation(size, size)
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
+        said = parse_json(file.read_bytes())
         resize = _edge(said.get("size", size))
         mean, std = (tuple(map(float, said.get(name, default))) for name, default in _CHANNELS)
         background = tuple(map(int, said.get(BACKGROUND_KEY, _WHITE)))

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hft.consoles import Console
 from hft.reporting.categories import category_tables
 from hft.reporting.leakage_table import leakage_table
 from hft.reporting.numbers import (

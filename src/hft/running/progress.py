@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hft.consoles import Console
 
 
 def progress_bar(console: Console) -> Progress:
     """A bar with a label, a count, the time gone and the time left."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -29,7 +30,7 @@ def progress_bar(console: Console) -> Progress:
 def text_progress(console: Console, label: str) -> Iterator[Callable[[int], None]]:
     """A count of embedded texts; the block gets a function that takes how many more are done."""
     if not console.is_terminal:
-        console.print(f"{label} ...", highlight=False)
+        console.print(f"{label} ...")
     with progress_bar(console) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done: progress.update(task, advance=done)
@@ -69,7 +70,7 @@ class StepProgress(pl.Callback):
         """A line with the value that decides."""
         if self.monitor in trainer.callback_metrics:
             value = float(trainer.callback_metrics[self.monitor])
-            self.console.print(f"step {trainer.global_step}: {self.monitor} {value:.4f}", highlight=False)
+            self.console.print(f"step {trainer.global_step}: {self.monitor} {value:.4f}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Closes the bar."""

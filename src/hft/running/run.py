@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as pl
 from omegaconf import DictConfig
-from rich.console import Console
 
 from hft.config.trained_sources import note_trained
 from hft.config.trust import own_classes
+from hft.consoles import Console
 from hft.experiments import (
     MODEL_NAME,
     PER_QUERY_NAME,

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from hft.config.preflight import without_hydra
+from hft.consoles import Console
 from hft.experiments.known_runs import KnownRuns
 from hft.experiments.sweep_run import SweepRun
 from hft.running.enumerating import enumerate_jobs
@@ -55,7 +55,7 @@ def _search(hydra: HydraSweep, arguments: Sequence[str]) -> SweepState:
     config, console = hydra.config, Console(stderr=True)
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
     request = search_request(config, hydra.parsed(arguments), hydra.hydra_context.config_loader, hydra.engine)
     place = sweep_place(config, request, hydra.engine)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
+from hft.consoles import Console
 from hft.running.progress import text_progress
 from hft.running.quiet import quiet_lightning
 from hft.settings import ComputeSettings
@@ -82,7 +82,7 @@ class Surroundings:
 
     def say(self, line: str) -> None:
         """A line for the person who waits."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(line, soft_wrap=True)
 
     def text_progress(self, label: str) -> AbstractContextManager[Callable[[int], None]]:
         """A count of embedded texts."""

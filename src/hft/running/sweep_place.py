@@ -10,7 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from hft.errors import DataError
 from hft.files import atomic_write
+from hft.parsing import check_size, parse_json
 from hft.running.search_request import SearchRequest
 from hft.search.loop.sweep_folder import read_header
 
@@ -81,8 +83,9 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
 def read_summary(folder: Path) -> dict[str, Any]:
     """How the last session of a sweep ended; empty where none has."""
     try:
-        content = json.loads((folder / SUMMARY_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        check_size(folder / SUMMARY_NAME)
+        content = parse_json((folder / SUMMARY_NAME).read_bytes())
+    except (OSError, ValueError, DataError):
         return {}
     return content if isinstance(content, dict) else {}
 

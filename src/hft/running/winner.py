@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from hft.experiments import MODEL_NAME, RunRecord, load_record, metrics_of_repor
 from hft.experiments.run_folder import REPORT_NAME, STEPS_NAME
 from hft.experiments.steps import read_steps
 from hft.metrics import Report
+from hft.parsing import parse_json
 from hft.running.assembly import load_tuned, params_of, parts_of, settings_of
 from hft.running.fitting import on_device
 from hft.running.initial import initial_values
@@ -83,7 +83,7 @@ def _recorded_config(record: RunRecord) -> DictConfig:
 
 def _report_in(folder: Path) -> Report | None:
     file = folder / REPORT_NAME
-    return Report.from_dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    return Report.from_dict(parse_json(file.read_bytes())) if file.is_file() else None
 
 
 def _measured(record: RunRecord, config: DictConfig) -> Report:

@@ -18,6 +18,7 @@ from typing import Any
 
 from hft.errors import ConfigError
 from hft.files import storage_errors
+from hft.parsing import parse_json
 from hft.search.specs import Params, RawValue
 from hft.search.trial import Outcome, Source, Trial
 
@@ -160,7 +161,7 @@ def decode(line: bytes) -> Event:
         ValueError: it is none.
     """
     try:
-        found = json.loads(line)
+        found = parse_json(line)
         if found["event"] == "ask":
             return _decode_ask(found)
         if found["event"] == "tell":

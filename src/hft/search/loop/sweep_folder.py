@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from hft.errors import ConfigError
 from hft.files import atomic_write, storage_errors
+from hft.parsing import check_size, parse_json
 from hft.search.loop.journal import JOURNAL_NAME
 from hft.search.settings import SearchSettings
 from hft.search.spaces.space import canonical, space_changes
@@ -84,7 +85,8 @@ def read_header(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / HEADER_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        check_size(path)
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hft.files import storage_errors
+from hft.parsing import parse_json
 from hft.search.loop.journal import JOURNAL_NAME, Ask, decode
 from hft.search.pruning.pruners import Reports
 from hft.search.trial import State
@@ -162,5 +163,5 @@ class SweepReports:
 
 
 def _report(line: bytes) -> tuple[int, float | None]:
-    found: dict[str, Any] = json.loads(line)
+    found: dict[str, Any] = parse_json(line)
     return int(found["step"]), found["value"]

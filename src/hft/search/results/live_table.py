@@ -18,9 +18,11 @@ from hft.search.results.values_as_text import counted, duration_text, metric_tex
 from hft.search.trial import Trial
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.live import Live
     from rich.text import Text
+
+    from hft.consoles import Console
 
 _MOST_ROWS = 10
 # Of the best trial's parameters.
@@ -39,7 +41,7 @@ class LiveTable(SweepHooks):
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         if console is None:
-            from rich.console import Console
+            from hft.consoles import Console
 
             console = Console(stderr=True)
         self._console, self._clock = console, clock

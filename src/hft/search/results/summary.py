@@ -32,8 +32,10 @@ from hft.search.results.values_as_text import (
 from hft.search.trial import Trial
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.table import Table
+
+    from hft.consoles import Console
 
 _TOP = 5
 _MOST_OF_FRONT = 12
@@ -85,7 +87,9 @@ def print_summary(
         winner_label: what the command does.
         resume_command: goes on with the sweep, or extends it.
     """
-    from rich.console import Console, Group
+    from rich.console import Group
+
+    from hft.consoles import Console
 
     if console is None:
         console = Console()

@@ -41,7 +41,7 @@ def trial_rows(
         differing: keys in which the trials of the sweep differ; others are left out.
         width: of the terminal, in characters.
     """
-    from rich.console import Console
+    from hft.consoles import Console
 
     if width < _WIDTH_WITH_PARAMS:
         return _table(state, trials, seconds, [])
