@@ -29,7 +29,7 @@ class Console(RichConsole):
     def file(self, new_file: IO[str]) -> None:
         self._file = new_file
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **options: Any) -> Text:
         """A plain text, escaped before anybody measures it."""
         return super().render_str(escaped(text), **options)
 

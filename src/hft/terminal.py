@@ -39,7 +39,7 @@ def escaped_line(text: object) -> str:
 def safe_output() -> Iterator[None]:
     """Within the block whatever is printed or logged is escaped, and what is logged has no passwords in it."""
     out, err, factory = sys.stdout, sys.stderr, logging.getLogRecordFactory()
-    sys.stdout, sys.stderr = _Escaping(out), _Escaping(err)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Escaping(out), _Escaping(err)
     logging.setLogRecordFactory(_Record)
     try:
         yield

@@ -126,7 +126,7 @@ def _print_table(verdict: Verdict, recorded: RunRecord, now: RunRecord) -> None:
 
     from hft.consoles import Console
 
-    marks = {True: Text("yes", "green"), False: Text("NO", "red"), None: ""}
+    marks: dict[bool | None, Text | str] = {True: Text("yes", "green"), False: Text("NO", "red"), None: ""}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "recorded", "now", "holds"):
         table.add_column(heading, overflow="fold")

@@ -10,15 +10,28 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from hft.names import why_no_name
 
+_Path = tuple[str, ...]
+
 # Nodes of a config that hft reads from records; and those in them.
 _NODES = (
     "compute", "data", "iteration", "loss", "method", "metrics", "model", "optimizer", "params", "promotion", "ranker",
     "scheduler", "search", "settings", "stopping", "stores", "technique", "tracking", "trainer",
 )  # fmt: skip
-_INNER_NODES = (("method", "meta"), ("data", "source"), ("data", "splitter"), ("metrics", "calculators"))
-_TEXTS = (("outputs",), ("tracking", "kind"), ("tracking", "uri"), ("method", "main_metric"), ("method", "direction"))
-_SCALARS = (("data", "batch_id"), ("data", "train_share"), ("run_name",))
-_NAMES = (("method", "meta", "name"), ("iteration", "name"))
+_INNER_NODES: tuple[_Path, ...] = (
+    ("method", "meta"),
+    ("data", "source"),
+    ("data", "splitter"),
+    ("metrics", "calculators"),
+)
+_TEXTS: tuple[_Path, ...] = (
+    ("outputs",),
+    ("tracking", "kind"),
+    ("tracking", "uri"),
+    ("method", "main_metric"),
+    ("method", "direction"),
+)
+_SCALARS: tuple[_Path, ...] = (("data", "batch_id"), ("data", "train_share"), ("run_name",))
+_NAMES: tuple[_Path, ...] = (("method", "meta", "name"), ("iteration", "name"))
 
 
 def _moment(text: str) -> str:
@@ -29,9 +42,9 @@ def _moment(text: str) -> str:
 
 
 def _config(config: dict[str, Any]) -> dict[str, Any]:
-    for path in ((name,) for name in _NODES):
-        _require(config, path, dict, "a mapping")
-    for path in _INNER_NODES:
+    nodes: list[_Path] = [*((name,) for name in _NODES), *_INNER_NODES]
+    path: _Path
+    for path in nodes:
         _require(config, path, dict, "a mapping")
     for path in _TEXTS:
         _require(config, path, str, "a text")
@@ -45,13 +58,13 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _require(config: Mapping[str, Any], path: tuple[str, ...], kind: type, what: str) -> None:
+def _require(config: Mapping[str, Any], path: _Path, kind: type, what: str) -> None:
     value = _at(config, path)
     if value is not None and not isinstance(value, kind):
         raise ValueError(f"{'.'.join(path)}: is no {what.removeprefix('a ')}")
 
 
-def _at(config: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def _at(config: Mapping[str, Any], path: _Path) -> Any:
     value: Any = config
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None

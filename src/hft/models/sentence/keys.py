@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
 from hft.errors import ModelError
+from hft.parsing import parse_json
 
 __all__ = ["read_json", "read_object", "refusal", "relative_path", "require_known", "value_of"]
 
@@ -24,7 +25,7 @@ def read_json(file: Path) -> Any:
         ModelError: there is no such file, or it is no JSON.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse_json(file.read_bytes())
     except FileNotFoundError as error:
         raise ModelError(f"{file}: the file is missing; the model's folder is not complete. Copy it again.") from error
     except (OSError, ValueError) as error:
