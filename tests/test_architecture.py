@@ -29,6 +29,7 @@ FOUNDATION = {
     "user_modules": set(),
     "parsing": {"errors"},
     "names": {"errors"},
+    "csv_cells": set(),
     "terminal": {"redaction"},
     "consoles": {"terminal"},
 }

@@ -16,6 +16,7 @@ from recorded_runs import at, recorded
 from hft.cli import main
 from hft.errors import HftError
 from hft.experiments import RunRecord, list_runs, load_record
+from hft.experiments.run_record import Tracking
 from hft.experiments.saved_config import saved_config
 
 JUNK: tuple[Any, ...] = (
@@ -168,3 +169,17 @@ def test_json_of_a_bad_record_says_why(place: Path, capsys: pytest.CaptureFixtur
     [row] = json.loads(capsys.readouterr().out)
     assert row["status"] == "broken"
     assert "started" in row["problem"]
+
+
+def test_no_password_is_written_and_the_environment_gives_it_back(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "postgresql://me:gFx7-sw0rd@127.0.0.1:9/db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    record = recorded("a", changes={"tracking": {"kind": "mlflow", "uri": address}})
+    record.tracking = Tracking(kind="mlflow", uri=address, reason=f"{address} refuses", pending=True)
+    record.results.error = f"host=h password=gFx7-sw0rd: {address}"
+    record.save()
+    text = (record.folder / "run.yaml").read_text()
+    assert "gFx7-sw0rd" not in text
+    assert load_record(record.folder).tracking.uri == address
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert load_record(record.folder).tracking.uri == "postgresql://me:***@127.0.0.1:9/db"

@@ -9,7 +9,7 @@ from hft.config.data_locations import check_data_locations
 from hft.config.metric_checks import check_metrics
 from hft.config.model_layers import check_fixed_layers
 from hft.config.no_effect import warn_of_no_effect
-from hft.config.paths_and_shares import check_model_folders, check_shares
+from hft.config.paths_and_shares import check_model_folders, check_names, check_shares
 from hft.config.picture_checks import check_pictures
 from hft.config.report import CheckReport, Finding
 from hft.config.targets import TargetChecker
@@ -35,6 +35,7 @@ def cross_check(
     check_trainer(tree, report)
     check_shares(tree, checker, report)
     check_model_folders(tree, report)
+    check_names(tree, report)
     check_data_locations(tree, checker, report)
     check_fixed_layers(tree, report)
     check_pictures(tree, checker, report)

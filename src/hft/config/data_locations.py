@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from hft.config.report import CheckReport, Finding
+from hft.config.secrets import check_secrets, has_a_password, texts_in
 from hft.config.targets import TargetChecker
 from hft.config.tree import ConfigTree, join, targets
 from hft.redaction import has_password
@@ -22,11 +21,13 @@ _LOCATIONS, _VARIABLES = "LOCATIONS", "VARIABLES"
 
 
 def check_data_locations(tree: ConfigTree, checker: TargetChecker, report: CheckReport) -> None:
-    """Refuse local files that are not there, variables that are not set, and passwords anywhere in the source."""
-    secret = {key for key, value in _texts(_SOURCE, tree.get(_SOURCE)) if has_password(value)}
-    # What else was found there may say the value.
-    report.errors = [finding for finding in report.errors if finding.where not in secret]
-    report.errors += [_has_password(key) for key in sorted(secret)]
+    """Refuse local files that are not there, variables that are not set, and passwords anywhere in the config."""
+    secret = check_secrets(tree, report)
+    # Of a source not even what a variable gives: its config is hashed, compared and shown.
+    resolved = {key for key, value in texts_in(_SOURCE, tree.get(_SOURCE)) if has_password(value)} - secret
+    report.errors = [finding for finding in report.errors if finding.where not in resolved]
+    report.errors += [has_a_password(key) for key in sorted(resolved)]
+    secret |= resolved
     for key, node in targets(tree):
         if not (key == _SOURCE or key.startswith(f"{_SOURCE}.")):
             continue
@@ -38,26 +39,6 @@ def check_data_locations(tree: ConfigTree, checker: TargetChecker, report: Check
             where = join(key, name)
             if where not in secret and isinstance(node.get(name), str):
                 _check_variable(where, node[name], report)
-
-
-def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, child in value.items():
-            yield from _texts(join(key, str(name)), child)
-    elif isinstance(value, list):
-        for number, child in enumerate(value):
-            yield from _texts(join(key, str(number)), child)
-    elif isinstance(value, str):
-        yield key, value
-
-
-def _has_password(key: str) -> Finding:
-    return Finding(
-        key,
-        "holds an address with a password, which every record of a run would show",
-        advice="credentials come from the environment only: see the head of the data file, and conf/data/sql.yaml "
-        "for databases (data.source.url_env=NAME_OF_A_VARIABLE)",
-    )
 
 
 def _check_location(where: str, value: str, report: CheckReport) -> None:

@@ -1,4 +1,4 @@
-"""Values that each are right, and that the run would refuse: shares that leave nothing, models that are not there."""
+"""Values that each are right, and that the run would refuse: shares that leave nothing, models and names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from hft.config.report import CheckReport, Finding
 from hft.config.targets import TargetChecker
 from hft.config.tree import ConfigTree
+from hft.names import EXPECTED_NAME, why_no_name
 
 _LOADER = "hft.models.load_text_model"
 
@@ -24,6 +25,14 @@ def check_shares(tree: ConfigTree, checker: TargetChecker, report: CheckReport) 
     if numbers and validation + test >= 1.0:
         found = f"found {validation}, and data.splitter.test is {test}: nothing is left for train"
         report.errors.append(Finding("data.splitter.validation", found, "both together less than 1"))
+
+
+def check_names(tree: ConfigTree, report: CheckReport) -> None:
+    """Refuse names that become folders, and lead out of theirs or cannot be made."""
+    for key in ("method.meta.name", "iteration.name"):
+        name = tree.get(key)
+        if isinstance(name, str) and (reason := why_no_name(name)) is not None:
+            report.errors.append(Finding(key, f"found {name!r}, which {reason}", EXPECTED_NAME))
 
 
 def check_model_folders(tree: ConfigTree, report: CheckReport) -> None:

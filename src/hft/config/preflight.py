@@ -27,10 +27,12 @@ from hft.config.report import CheckReport, Finding
 from hft.config.schema import TrainConfig
 from hft.config.search_checks import check_search, searches
 from hft.config.searchpath import packaged_folder, shadowed_files
+from hft.config.secrets import has_a_password, texts_in
 from hft.config.targets import TargetChecker
 from hft.config.tree import UNKNOWN, ConfigTree, plain_tree
 from hft.config.validation import findings_of
 from hft.errors import ConfigError
+from hft.redaction import has_password
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -112,6 +114,10 @@ class _Check:
         self._checker = TargetChecker()
 
     def run(self, overrides: Sequence[str]) -> None:
+        secret = [line for line in overrides if has_password(line)]
+        if secret:  # before anything repeats them
+            self._report.errors += [has_a_password(line.partition("=")[0]) for line in secret]
+            return
         parsed = parse(overrides, self._loader, self._report)
         request = sort_out(parsed, self._loader, self._report)
         typed = request.options()
@@ -129,6 +135,9 @@ class _Check:
             if override.is_hydra_override():
                 self._add_error(unknown_in_hydra(override.key_or_group, config))
         self._report.add(check_config(config, named=named, checker=self._checker))
+        of_hydra = OmegaConf.to_container(config.hydra, resolve=False)
+        of_hydra = {key: value for key, value in of_hydra.items() if key != "runtime"}  # type: ignore[union-attr]
+        self._report.errors += [has_a_password(key) for key, text in texts_in("hydra", of_hydra) if has_password(text)]
         self._check_variants(request, config, named)
         self._report.errors.extend(check_outputs(config))
         self._report.errors = [with_file(f, files, named) for f in self._report.errors]

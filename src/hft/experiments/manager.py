@@ -33,6 +33,7 @@ from hft.experiments.tracked_result import (
     typed_params,
     value_of,
 )
+from hft.redaction import redacted_values
 from hft.settings import FineTuningParams
 
 if TYPE_CHECKING:
@@ -320,7 +321,8 @@ class ExperimentsManager:
         """Makes or finds the run whose first tag of `identity` is what it is known by."""
         with self._calls() as client:
             experiment_id = self._experiment_id(client, experiment)
-            begin = partial(begin_run, client, name=name, config=config or {}, tags=tags or {})
+            told = redacted_values({"config": config or {}, "tags": tags or {}})
+            begin = partial(begin_run, client, name=name, **told)
             try:
                 return begin(experiment_id=experiment_id, identity=identity, fresh=fresh)
             except Exception:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hft.csv_cells import neutral
 from hft.files import atomic_write
 
 
@@ -19,6 +20,10 @@ def write_metrics_csv(rows: Iterable[Mapping[str, Any]], path: str | os.PathLike
     rows = list(rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_write(path) as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(neutral, columns))
+        writer.writerows([_cell(row.get(name, "")) for name in columns] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return neutral(value) if isinstance(value, str) else value

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hft.files import storage_errors
+from hft.names import require_name
 
 RECORD_NAME = "run.yaml"
 STEPS_NAME = "steps.jsonl"
@@ -23,9 +24,10 @@ def new_run_folder(outputs: str | os.PathLike[str], method: str) -> Path:
     """Makes `OUTPUTS/METHOD/DATE_TIME-MICROSECONDS`, a folder that no other run has.
 
     Raises:
+        ConfigError: the method's name is no folder's.
         StorageError: it cannot be made.
     """
-    parent = Path(outputs) / method
+    parent = Path(outputs) / require_name("method.meta.name", method)
     with storage_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         while True:

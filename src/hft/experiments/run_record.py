@@ -22,6 +22,7 @@ from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME, STEPS_NAME
 from hft.experiments.steps import read_steps, steps_hash
 from hft.files import atomic_write, sha256_folder
 from hft.parsing import check_size, parse_yaml
+from hft.redaction import completed, redacted_values
 
 SCHEMA_VERSION = 1
 
@@ -33,7 +34,7 @@ class Tracking(BaseModel):
 
     Args:
         kind: `mlflow` or `csv`.
-        uri: the MLflow store.
+        uri: the MLflow store; written down without a password, which the environment completes (MLFLOW_TRACKING_URI).
         experiment: name of the MLflow experiment.
         mlflow_run_id: id of the run there, once it exists.
         pending: whether the store still lacks a part; `hft runs --sync` pushes it.
@@ -204,7 +205,8 @@ class RunRecord(BaseModel):
             StorageError: the file cannot be written.
         """
         with atomic_write(self.folder / RECORD_NAME) as file:
-            yaml.dump(plain(self.model_dump()), file, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=4096)
+            content = redacted_values(plain(self.model_dump()))
+            yaml.dump(content, file, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=4096)
 
 
 def load_record(path: str | os.PathLike[str]) -> RunRecord:
@@ -233,14 +235,16 @@ def load_record(path: str | os.PathLike[str]) -> RunRecord:
             f"{file}: was written by a newer hft (schema {content['schema_version']}; this hft reads up to "
             f"{SCHEMA_VERSION}). Upgrade hft to read it."
         )
-    missing = [key for key in ("run_id", "started") if key not in content]
-    if missing:
-        raise _broken(file, f"it has no {missing[0]}")
     try:
         record = RunRecord.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         raise _broken(file, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    missing = [key for key in ("run_id", "started") if key not in content]
+    if missing:
+        raise _broken(file, f"it has no {missing[0]}")
+    if record.tracking.uri is not None:
+        record.tracking.uri = completed(record.tracking.uri)
     record.folder = file.parent
     return record
 

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from hft.errors import ConfigError, HftError
 from hft.files import storage_errors
+from hft.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,7 +28,13 @@ _PATIENT_SECONDS = 60  # a request of `hft runs --sync`, where somebody chose to
 
 
 class TrackingError(HftError):
-    """The tracking store is away or refuses. A training goes on without it; `hft runs --sync` pushes later."""
+    """The tracking store is away or refuses. A training goes on without it; `hft runs --sync` pushes later.
+
+    Its message has no password, whatever address it names.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 def check_uri(uri: str) -> None:
@@ -39,7 +46,7 @@ def check_uri(uri: str) -> None:
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme not in SCHEMES:
         raise ConfigError(
-            f"tracking.uri: {uri!r} is no MLflow store. Expected an address that begins with one of "
+            f"tracking.uri: {redacted(uri)!r} is no MLflow store. Expected an address that begins with one of "
             f"{', '.join(SCHEMES)}, such as sqlite:///outputs/mlflow.db or http://127.0.0.1:5000."
         )
 

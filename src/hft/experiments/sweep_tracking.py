@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from pathlib import Path
@@ -15,6 +16,7 @@ from hft.experiments.run_folder import MODEL_NAME, PICTURES_NAME
 from hft.experiments.run_record import RunRecord
 from hft.files import atomic_write
 from hft.parsing import check_size
+from hft.redaction import completed, redacted_values
 
 SWEEP_TRACKING_NAME = "tracking.json"
 
@@ -82,7 +84,7 @@ class SweepTracking(BaseModel):
             StorageError: it cannot be written.
         """
         with atomic_write(self.folder / SWEEP_TRACKING_NAME) as file:
-            file.write(self.model_dump_json(indent=1) + "\n")
+            file.write(json.dumps(redacted_values(self.model_dump(mode="json")), indent=1) + "\n")
 
 
 def load_sweep_tracking(folder: str | os.PathLike[str]) -> SweepTracking | None:
@@ -99,6 +101,7 @@ def load_sweep_tracking(folder: str | os.PathLike[str]) -> SweepTracking | None:
         return None
     except (OSError, ValidationError) as error:
         raise DataError(f"{file}: cannot be read: {error}. Remove it: the sweep is tracked anew.") from error
+    found.uri = completed(found.uri)
     found.folder = file.parent
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from omegaconf import DictConfig
 
 from hft.errors import DataError
 from hft.files import atomic_write
+from hft.names import require_name
 from hft.parsing import check_size, parse_json
 from hft.running.search_request import SearchRequest
 from hft.search.loop.sweep_folder import read_header
@@ -56,16 +58,17 @@ def sweep_place(config: DictConfig, request: SearchRequest, engine: str) -> Swee
     from hft.experiments.iterations import resolve_iteration
 
     given = _given_folder(config)
-    root = Path(config.outputs).absolute() / "sweeps" / config.method.meta.name
+    root = Path(config.outputs).absolute() / "sweeps" / require_name("method.meta.name", config.method.meta.name)
     name = f"{request.name}-{request.identity(engine)}"
     for folder in [given] if given is not None else _there(root, name):
         details = _details(folder)
         if details is not None and (given is not None or _goes_on(config, folder, details)):
             iteration = details["iteration"]
+            require_name(f"{folder}: iteration.name", iteration["name"])
             why = "as this search began" if iteration["start_from"] else ""
             return SweepPlace(folder, iteration["name"], iteration["start_from"], details, why)
     resolved = resolve_iteration(config)
-    folder = given if given is not None else root / resolved.name / name
+    folder = given if given is not None else root / require_name("iteration.name", resolved.name) / name
     return SweepPlace(folder, resolved.name, resolved.start_from, _details(folder), resolved.why)
 
 
@@ -97,7 +100,7 @@ def _given_folder(config: DictConfig) -> Path | None:
 
 def _there(root: Path, name: str) -> list[Path]:
     """Sweeps of this command, the latest first."""
-    folders = [path for path in root.glob(f"*/{name}") if path.is_dir()]
+    folders = [path for path in root.glob(f"*/{glob.escape(name)}") if path.is_dir()]
     return sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
 
 

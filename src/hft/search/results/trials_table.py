@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hft.csv_cells import is_formula, neutral, original
 from hft.files import atomic_write
 from hft.search.hooks import SweepState
 from hft.search.results.ranking import trial_folder
 from hft.search.results.values_as_text import typed_params
 from hft.search.trial import Trial
+from hft.terminal import escaped
 
 TRIALS_FILE = "trials.csv"
 
@@ -52,7 +54,7 @@ class TrialsTable:
         # The journal has it all.
         with atomic_write(path, durable=False) as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
+            writer.writerow(map(neutral, columns))
             writer.writerows(self._row(state, trial) for trial in state.trials)
 
     def _row(self, state: SweepState, trial: Trial) -> list[str]:
@@ -71,7 +73,7 @@ def read_trials_table(path: Path) -> list[dict[str, Any]]:
 
 def _read(row: Mapping[str, str]) -> dict[str, Any]:
     present = {column: cell for column, cell in row.items() if cell}
-    return {column: cell if column in _TEXTS else _value(cell) for column, cell in present.items()}
+    return {original(column): original(cell) if column in _TEXTS else _value(cell) for column, cell in present.items()}
 
 
 def _keys(state: SweepState) -> list[str]:
@@ -98,7 +100,7 @@ def _row(state: SweepState, trial: Trial, n_metrics: int, keys: Sequence[str]) -
         str(trial.stage),
         *("" if value is None else _cell(value) for value in values),
         *(_cell(params[key]) if key in params else "" for key in keys),
-        *("" if value is None else str(value) for value in last),
+        *("" if value is None else neutral(escaped(str(value))) for value in last),
     ]
 
 
@@ -106,9 +108,8 @@ def _cell(value: Any) -> str:
     """A string as it stands, as long as it reads back as itself; everything else, and other strings, as JSON."""
     if isinstance(value, str):
         plain = str(value)
-        return (
-            plain if plain and _value(plain) == plain and "\r" not in plain and "\0" not in plain else json.dumps(plain)
-        )
+        stands = plain and _value(plain) == plain and escaped(plain) == plain and not is_formula(plain)
+        return plain if stands else json.dumps(plain)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
