@@ -9,14 +9,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+import servers
 
 if TYPE_CHECKING:
     from hft.stores import StoreFolder
+    from postgres_server import PostgresServer
 
-# A first call on a busy machine is slow, and the same cases at every run make a failure a finding.
-settings.register_profile("hft", deadline=None, derandomize=True)
+# A busy machine is slow, which is no failure; the same cases at every run make a failure a finding.
+settings.register_profile("hft", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hft")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a real server."""
+    for item in items:
+        if servers.FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
+
+
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this file's own."""
+    from postgres_server import running_postgres
+
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 of this file's own."""
+    from s3_server import running_s3
+
+    with running_s3() as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

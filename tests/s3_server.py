@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from servers import server_package
+
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "loopback-key",
     "AWS_SECRET_ACCESS_KEY": "loopback-secret-value",
@@ -21,12 +23,10 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
+def running_s3() -> Iterator[str]:
     """Runs a server; gives its address."""
-    from moto.server import ThreadedMotoServer
-
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = server_package("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from hft.errors import StorageError
 from hft.files import atomic_folder, atomic_write, sha256_file, sha256_folder, storage_errors
+from waiting import wait_until
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -177,16 +177,13 @@ def test_a_process_killed_while_it_writes_leaves_the_old_content(tmp_path: Path)
     script = (
         "import sys, time\nfrom hft.files import atomic_write\n"
         "with atomic_write(sys.argv[1]) as file:\n"
-        "    file.write('half'); file.flush(); open(sys.argv[2], 'w').close(); time.sleep(60)\n"
+        "    file.write('half'); file.flush(); open(sys.argv[2], 'w').close(); time.sleep(600)\n"
     )
     ready = tmp_path / "ready"
     process = subprocess.Popen([sys.executable, "-c", script, str(target), str(ready)])
-    deadline = time.monotonic() + 20
-    while not ready.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(ready.exists, "half a file")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert ready.exists()
     assert target.read_text() == "old"
 
 

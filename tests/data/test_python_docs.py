@@ -25,10 +25,6 @@ def test_the_default_data_is_large_enough(data: RankingData) -> None:
     assert len(data.train) >= 1000
 
 
-def test_it_is_ready_in_seconds(data: RankingData) -> None:
-    assert data.report.seconds < 15  # 2.5 on an idle core; 4 is the aim, the rest is for busy machines
-
-
 def test_modules_are_in_one_split_and_queries_near_no_other(data: RankingData) -> None:
     groups = [set(inputs.table.column("group").to_pylist()) for inputs in data.splits.values()]
     keys = [set(map(query_key, inputs.queries)) for inputs in data.splits.values()]

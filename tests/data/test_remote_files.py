@@ -31,7 +31,7 @@ from hft.data import (
 from hft.data.sources.retrying import Retrying
 from hft.errors import DataError
 from hft.stores import StoreFolder
-from s3_server import ENVIRONMENT, ask, put, s3_server
+from s3_server import ENVIRONMENT, ask, put
 
 ITEMS = [{"item_id": f"i{number}", "title": f"Title {number}", "text": f"text of {number} é"} for number in range(20)]
 
@@ -59,19 +59,13 @@ def parquet(rows: list[Any]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
 @pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A bucket `clicks` with a log in days; its address is in the environment."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    ask(server, "POST", "/moto-api/reset")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    ask(s3_server, "POST", "/moto-api/reset")
     header = "query,results,events"
     csv = [header, *(f"{row['query']},{'|'.join(row['results'])},{row['events'][0]}" for row in sessions(100))]
     files = {
@@ -83,7 +77,7 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
         "log/notes.txt": b"not data",
         "items.jsonl": lines(ITEMS),
     }
-    put(server, "clicks", files)
+    put(s3_server, "clicks", files)
     return "s3://clicks"
 
 
@@ -120,10 +114,10 @@ def test_the_same_log_on_disk_and_in_a_bucket_is_the_same_data(bucket: str, tmp_
     assert here.items.table.equals(there.items.table)
 
 
-def test_labelled_texts_of_a_bucket_are_read_as_those_of_a_folder(bucket: str, server: str, tmp_path: Path) -> None:
+def test_labelled_texts_of_a_bucket_are_read_as_those_of_a_folder(bucket: str, s3_server: str, tmp_path: Path) -> None:
     rows = [{"text": f"text {number} é", "category": f"kind_{number % 3}"} for number in range(12)]
     files = {"train.jsonl": lines(rows[:8]), "test.parquet": parquet(rows[8:])}
-    put(server, "clicks", {f"texts/{name}": content for name, content in files.items()})
+    put(s3_server, "clicks", {f"texts/{name}": content for name, content in files.items()})
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     here, there = (CategoryFiles(folder, test="test.parquet") for folder in (tmp_path, f"{bucket}/texts"))  # type: ignore[arg-type]
@@ -138,7 +132,7 @@ def test_labelled_texts_of_a_bucket_are_read_as_those_of_a_folder(bucket: str, s
 
 
 def test_a_labelled_collection_of_a_bucket_is_read_as_that_of_a_folder(
-    bucket: str, server: str, tmp_path: Path
+    bucket: str, s3_server: str, tmp_path: Path
 ) -> None:
     scores = ["query-id\tcorpus-id\tscore", "q1\td1\t1", "q1\td2\t0"]
     files = {
@@ -147,7 +141,7 @@ def test_a_labelled_collection_of_a_bucket_is_read_as_that_of_a_folder(
         "qrels/train.tsv": lines(scores),
         "qrels/test.tsv.gz": gzip.compress(lines([scores[0], "q2\td2\t1", "q2\td0\t0"])),
     }
-    put(server, "clicks", {f"beir/{name}": content for name, content in files.items()})
+    put(s3_server, "clicks", {f"beir/{name}": content for name, content in files.items()})
     (tmp_path / "qrels").mkdir()
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
@@ -164,7 +158,7 @@ def test_a_labelled_collection_of_a_bucket_is_read_as_that_of_a_folder(
 
 
 def test_what_was_prepared_from_a_bucket_is_kept_until_it_changes(
-    bucket: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[str] = []
     real = SessionFiles.read
@@ -183,9 +177,9 @@ def test_what_was_prepared_from_a_bucket_is_kept_until_it_changes(
 
     assert prepare() == prepare() == 50
     assert len(reads) == 1
-    put(server, "clicks", {"log/day=1/more.jsonl": lines(sessions(200, 5))})
+    put(s3_server, "clicks", {"log/day=1/more.jsonl": lines(sessions(200, 5))})
     assert prepare() == 55
-    put(server, "clicks", {"log/day=1/more.jsonl": lines(sessions(300, 5))})
+    put(s3_server, "clicks", {"log/day=1/more.jsonl": lines(sessions(300, 5))})
     assert prepare() == 55
     assert len(reads) == 3
 
@@ -201,26 +195,26 @@ def test_what_was_prepared_from_a_bucket_is_kept_until_it_changes(
         ("s3://KEY:hidden-word@clicks/log", "the address carries a password"),
     ],
 )
-def test_what_is_not_there_is_told(bucket: str, server: str, location: str, told: str) -> None:
-    put(server, "empty", {})
+def test_what_is_not_there_is_told(bucket: str, s3_server: str, location: str, told: str) -> None:
+    put(s3_server, "empty", {})
     with pytest.raises(DataError, match=told) as error:
         read(location, f"{bucket}/items.jsonl")
     assert "hidden-word" not in str(error.value)
 
 
 def test_wrong_credentials_are_told_at_once_and_never_echoed(
-    bucket: str, server: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-value")
     with caplog.at_level(logging.INFO):
-        ask(server, "POST", "/moto-api/reset-auth", b"0")
+        ask(s3_server, "POST", "/moto-api/reset-auth", b"0")
         try:
             with pytest.raises(DataError, match=r"is refused .*AWS_ACCESS_KEY_ID") as error:
                 read(f"{bucket}/log", f"{bucket}/items.jsonl")
         finally:
-            ask(server, "POST", "/moto-api/reset-auth", b"inf")
+            ask(s3_server, "POST", "/moto-api/reset-auth", b"inf")
     assert error.value.__cause__ is None
     assert "wrong-secret-value" not in str(error.value) + caplog.text
     assert slept == []
@@ -245,9 +239,9 @@ def test_a_missing_package_is_told_with_the_extra_to_install(
         read(f"{scheme}://clicks/log", f"{scheme}://clicks/items.jsonl")
 
 
-def test_a_truncated_file_of_a_bucket_is_told(bucket: str, server: str) -> None:
+def test_a_truncated_file_of_a_bucket_is_told(bucket: str, s3_server: str) -> None:
     whole = gzip.compress(lines(sessions(0, 2000)))
-    put(server, "clicks", {"cut.jsonl.gz": whole[: len(whole) // 2], "cut.parquet": parquet(sessions(0))[:-20]})
+    put(s3_server, "clicks", {"cut.jsonl.gz": whole[: len(whole) // 2], "cut.parquet": parquet(sessions(0))[:-20]})
     with pytest.raises(DataError, match=r"s3://clicks/cut\.jsonl\.gz: the gzip file is cut off or damaged after line"):
         read(f"{bucket}/cut.jsonl.gz", f"{bucket}/items.jsonl")
     with pytest.raises(DataError, match=r"s3://clicks/cut\.parquet: cannot be read as Parquet"):
@@ -255,10 +249,10 @@ def test_a_truncated_file_of_a_bucket_is_told(bucket: str, server: str) -> None:
 
 
 def test_a_connection_cut_in_the_middle_of_a_file_loses_and_doubles_nothing(
-    bucket: str, server: str, monkeypatch: pytest.MonkeyPatch
+    bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(server, "clicks", {"large.jsonl": lines(sessions(0, 20_000))})
-    proxy = CuttingProxy(int(server.rpartition(":")[2]), cut_after=700_000, cuts=3)
+    put(s3_server, "clicks", {"large.jsonl": lines(sessions(0, 20_000))})
+    proxy = CuttingProxy(int(s3_server.rpartition(":")[2]), cut_after=700_000, cuts=3)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
     try:
         data = read(f"{bucket}/large.jsonl", f"{bucket}/items.jsonl", retries=8)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,21 @@ from hft.experiments import ExperimentsManager
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Every (host, port) that this process tries to reach by TCP, in order."""
+    tried: list[tuple[str, int]] = []
+
+    class Watched(socket.socket):
+        def connect(self, address: Any, /) -> None:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                tried.append(tuple(address[:2]))
+            super().connect(address)
+
+    monkeypatch.setattr(socket, "socket", Watched)
+    return tried
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -152,10 +151,8 @@ def test_a_second_look_at_hundreds_of_records_reads_none_of_them(monkeypatch: py
     known = KnownRuns("outputs", "line", "initial")
     assert len(known) == 200
     monkeypatch.setattr("hft.experiments.known_runs.load_record", None)
-    started = time.process_time()
     known.refresh()
     assert len(known) == 200
-    assert time.process_time() - started < 1.0
 
 
 def test_a_broken_record_is_passed_over() -> None:

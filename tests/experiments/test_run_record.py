@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from small_runs import plain, small_config, start_run, train_line
 
 from hft.errors import DataError, RunNotFoundError
 from hft.experiments import load_record, new_run_folder, weights_hash
+from waiting import wait_until
 
 
 def test_the_first_half_is_on_disk_before_step_1() -> None:
@@ -100,12 +100,11 @@ def test_a_run_that_still_goes_is_running() -> None:
 def test_a_run_whose_process_was_killed_is_interrupted() -> None:
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from small_runs import *\n"
-        "run = start_run(small_config(), Path('run')); run.log({'step': 1, 'train_loss': 0.5}); time.sleep(60)"
+        "run = start_run(small_config(), Path('run')); run.log({'step': 1, 'train_loss': 0.5}); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(Path(__file__).parent)])
-    steps, deadline = Path("run/steps.jsonl"), time.monotonic() + 60
-    while not (steps.exists() and steps.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    steps = Path("run/steps.jsonl")
+    wait_until(lambda: steps.exists() and steps.stat().st_size, "a step")
     assert load_record("run").status_now == "running"
     process.send_signal(signal.SIGKILL)
     process.wait()

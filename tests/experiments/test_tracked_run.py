@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import logging
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -60,12 +59,13 @@ def test_a_store_has_what_the_folder_has(local_store: str) -> None:
     assert sync("outputs") == []
 
 
-def test_a_server_that_is_away_costs_under_a_second_and_one_notice(away: str) -> None:
+def test_a_server_that_is_away_costs_one_connection_and_one_notice(
+    away: str, connections: list[tuple[str, int]]
+) -> None:
     notices: list[str] = []
-    began = time.perf_counter()
     config = small_config(tracking__kind="mlflow", tracking__uri=away)
     record = train_line(config, Path("outputs/line/a"), notify=notices.append)
-    assert time.perf_counter() - began < 2  # the training itself, and the probe
+    assert [f"http://{host}:{port}" for host, port in connections] == [away]
     assert record.status == "done"
     assert len(notices) == 1
     assert "hft runs --sync" in notices[0]
@@ -171,13 +171,13 @@ def test_the_initial_model_is_offered_only_where_models_are_wanted(local_store: 
     assert len(asked) == 1
 
 
-def test_a_tracker_is_quiet_after_it_gave_up(away: str) -> None:
+def test_a_tracker_is_quiet_after_it_gave_up(away: str, connections: list[tuple[str, int]]) -> None:
     run = start_run(
         small_config(tracking__kind="mlflow", tracking__uri=away), Path("outputs/line/a"), notify=logging.info
     )
     tracker = MlflowTracker(run.record, ExperimentsManager(away), logging.info)
     tracker.start()
-    began = time.perf_counter()
+    connections.clear()
     for _ in range(100):
         tracker.flush()
-    assert time.perf_counter() - began < 0.1
+    assert connections == []

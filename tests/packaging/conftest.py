@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def environment_with(wheel: Path, at: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
     succeed([*pip, str(wheel)], at.parent)
     own = Path(succeed([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], at.parent).strip())
-    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    borrowed = {folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")}
     # Python reads no .pth files of a folder that a .pth file names, so an editable hft there stays out of sight.
     (own / "borrowed.pth").write_text("".join(f"{folder}\n" for folder in sorted(borrowed)))
     return at

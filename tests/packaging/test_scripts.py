@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = [*sorted((ROOT / "scripts").iterdir()), ROOT / ".ci" / "run"]
 
@@ -27,7 +29,7 @@ def install(checkout: Path, *arguments: str, **variables: str) -> subprocess.Com
     command = ["bash", str(checkout / "scripts" / "install"), *arguments]
     environment = {**os.environ, **variables}
     return subprocess.run(
-        command, cwd=checkout.parent, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=checkout.parent, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 
@@ -50,7 +52,7 @@ def test_a_script_parses_can_be_run_and_says_what_it_does(script):
 def test_an_unknown_extra_is_refused(checkout):
     done = install(checkout, "prod")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no extra called 'prod'; there are demo and dev" in done.stderr
+    assert "no extra called 'prod'; there are demo, dev and servers" in done.stderr
 
 
 def test_a_python_that_is_too_old_is_named_with_what_to_do(checkout, tmp_path):
@@ -79,3 +81,17 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 def test_what_ends_the_tests_is_the_closing_line_of_pytest():
     assert (ROOT / "scripts" / "test").read_text().splitlines()[-1].startswith("exec .venv/bin/python -m pytest")
+
+
+@pytest.mark.parametrize(("variables", "extra"), [({}, "dev"), ({"CI": "true"}, "servers"), ({"CI": "false"}, "dev")])
+def test_the_real_servers_of_some_tests_are_installed_where_ci_is_true(checkout, variables, extra):
+    """A stand-in for scripts/install says what it is asked for, and ends it there."""
+    (checkout / "scripts" / "install").write_text('echo "installs $1" >&2; exit 3\n')
+    environment = {name: value for name, value in os.environ.items() if name != "CI"} | variables
+    command = ["bash", str(checkout / "scripts" / "test")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, f"installs {extra}\n")
+
+
+def test_ci_is_true_where_ci_runs():
+    assert "export CI=true" in (ROOT / ".ci" / "run").read_text().splitlines()

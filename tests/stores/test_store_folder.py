@@ -16,6 +16,7 @@ import pytest
 from hft.errors import StorageError
 from hft.stores import StoreFolder, digest, text_keys
 from hft.stores import folder as folder_module
+from waiting import PATIENCE, wait_until
 
 KILOBYTE = 1000
 
@@ -41,13 +42,6 @@ def all_names(root: Path) -> list[str]:
 def in_another_process(code: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.01)
 
 
 def test_an_entry_is_seen_when_it_is_whole_and_not_before(tmp_path: Path) -> None:
@@ -107,10 +101,10 @@ def test_of_two_processes_that_publish_one_entry_at_once_one_wins_and_both_go_on
     root, go = tmp_path / "stores", tmp_path / "go"
     writers = {name: in_another_process(PUBLISH_AT_ONCE, root, name, tmp_path / name, go) for name in ("one", "two")}
     for name in writers:
-        wait_for(tmp_path / name)
+        wait_until((tmp_path / name).exists, name)
     go.touch()
     for writer in writers.values():
-        assert writer.wait(20) == 0, writer.stderr
+        assert writer.wait(PATIENCE) == 0, writer.stderr
     store = StoreFolder(root, None)
     assert (store.entry("k", "same") / "content").read_text() in writers
     assert sorted(file.read_text() for file in store.files("k", "files", ".txt")) == ["one", "two"]
@@ -127,14 +121,14 @@ with store.publish("k", "a") as folder, store.publish_file("k", "b", ".bin") as 
     (folder / "content").write_text("half")
     path.write_text("half")
     Path(ready).touch()
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
 def test_what_a_killed_process_left_is_no_entry_and_is_swept(tmp_path: Path) -> None:
     root, ready = tmp_path / "stores", tmp_path / "ready"
     writer = in_another_process(DIE_WHILE_WRITING, root, ready)
-    wait_for(ready)
+    wait_until(ready.exists, "half an entry")
     store = StoreFolder(root, None)
     assert store.make_room(1)
     living = all_names(root)

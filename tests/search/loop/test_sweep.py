@@ -31,6 +31,7 @@ from hft.search import (
     report,
 )
 from hft.search.launching.launcher import Finished
+from waiting import PATIENCE
 
 LINE = SearchSpace.parse({"x": {"low": 0.0, "high": 10.0}})
 FOUR = SearchSpace.parse({"a": [1, 2], "b": [1, 2]})
@@ -386,7 +387,7 @@ def test_a_free_slot_asks_at_once(tmp_path):
 
     def objective(params):
         if params["x"] == 1.0:
-            assert released.wait(10)
+            assert released.wait(PATIENCE)
         ended.append(params["x"])
         if len(ended) == 3:
             released.set()

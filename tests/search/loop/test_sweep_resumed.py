@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -16,6 +15,7 @@ import cheap_sweep
 from hft.errors import ConfigError, StorageError
 from hft.search import FunctionLauncher, PrunerSettings, SearchSettings, SearchSpace, Stage, Sweep, SweepHooks
 from hft.search.loop.journal import JOURNAL_NAME, Ask, read_events
+from waiting import wait_until
 
 SPACE = SearchSpace.parse({"x": {"low": 0.0, "high": 1.0}, "kind": ["a", "b"]})
 
@@ -109,18 +109,19 @@ def test_the_folder_of_an_interrupted_trial_is_kept_under_another_name(tmp_path)
 def test_trials_in_flight_are_all_that_a_parallel_sweep_loses(tmp_path):
     command = [sys.executable, "-c", PARALLEL, str(tmp_path)]
     process = subprocess.Popen(command)
-    while not (tmp_path / JOURNAL_NAME).exists() or (tmp_path / JOURNAL_NAME).read_bytes().count(b"\n") < 12:
-        assert process.poll() is None
-        time.sleep(0.005)
+    journal = tmp_path / JOURNAL_NAME
+    wait_until(lambda: process.poll() is not None or (journal.exists() and journal.read_bytes().count(b"\n") >= 12))
+    assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = read_events(tmp_path)
     told = {event.number: event for event in before if not isinstance(event, Ask)}
     asked = {event.number: event.params for event in before if isinstance(event, Ask)}
 
-    state = cheap_sweep.run(tmp_path, "hyperopt", 20, n_parallel=3)
+    trials = len(asked) + 5
+    state = cheap_sweep.run(tmp_path, "hyperopt", trials, n_parallel=3)
 
-    assert len(state.trials) == 20
+    assert len(state.trials) == trials
     assert len(asked) - len(told) <= 3
     for number, event in told.items():
         assert state.trials[number].values == event.outcome.values
@@ -132,7 +133,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 import cheap_sweep
-cheap_sweep.run(Path(sys.argv[1]), "hyperopt", 20, 0.02, n_parallel=3)
+cheap_sweep.run(Path(sys.argv[1]), "hyperopt", 10_000, 0.02, n_parallel=3)
 """
 
 
@@ -219,7 +220,7 @@ from pathlib import Path
 from hft.search.loop.sweep_folder import sweep_lock
 with sweep_lock(Path(sys.argv[1])):
     print("locked", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

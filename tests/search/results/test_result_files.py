@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from hft.errors import StorageError
 from hft.search.hooks import SweepState
+from hft.search.results import trials_table
 from hft.search.results.keep_models import KeepModels
 from hft.search.results.ranking import ranked, short_names
 from hft.search.results.result_files import ResultFiles
@@ -145,13 +145,15 @@ def test_what_cannot_be_written_is_said(tmp_path):
         ResultFiles(pictures=False).on_end(sweep_state(tmp_path, mixed_trials(2)))
 
 
-def test_the_files_cost_little_after_two_hundred_trials(tmp_path):
-    state, files = sweep_state(tmp_path, mixed_trials(200)), ResultFiles(pictures=False)
-    files.on_trial_end(state.trials[-1], state)
-    start = time.process_time()
-    for _ in range(5):
+def test_the_row_of_a_trial_that_has_ended_is_made_once(tmp_path, monkeypatch):
+    trials, made, files = mixed_trials(200), [], ResultFiles(pictures=False)
+    row_of = trials_table._row
+    monkeypatch.setattr(trials_table, "_row", lambda *given: made.append(given[1].number) or row_of(*given))
+    for ended in (199, 199, 200):
+        state = sweep_state(tmp_path, trials[:ended])
         files.on_trial_end(state.trials[-1], state)
-    assert (time.process_time() - start) / 5 < 0.1
+    assert made == list(range(200))
+    assert len(read_trials_table(tmp_path / "trials.csv")) == 200
 
 
 def test_trials_of_the_last_stage_are_ranked_first_of_equal_ones_first(tmp_path):

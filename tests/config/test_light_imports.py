@@ -1,13 +1,9 @@
-"""The check refuses before anything heavy is imported, and quickly."""
+"""The check refuses before anything heavy is imported; how quickly: benchmarks/startup.py."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
-
-# The promise is 1 s for the check and 0.6 s for help on an idle machine; tests run beside other work.
-SLACK = 4.0
 
 HEAVY = ("torch", "pytorch_lightning", "transformers", "mlflow", "pyarrow", "matplotlib")
 
@@ -41,15 +37,3 @@ def test_help_and_the_composed_config_import_nothing_heavy(tmp_path):
 def test_hft_and_its_compose_import_nothing_heavy(tmp_path):
     code = f"import sys, hft\nhft.compose()\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     assert run(code, tmp_path).stdout == "[]\n"
-
-
-def test_the_check_takes_less_than_a_second(tmp_path):
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "hft", "check"], cwd=tmp_path, capture_output=True, check=False)
-    assert time.perf_counter() - started < 1.0 * SLACK
-
-
-def test_help_takes_less_than_0_6_seconds(tmp_path):
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "hft", "train", "--help"], cwd=tmp_path, capture_output=True, check=False)
-    assert time.perf_counter() - started < 0.6 * SLACK
