@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 PACKAGES = (
     "hft",
@@ -26,6 +27,22 @@ PACKAGES = (
 )
 
 
+ProcessorKind = Literal["AMX", "AVX512-BF16", "no native bf16"]
+
+
+def processor_kind() -> ProcessorKind:
+    """How this processor multiplies bf16 matrices, by its flags: what the speed of training hangs on most.
+
+    In tiles of registers (AMX), in vectors at twice the rate of float32 (AVX512-BF16), or not at all.
+    """
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities.get("amx_bf16"):
+        return "AMX"
+    return "AVX512-BF16" if capabilities.get("avx512_bf16") else "no native bf16"
+
+
 def machine_lines(threads: int | None = None) -> Iterator[str]:
     """Machine, versions and date, a line each.
 
@@ -34,11 +51,9 @@ def machine_lines(threads: int | None = None) -> Iterator[str]:
     """
     import torch
 
-    capabilities = torch.cpu.get_capabilities()
-    bf16 = [name for name in ("amx_bf16", "avx512_bf16") if capabilities.get(name)]
-    native = f"native bf16 ({', '.join(bf16)})" if bf16 else "no native bf16"
     chosen = threads or torch.get_num_threads()
-    yield f"machine: {_processor()}, {os.cpu_count()} logical cores, {chosen} threads, {native}, {platform.system()}"
+    told = f"{_processor()}, {processor_kind()}, {os.cpu_count()} logical cores, {chosen} threads, {platform.system()}"
+    yield f"machine: {told}"
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         yield f"accelerator: {properties.name}, {properties.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"

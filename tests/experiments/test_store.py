@@ -82,7 +82,8 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch: pytest.Monke
     found.set()
 
 
-def test_a_guarded_server_is_there(guarded_port: int) -> None:
+def test_a_guarded_server_is_there(guarded_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_PROBE_SECONDS", PATIENCE)
     assert why_away(f"http://127.0.0.1:{guarded_port}") is None
 
 

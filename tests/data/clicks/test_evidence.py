@@ -35,25 +35,25 @@ def test_a_click_weighs_the_inverse_of_its_propensity_up_to_the_clip() -> None:
     assert plain.weights.tolist() == [1.0, 1.0, 0.0, 1.0]
 
 
-def test_nothing_below_the_last_examined_position_is_a_negative_unless_asked() -> None:
+def test_all_that_was_shown_may_be_a_negative_or_if_asked_nothing_below_the_last_examined_position() -> None:
     log = one_list(0, 0, 1, 0, 0)
     propensities = [1.0, 0.9, 0.2, 0.05, 0.01]
     evidence = GivenPropensities(propensities).fit(log).evidence(log)
-    assert evidence.may_be_negative.tolist() == [True, True, False, False, False]
-    asked = GivenPropensities(propensities, unexamined_negatives=True).fit(log).evidence(log)
-    assert asked.may_be_negative.tolist() == [True, True, False, True, True]
-    assert asked.confidences.tolist() == [1.0] * 5
+    assert evidence.may_be_negative.tolist() == [True, True, False, True, True]
+    assert evidence.confidences.tolist() == [1.0] * 5
+    asked = GivenPropensities(propensities, unexamined_negatives=False).fit(log).evidence(log)
+    assert asked.may_be_negative.tolist() == [True, True, False, False, False]
 
 
 def test_without_a_click_what_was_probably_examined_may_be_a_negative() -> None:
     log = ClickLog(np.array([1, 0, 0, 0, 0, 0], dtype=bool), np.array([0, 3, 6]), np.zeros(2, int), np.arange(6), 6)
-    evidence = GivenPropensities([1.0, 0.9, 0.01]).fit(log).evidence(log)
+    evidence = GivenPropensities([1.0, 0.9, 0.01], unexamined_negatives=False).fit(log).evidence(log)
     assert evidence.may_be_negative.tolist() == [False, True, False, True, True, False]
 
 
 def test_the_absence_of_a_click_is_believed_by_how_probably_the_result_was_examined() -> None:
     log = one_list(1, 0, 0, 0)
-    confidences = GivenPropensities([1.0, 0.8, 0.4, 0.1]).fit(log).evidence(log).confidences
+    confidences = GivenPropensities([1.0, 0.8, 0.4, 0.1], unexamined_negatives=False).fit(log).evidence(log).confidences
     assert confidences[0] == 1.0
     assert (np.diff(confidences) < 0).all()
     assert confidences.min() > 0
@@ -62,7 +62,7 @@ def test_the_absence_of_a_click_is_believed_by_how_probably_the_result_was_exami
 def test_pairwise_a_negative_is_believed_by_how_probably_it_does_not_attract() -> None:
     """P(A = 0 | C = 0) of results of one query, shown and clicked equally often: the less examined, the less sure."""
     shown = shown_lists(PositionBasedClicks(1.0, 0.8, 0.2), order="shuffled")
-    evidence = PositionBasedModel(weighting="pairwise", unexamined_negatives=True).fit(shown.log).evidence(shown.log)
+    evidence = PositionBasedModel(weighting="pairwise").fit(shown.log).evidence(shown.log)
     skipped = ~shown.log.clicks
     by_position = [
         evidence.confidences[skipped & (shown.grades > 0) & (shown.log.positions == place)].mean() for place in range(8)
@@ -73,14 +73,14 @@ def test_pairwise_a_negative_is_believed_by_how_probably_it_does_not_attract() -
 
 def test_a_cascade_takes_what_is_above_its_click_as_seen_and_nothing_below() -> None:
     log = one_list(0, 0, 1, 0)
-    evidence = CascadeModel().fit(log).evidence(log)
+    evidence = CascadeModel(unexamined_negatives=False).fit(log).evidence(log)
     assert evidence.may_be_negative.tolist() == [True, True, False, False]
     assert evidence.confidences[:3].tolist() == [1.0, 1.0, 1.0]
 
 
 def test_false_clicks_weigh_less_and_do_not_protect_a_result_from_being_a_negative() -> None:
     shown = shown_lists(PositionBasedClicks(0.5, 0.9, 0.1))
-    model = PositionBasedModel(false_clicks=True, unexamined_negatives=True).fit(shown.log)
+    model = PositionBasedModel(false_clicks=True).fit(shown.log)
     evidence, false = model.evidence(shown.log), shown.log.clicks & (shown.grades == 0)
     true = shown.log.clicks & (shown.grades > 0)
     assert evidence.weights[false].max() < 0.1 < evidence.weights[true].min()

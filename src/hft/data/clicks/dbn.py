@@ -66,7 +66,7 @@ class DynamicBayesianModel(ClickModel):
         perseverance: Annotated[float, Field(gt=0.0, le=1.0)] | None = None,
         weighting: Literal["ips", "pairwise", "none"] = "ips",
         clip: Annotated[float, Field(ge=1.0)] = 10.0,
-        unexamined_negatives: bool = False,
+        unexamined_negatives: bool = True,
     ) -> None:
         super().__init__(weighting, clip, unexamined_negatives)
         self.perseverance = perseverance

@@ -83,14 +83,15 @@ class ClickModel(ABC):
     Args:
         weighting: what a click is worth: `ips`, `pairwise` or `none` (see Weigher).
         clip: highest weight of a click.
-        unexamined_negatives: whether results below the last examined position are negatives.
+        unexamined_negatives: whether results below the last examined position are negatives. Inverse propensities count
+            on them: without, what stands low is a positive now and then and hardly ever a negative.
     """
 
     def __init__(
         self,
         weighting: Literal["ips", "pairwise", "none"] = "ips",
         clip: Annotated[float, Field(ge=1.0)] = 10.0,
-        unexamined_negatives: bool = False,
+        unexamined_negatives: bool = True,
     ) -> None:
         self.weigher = Weigher(weighting, float(clip), unexamined_negatives)
 

@@ -75,7 +75,7 @@ class ByPosition(ClickModel):
         false_clicks: bool = False,
         weighting: Literal["ips", "pairwise", "none"] = "ips",
         clip: Annotated[float, Field(ge=1.0)] = 10.0,
-        unexamined_negatives: bool = False,
+        unexamined_negatives: bool = True,
     ) -> None:
         super().__init__(weighting, clip, unexamined_negatives)
         self.false_clicks = false_clicks
@@ -119,7 +119,7 @@ class PositionBasedModel(ByPosition):
         trust_bias: bool = False,
         weighting: Literal["ips", "pairwise", "none"] = "ips",
         clip: Annotated[float, Field(ge=1.0)] = 10.0,
-        unexamined_negatives: bool = False,
+        unexamined_negatives: bool = True,
     ) -> None:
         super().__init__(false_clicks or trust_bias, weighting, clip, unexamined_negatives)
         self.trust_bias = trust_bias
@@ -161,7 +161,7 @@ class GivenPropensities(ByPosition):
         false_clicks: bool = False,
         weighting: Literal["ips", "pairwise", "none"] = "ips",
         clip: Annotated[float, Field(ge=1.0)] = 10.0,
-        unexamined_negatives: bool = False,
+        unexamined_negatives: bool = True,
     ) -> None:
         super().__init__(false_clicks, weighting, clip, unexamined_negatives)
         self.propensities = None if propensities is None else [float(value) for value in propensities]
@@ -200,7 +200,7 @@ class RandomisedPropensities(ByPosition):
         false_clicks: bool = False,
         weighting: Literal["ips", "pairwise", "none"] = "ips",
         clip: Annotated[float, Field(ge=1.0)] = 10.0,
-        unexamined_negatives: bool = False,
+        unexamined_negatives: bool = True,
     ) -> None:
         super().__init__(false_clicks, weighting, clip, unexamined_negatives)
         self.bucket = str(bucket)
