@@ -69,7 +69,7 @@ STEPS, BATCH, RATE, TEMPERATURE, SEEDS = 400, 128, 3e-4, 0.05, 5
 NOISE_WORDS = ("movie", "film", "netflix", "watch", "online", "full", "cast", "free", "stream", "best")
 # What identifies a movie comes first, for texts are cut at 64 tokens.
 ITEM_FIELDS = ["title", "metadata.genres", "metadata.director", "metadata.actors", "text"]
-GRID_QUERIES, GRID_STEPS, GRID_BATCH, GRID_SEEDS = 600, 200, 64, 2
+GRID_QUERIES, GRID_STEPS, GRID_BATCH, GRID_SEEDS = 1_200, 200, 64, 2
 
 
 @dataclass(frozen=True)
