@@ -59,6 +59,7 @@ def test_the_report_counts_distinct_queries(tiny_bert: Path) -> None:
     report = method.evaluate(found, found, texts, settings_with(), seed=0)
     assert report.test["ndcg@10"].queries == len(data.test) - 3
     assert report.test["ndcg@10"].difference == 0
+    assert report.to_dict()["precision"] == "32-true"
     assert report.test["ndcg@10"].start == pytest.approx(float(found.values("ndcg@10").mean()))
 
 

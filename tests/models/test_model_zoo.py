@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from hft.errors import ConfigError, ModelError
-from hft.models import load_saved_model, load_text_model
+from hft.models import CosineRanker, DotRanker, load_saved_model, load_text_model
+from hft.models.rankers import settle_similarity
 from model_zoo import ARCHITECTURES, build_encoder, change, sentence_folder, spoken
 from tolerances import rounding
 
@@ -562,3 +563,45 @@ class TestAlbert:
         wanted = model.encode(ITEMS, "items")
         model.save(tmp_path / "saved")
         np.testing.assert_array_equal(load_saved_model(tmp_path / "saved").encode(ITEMS, "items"), wanted)
+
+
+class TestSimilarity:
+    """What a folder says of comparing vectors is no default's to overrule."""
+
+    def test_another_ranker_is_refused_by_key(self, base: tuple[Path, Vectors], tmp_path: Path) -> None:
+        model = load_saved_model(spoken(tmp_path / "dot", base[0], model_config(similarity_fn_name="dot")))
+        settle_similarity(model, DotRanker())
+        told = r"similarity_fn_name=dot, and the ranker is cosine\. Choose ranker=dot, or .*model\.similarity=cosine"
+        with pytest.raises(ConfigError, match=told):
+            settle_similarity(model, CosineRanker())
+
+    def test_one_that_hft_has_not_is_refused(self, base: tuple[Path, Vectors], tmp_path: Path) -> None:
+        model = load_saved_model(spoken(tmp_path / "l1", base[0], model_config(similarity_fn_name="manhattan")))
+        with pytest.raises(ConfigError, match=r"manhattan, and the ranker is cosine\. hft has no such ranker"):
+            settle_similarity(model, CosineRanker())
+
+    def test_the_user_overrules_the_folder(self, base: tuple[Path, Vectors], tmp_path: Path) -> None:
+        folder = spoken(tmp_path / "dot", base[0], model_config(similarity_fn_name="dot"))
+        settle_similarity(load_text_model(str(folder), similarity="cosine"), CosineRanker())
+
+    def test_of_vectors_of_length_1_every_similarity_gives_one_order(self, encoder: Path, tmp_path: Path) -> None:
+        from sentence_transformers.base.modules import Normalize
+
+        folder = sentence_folder(tmp_path / "unit", encoder, "mean", Normalize(), similarity_fn_name="dot")
+        settle_similarity(load_saved_model(folder), CosineRanker())
+
+    def test_what_was_trained_by_another_ranker_says_so_when_it_is_saved(
+        self, base: tuple[Path, Vectors], tmp_path: Path
+    ) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        model = load_saved_model(spoken(tmp_path / "theirs", base[0], model_config(similarity_fn_name=None)))
+        settle_similarity(model, DotRanker())
+        model.save(tmp_path / "ours")
+        assert SentenceTransformer(str(tmp_path / "ours"), device="cpu").similarity_fn_name == "dot"
+
+
+def test_a_tower_of_another_source_brings_its_own_prompt(base: tuple[Path, Vectors], tmp_path: Path) -> None:
+    other = spoken(tmp_path / "other", base[0], model_config(prompts={"query": "a ", "document": "server "}))
+    model = load_text_model(str(base[0]), shared=False, items_source=str(other))
+    assert (model.query_prompt, model.item_prompt) == (PROMPTS["query"], "server ")

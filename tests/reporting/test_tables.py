@@ -91,6 +91,13 @@ def test_queries_that_no_ranking_can_serve_are_mentioned(report: dict[str, Any])
     assert "12 test queries without a relevant item are left out" in printed(report)
 
 
+def test_a_report_in_bf16_says_so_and_how_to_measure_the_saved_model(report: dict[str, Any]) -> None:
+    assert "Computed in" not in printed(report | {"precision": "32-true"})
+    told = printed(report | {"precision": "bf16-mixed"}, 200)
+    assert "Computed in bf16-mixed" in told
+    assert "trainer.precision=32-true" in told
+
+
 def test_names_with_brackets_are_printed_as_they_are(report: dict[str, Any]) -> None:
     report["slices"] = {"group [bold]x[/bold]": report["slices"]["query seen in training"]}
     report["conclusion"] = "Done [red]so."

@@ -16,6 +16,7 @@ from hft.methods.base import FineTuningMethod
 from hft.methods.proof import Measured, build_report, distinct_queries, validation_report
 from hft.methods.tokenized import TokenizedData
 from hft.metrics import Report
+from hft.models.rankers import settle_similarity
 from hft.settings import FineTuningParams, FineTuningSettings
 from hft.stores import StoreFolder
 from hft.training import (
@@ -80,6 +81,7 @@ class EmbeddingsMethod(FineTuningMethod):
             params: what a search may vary.
             parts: `optimizer`, `scheduler`, `precision` and `seed` of the run.
         """
+        settle_similarity(model, settings.ranker)
         seed, precision = parts["seed"], parts["precision"]
         planner = self._planner(data, "train", settings, params)
         queries, items = data.in_training("query", model, seed), data.in_training("items", model, seed)
@@ -115,13 +117,14 @@ class EmbeddingsMethod(FineTuningMethod):
             settings: ranker and metrics.
             options: `precision`, `seed`, and by choice `start` (the starting model's Measured) and `progress`.
         """
+        settle_similarity(model, settings.ranker)
         start: Measured | None = options.get("start")
         evaluator = self._evaluator(data, "test", settings, options["seed"], None)
         with inference(model, options["precision"]):
             queries, items = evaluator.vectors(model, options.get("progress"))
         with torch.no_grad():
             evaluation = evaluator.evaluate(queries, items, None if start is None else start.evaluation)
-        return Measured(evaluation, distinct_queries(evaluator.arrays)[1])
+        return Measured(evaluation, distinct_queries(evaluator.arrays)[1], options["precision"])
 
     def evaluate(
         self,
@@ -145,7 +148,8 @@ class EmbeddingsMethod(FineTuningMethod):
         validation = None
         if validator is not None and validator.start is not None and validator.best is not None:
             sessions = distinct_queries(validator.evaluator.arrays)[1]
-            validation = (Measured(validator.start, sessions), Measured(validator.best, sessions))
+            both = (Measured(found, sessions, validator.precision) for found in (validator.start, validator.best))
+            validation = (next(both), next(both))
         told: dict[str, Any] = {
             "main_metric": self.main_metric,
             "direction": self.direction,

@@ -55,10 +55,12 @@ class Measured:
     Args:
         evaluation: a value a session, and the rankings.
         sessions: int64[sessions], the distinct query of each session, counted from 0.
+        precision: in which the vectors were computed, Lightning's word.
     """
 
     evaluation: Evaluation
     sessions: npt.NDArray[np.int64]
+    precision: str = ""
 
     def values(self, metric: str) -> Values:
         """float64[distinct queries]: mean over the query's sessions; NaN where none has a value."""
@@ -68,7 +70,8 @@ class Measured:
         """The results of some sessions (bool[sessions]) only, their queries counted anew from 0."""
         values = {name: of_sessions[kept] for name, of_sessions in self.evaluation.values.items()}
         sessions = np.unique(self.sessions[kept], return_inverse=True)[1].astype(np.int64)
-        return Measured(replace(self.evaluation, values=values, top_rows=self.evaluation.top_rows[kept]), sessions)
+        evaluation = replace(self.evaluation, values=values, top_rows=self.evaluation.top_rows[kept])
+        return Measured(evaluation, sessions, self.precision)
 
 
 def mean_by_query(values: Values, sessions: npt.NDArray[np.int64]) -> Values:
@@ -133,6 +136,7 @@ def build_report(
         main_metric=main_metric,
         direction=direction,
         candidates=data.data.candidates,
+        precision=start.precision,
         test=compared,
         validation={} if validation is None else _without_p(_compared(*validation, ranking, seed)),
         baselines=baselines,
@@ -174,6 +178,7 @@ def validation_report(
         main_metric=main_metric,
         direction=direction,
         candidates=data.data.candidates,
+        precision=validation[0].precision,
         test={},
         validation=compared,
         curves=dict(curves or {}),

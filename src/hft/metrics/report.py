@@ -72,6 +72,7 @@ class Report:
         seconds: wall time by stage.
         categories: where queries are put into categories, on the test split: macro-F1, by level, and the worst
             categories (hft.methods.categories.category_scores); else empty.
+        precision: in which vectors were computed, `32-true` or `bf16-mixed`; empty in reports from before it was said.
     """
 
     main_metric: str
@@ -93,6 +94,7 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     categories: dict[str, Any] = field(default_factory=dict)
+    precision: str = ""
 
     @property
     def main(self) -> Comparison:
@@ -116,6 +118,7 @@ class Report:
             "main_metric": self.main_metric,
             "direction": self.direction,
             "candidates": self.candidates,
+            "precision": self.precision,
             "conclusion": self.conclusion,
             "test": _comparisons_to_dict(self.test),
             "validation": _comparisons_to_dict(self.validation),

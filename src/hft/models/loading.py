@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -59,6 +59,7 @@ def load_text_model(
     dense_dim: Annotated[int, Field(ge=1)] | None = None,
     query_prompt: str | None = None,
     item_prompt: str | None = None,
+    similarity: Literal["cosine", "dot", "euclidean"] | None = None,
     max_length: Annotated[int, Field(ge=4)] | None = None,
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None,
 ) -> TextEmbeddingModel:
@@ -82,6 +83,7 @@ def load_text_model(
         dense_dim: adds a linear layer to so many dimensions after pooling (drawn from torch's global seed).
         query_prompt: text put before each query.
         item_prompt: text put before each item.
+        similarity: by which the folder's vectors are to be compared; it must be the ranker's.
         max_length: tokens of a text at most, special tokens and prompt in.
         dropout: for every dropout of the encoder; None keeps what its config says.
 
@@ -102,33 +104,37 @@ def load_text_model(
         )
     layout = read_layout(folder)
     wishes = _Wishes(pooling, normalize, dense_dim, max_length, dropout)
-    query = _build_tower(layout.query, wishes)
+    query = _build_tower(layout.query, wishes, layout.words.truncate_dim)
     items: TextTower | None
+    words_of_items = layout.words
     if layout.items is not None:
         if items_source is not None:
             raise ConfigError(
                 f"model.items_source={items_source}: the folder {folder} holds two towers already. Leave it out, or "
                 "give a source with one tower."
             )
-        items = _build_tower(layout.items, wishes)
+        items = _build_tower(layout.items, wishes, layout.words.truncate_dim)
     elif items_source is not None:
         items_layout = read_layout(find_model(items_source, items_revision))
-        items = _build_tower(items_layout.items or items_layout.query, wishes)
+        words_of_items = items_layout.words
+        items = _build_tower(items_layout.items or items_layout.query, wishes, words_of_items.truncate_dim)
     else:
         items = None if shared else query.copy()
-    for tower in {query} if items is None else {query, items}:
-        tower.truncate_dim = layout.words.truncate_dim
     return TextEmbeddingModel(
         items_tower=query if items is None else items,
         query_tower=None if items is None else query,
         query_prompt=layout.words.query_prompt(query_prompt),
-        item_prompt=layout.words.item_prompt(item_prompt),
-        words=layout.words,
+        item_prompt=words_of_items.item_prompt(item_prompt),
+        words=layout.words if similarity is None else replace(layout.words, similarity=similarity),
     ).eval()
 
 
 def load_saved_model(
-    folder: str | os.PathLike[str], *, max_length: int | None = None, dropout: float | None = None
+    folder: str | os.PathLike[str],
+    *,
+    max_length: int | None = None,
+    dropout: float | None = None,
+    similarity: Literal["cosine", "dot", "euclidean"] | None = None,
 ) -> TextEmbeddingModel | ImageTextModel:
     """Loads what a model's `save` wrote, or any sentence-transformers text folder or CLIP folder, exactly as it says.
 
@@ -137,7 +143,7 @@ def load_saved_model(
 
     Args:
         folder: of the model.
-        max_length, dropout: as in `load_text_model`; None: as the folder says.
+        max_length, dropout, similarity: as in `load_text_model`; None: as the folder says.
 
     Raises:
         ModelError: there is no such folder, or it is no model that hft can load.
@@ -147,10 +153,10 @@ def load_saved_model(
         raise ModelError(f"{path}: no such folder. Give the folder of a saved model (it holds modules.json).")
     if is_clip_folder(path):
         return load_clip(str(path), max_length=max_length, dropout=dropout)
-    return load_text_model(source=str(path), max_length=max_length, dropout=dropout)
+    return load_text_model(source=str(path), max_length=max_length, dropout=dropout, similarity=similarity)
 
 
-def _build_tower(layout: TowerLayout, wishes: _Wishes) -> TextTower:
+def _build_tower(layout: TowerLayout, wishes: _Wishes, truncate_dim: int | None) -> TextTower:
     words = layout.transformer
     encoder: Any = load_encoder(layout.folder, wishes.dropout, words.config_arguments)
     tokenizer = load_tokenizer(layout.folder, words.lower_case, words.tokenizer_arguments)
@@ -175,6 +181,7 @@ def _build_tower(layout: TowerLayout, wishes: _Wishes) -> TextTower:
         projections=modules,
         max_length=_max_length(wishes.max_length, layout, tokenizer, encoder, capacity),
         capacity=capacity,
+        truncate_dim=truncate_dim,
         lower_case=words.lower_case,
     ).eval()
 

@@ -5,23 +5,53 @@ All have gradients that stay finite everywhere, also for a zero vector and for t
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["CosineRanker", "DotRanker", "EuclideanRanker"]
+from hft.errors import ConfigError
+
+__all__ = ["CosineRanker", "DotRanker", "EuclideanRanker", "settle_similarity"]
 
 # Below this squared distance the root's slope is cut, so that equal vectors have a finite gradient.
 _SMALLEST_SQUARED_DISTANCE = 1e-12
 _SMALLEST_LENGTH = 1e-12
 
 
+def settle_similarity(model: Any, ranker: Any) -> None:
+    """How a model's vectors are compared: as its folder says, which the ranker must do, or else as the ranker does.
+
+    Vectors of length 1 are put in one order by cosine, dot product and Euclidean distance. Of a ranker of somebody's
+    own nothing is known.
+
+    Raises:
+        ConfigError: the two differ.
+    """
+    words, ours = getattr(model, "words", None), getattr(ranker, "similarity", None)
+    if words is None or ours is None:
+        return
+    said = words.similarity
+    if said is None and ours != "cosine":  # which is what a folder means that says nothing
+        model.words = replace(words, similarity=ours)
+    if said in (None, ours):
+        return
+    if said != "manhattan" and all(tower.normalize for tower in model.towers):
+        return
+    choose = "hft has no such ranker" if said == "manhattan" else f"Choose ranker={said}"
+    raise ConfigError(
+        f"{words.file}: similarity_fn_name={said}, and the ranker is {ours}. {choose}, or overrule the folder: "
+        f"model.similarity={ours}."
+    )
+
+
 class CosineRanker(nn.Module):
     """Cosine of the angle between query and item, in [-1, 1]. A similarity; 0 for a zero vector."""
 
     is_similarity: ClassVar[bool] = True
+    similarity: ClassVar[str] = "cosine"
 
     def forward(self, queries: Tensor, items: Tensor) -> Tensor:
         """FloatTensor[pairs, dim] twice -> FloatTensor[pairs]."""
@@ -36,6 +66,7 @@ class DotRanker(nn.Module):
     """Inner product of query and item. A similarity without bounds."""
 
     is_similarity: ClassVar[bool] = True
+    similarity: ClassVar[str] = "dot"
 
     def forward(self, queries: Tensor, items: Tensor) -> Tensor:
         """FloatTensor[pairs, dim] twice -> FloatTensor[pairs]."""
@@ -50,6 +81,7 @@ class EuclideanRanker(nn.Module):
     """Euclidean distance of query and item, >= 0. A distance: a lower rank is the better one."""
 
     is_similarity: ClassVar[bool] = False
+    similarity: ClassVar[str] = "euclidean"
 
     def forward(self, queries: Tensor, items: Tensor) -> Tensor:
         """FloatTensor[pairs, dim] twice -> FloatTensor[pairs]."""

@@ -55,6 +55,11 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     left_out = report["test"][report["main_metric"]]["left_out"]
     if left_out:
         yield _note(f"{left_out:,} test queries without a relevant item are left out: no ranking can serve them.")
+    if str(report.get("precision", "")).startswith("bf16"):
+        yield _note(
+            f"Computed in {report['precision']}, as in training. The saved model computes in float32, where a "
+            "metric may differ by some .001: hft evaluate with trainer.precision=32-true says by how much."
+        )
     if report["baselines"]:
         yield _heading("Baselines", "the same queries, without a model")
         yield _baselines_table(report)

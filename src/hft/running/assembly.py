@@ -112,7 +112,7 @@ def starting_model(config: DictConfig) -> tuple[Any, RunRecord | None]:
     """The model that a run starts from, and the run that tuned it where an earlier one did.
 
     It is the model group's model, or the tuned model of the run that `iteration.start_from` names. That one is what
-    its folder says (towers, pooling, dense layers, prompts); of the model group only `max_length` and `dropout` apply.
+    its folder says (towers, pooling, dense layers, prompts); of the model group only what `load_tuned` names applies.
 
     Raises:
         RunNotFoundError: no such run.
@@ -145,10 +145,11 @@ def load_start(config: DictConfig, parent: RunRecord | None) -> Any:
 
 
 def load_tuned(config: DictConfig, folder: Path) -> Any:
-    """A tuned model from its folder; of the model group only `max_length` and `dropout` apply."""
+    """A tuned model from its folder; of the model group only `max_length`, `dropout` and `similarity` apply."""
     from hft.models import load_saved_model
 
-    return load_saved_model(folder, **{name: config.model.get(name) for name in ("max_length", "dropout")})
+    names = ("max_length", "dropout", "similarity")
+    return load_saved_model(folder, **{name: config.model.get(name) for name in names})
 
 
 def accumulators_of(config: DictConfig) -> dict[str, Any]:
