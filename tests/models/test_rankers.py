@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from hft.models import CosineRanker, DotRanker, EuclideanRanker
+from tolerances import rounding
 
+# Three sums of seven terms; their size is that of two vectors of seven normal numbers, 3 each.
+OF_A_RANK = 3 * 3 * rounding(terms=7, sums=3)
 RANKERS = [CosineRanker(), DotRanker(), EuclideanRanker()]
 
 
@@ -18,9 +21,9 @@ def test_each_ranker_computes_its_formula() -> None:
     q, i = queries.numpy().astype(np.float64), items.numpy().astype(np.float64)
     dot = (q * i).sum(axis=1)
     cosine = dot / np.linalg.norm(q, axis=1) / np.linalg.norm(i, axis=1)
-    np.testing.assert_allclose(CosineRanker()(queries, items), cosine, rtol=1e-5)
-    np.testing.assert_allclose(DotRanker()(queries, items), dot, rtol=1e-5)
-    np.testing.assert_allclose(EuclideanRanker()(queries, items), np.linalg.norm(q - i, axis=1), rtol=1e-5)
+    distance = np.linalg.norm(q - i, axis=1)
+    for ranker, expected in zip(RANKERS, (cosine, dot, distance), strict=True):
+        np.testing.assert_allclose(ranker(queries, items), expected, rtol=0, atol=OF_A_RANK)
 
 
 def test_only_the_euclidean_rank_is_a_distance() -> None:
@@ -31,7 +34,7 @@ def test_only_the_euclidean_rank_is_a_distance() -> None:
 def test_the_matrix_holds_the_rank_of_every_pair(ranker: torch.nn.Module) -> None:
     queries, items = _vectors(0), _vectors(1, count=4)
     expected = torch.stack([ranker(query.expand(4, -1), items) for query in queries])
-    torch.testing.assert_close(ranker.matrix(queries, items), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ranker.matrix(queries, items), expected, rtol=0, atol=OF_A_RANK)
 
 
 @pytest.mark.parametrize("ranker", RANKERS, ids=lambda ranker: type(ranker).__name__)

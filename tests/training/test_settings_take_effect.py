@@ -19,6 +19,7 @@ from hft.models import CosineRanker, DotRanker, EuclideanRanker
 from hft.running.assembly import validation_interval
 from hft.training import linear_warmup
 from small_training import RESULTS, Training, same, small_data, train_small
+from tolerances import rounding
 
 Train = Callable[..., Training]
 
@@ -116,7 +117,7 @@ def test_confidence_calculator_weighs_what_the_loss_believes(train: Train) -> No
         )
         for value in (1.0, 0.5)
     )
-    assert half == pytest.approx([loss / 2 for loss in full], rel=1e-5)
+    assert half == pytest.approx([loss / 2 for loss in full], rel=rounding(terms=100))
 
 
 def test_confidence_calculator_gets_events_and_offsets_of_whole_lists(train: Train) -> None:

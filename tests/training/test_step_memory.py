@@ -18,6 +18,7 @@ from hft.models.compute import ReferenceCompute, choose_compute
 from hft.settings import ComputeSettings
 from hft.training import EmbeddingsFineTuner
 from small_training import SmallRun, Training, build_small, fit_small, small_data
+from tolerances import rounding
 
 Gradients = dict[str, Tensor]
 # Of the texts of these tests, some 24 in a batch, all are 16 tokens or fewer.
@@ -259,7 +260,7 @@ def test_a_validation_that_does_not_fit_is_computed_with_half_the_budget(tiny_be
     expected = module.validator(module.model)
     tower = module.model.items_tower
     tower.compute = SmallMemory(tower.encoder, 100, "forward")
-    assert module.validator(module.model) == pytest.approx(expected, abs=1e-6)
+    assert module.validator(module.model) == pytest.approx(expected, abs=20 * rounding(terms=64, sums=14))
     assert module.model.budget.token_budget < 128
     assert module.model.budget.graph_tokens is None, "nothing was kept for a backward pass"
     assert tower.compute.failures > 0
