@@ -60,14 +60,14 @@ def test_a_result_says_its_source_by_a_prefix_or_a_field(write: Write, shop: Ses
             "results": [{"item_id": 1, "source": "blog"}, {"item_id": "1", "source": "shop"}],
             "events": [{"item_id": "1", "source": "shop", "type": "purchase"}],
         },
-        {"query": "by default", "results": ["3", "4", "blog:2"], "events": [0, 1, 2], "ranks": [3, 2, 1]},
+        {"query": "by default", "results": ["3", "4", "blog:2"], "events": [4, "blog:2"], "ranks": [3, 2, 1]},
     ]
     data = read({"web": web(write, lines), "shop": shop, "blog": blog}, default_source="shop")
     assert list(data.inputs) == [
         FineTuningInput("web:7", "by prefix", ("shop:1", "blog:1", "shop:2"), (0.0, 1.0, 0.0)),
         FineTuningInput("web:web.jsonl:2", "by field", ("blog:1", "shop:1"), (0.0, 10.0)),
         FineTuningInput(
-            "web:web.jsonl:3", "by default", ("shop:3", "shop:4", "blog:2"), (0.0, 1.0, 2.0), (3.0, 2.0, 1.0)
+            "web:web.jsonl:3", "by default", ("shop:3", "shop:4", "blog:2"), (0.0, 1.0, 1.0), (3.0, 2.0, 1.0)
         ),
     ]
     texts = dict(zip(data.items.ids, data.items.texts, strict=True))
@@ -125,7 +125,7 @@ def test_sessions_of_two_sources_keep_their_ids_apart(write: Write, shop: Sessio
     [
         ("{broken", "malformed JSON"),
         ({"results": ["1", "2"], "events": []}, "missing field 'query'"),
-        ({"query": "q", "results": "1", "events": []}, "field 'results': Input should be a valid array"),
+        ({"query": "q", "results": "1", "events": []}, "field 'results': Input should be a valid list"),
         ({"query": "q", "results": ["1", "2"]}, "missing field 'events'"),
     ],
 )
@@ -139,9 +139,9 @@ def test_a_line_that_is_no_session_is_set_aside_as_ever(
 
 
 ALONE_AND_TOGETHER: dict[str, tuple[list[Any], dict[str, Any]]] = {
-    "numbers that are ids": ([{"query": "q", "results": [1, 2], "events": [1, 2]}], {"events_as": "picked"}),
-    "texts that are weights": ([{"query": "q", "results": ["1", "2"], "events": ["2", "1"]}], {"events_as": "weights"}),
-    "too few weights": ([{"query": "q", "results": ["1", "2"], "events": [1]}], {"events_as": "weights"}),
+    "numbers that are ids": ([{"query": "q", "results": [1, 2.0], "events": [1.0, 2]}], {}),
+    "weights": ([{"query": "q", "results": ["1", "2"], "events": [0, "2.5"]}], {"fields": {"weights": "events"}}),
+    "too few weights": ([{"query": "q", "results": ["1", "2"], "events": [1]}], {"fields": {"weights": "events"}}),
     "a query retriever": (
         [{"words": "tent", "city": "Oslo", "results": ["1", "2"], "events": ["1"]}],
         {"query_retriever": QueryRetriever(template="{words} {city}")},
@@ -184,7 +184,7 @@ def test_a_source_is_read_as_it_is_alone(write: Write, shop: SessionFiles, case:
     lines, options = ALONE_AND_TOGETHER[case]
     fields = options.get("fields", {})
     good: dict[str, Any] = {"query": "good", "words": "good", "city": "", "results": ["3", "4"], "events": []}
-    if fields:
+    if "query" in fields:
         good = {"in": {"q": "good", "shown": ["3", "4"]}, "did": []}
     sessions = str(write("web.jsonl", [good, *lines]))
     quarantines = Quarantine(None, 1.0), Quarantine(None, 1.0)
@@ -204,6 +204,12 @@ def test_a_source_is_read_as_it_is_alone(write: Write, shop: SessionFiles, case:
     ]
     assert routed == plain
     assert quarantines[1].reasons == quarantines[0].reasons
+
+
+def test_weights_leave_a_session_with_the_results_that_cannot_be_loaded(write: Write, shop: SessionFiles) -> None:
+    lines = [{"query": "q", "results": ["1", "99", 2.0], "clicks": [0, 5, 3], "ranks": [3, 2, 1]}]
+    (found,) = read({"web": web(write, lines, fields={"weights": "clicks"}), "shop": shop}).inputs
+    assert (found.results, found.events, found.ranks) == (("shop:1", "shop:2"), (0.0, 3.0), (3.0, 1.0))
 
 
 def test_weights_of_all_sources_hold_where_a_source_has_none_of_its_own(write: Write, shop: SessionFiles) -> None:

@@ -189,8 +189,9 @@ def test_a_log_of_passages_is_read_as_one_of_documents(write):
         "items.jsonl",
         [{"item_id": name, "title": f"T{name}", "text": f"text {name}"} for name in ("a#2", "b", "a#1", "c#x#1")],
     )
+    clicks = [{"item_id": "a#1", "weight": 1}, {"item_id": "a#2", "weight": 3}]
     lines = [
-        {"query": "q0", "results": ["b", "a#1", "a#2"], "events": [0, 1, 3], "ranks": [0.9, 0.5, 0.4]},
+        {"query": "q0", "results": ["b", "a#1", "a#2"], "events": clicks, "ranks": [0.9, 0.5, 0.4]},
         {"query": "q1", "results": ["a#1", "a#2"], "events": ["a#1"]},
         {"query": "q2", "results": ["a#2", "c#x#1", "b", "a#1"], "events": ["b"]},
     ]

@@ -65,7 +65,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def prepare(files: tuple[Path, Path], store: StoreFolder | None, **options: Any) -> RankingData:
-    source = {name: options.pop(name) for name in ("event_weights", "fields", "events_as") if name in options}
+    source = {name: options.pop(name) for name in ("event_weights", "fields") if name in options}
     splitter = options.pop("splitter", QuerySplitter())
     given = {"candidates": "corpus", "validation_pool": 9, **options}
     return prepare_ranking_data(SessionFiles(*files, **source), splitter, store=store, **given)
@@ -222,7 +222,7 @@ def test_a_large_file_that_stays_is_not_hashed_again(
         {"max_quarantined_share": 0.5},
         {"keep_seen_queries": True},
         {"event_weights": {"click": 2.0}},
-        {"events_as": "picked"},
+        {"fields": {"weights": "events"}},
         {"fields": {"text": ["title", "text"]}},
         pytest.param({"splitter": QuerySplitter(salt="other")}, id="splitter of another salt"),
         pytest.param({"splitter": QuerySplitter(noise_words=["é"])}, id="splitter with noise words"),

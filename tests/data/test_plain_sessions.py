@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hft.data import ItemsSet, Quarantine, SessionFiles
+from hft.data.events import EVENT_WEIGHTS
+from hft.data.field_names import field_names
 from hft.data.plain_sessions import PlainSessions
+from hft.data.records import NamedPlace
+from hft.data.row_records import RowRecords
+from hft.data.session_lines import SessionLines
 
 IDS = ["a", "b", "c", "1", "2", "3", "-4", "10000000000000000000000", "é", "1.0", "true"]
 GOOD = {"session_id": "s", "query": "q", "results": ["a", "b"], "events": ["a"]}
@@ -80,15 +88,15 @@ def read(folder: Path, lines: list[bytes], **options: Any) -> dict[str, Any]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=st.lists(_session, min_size=1, max_size=12), events_as=st.sampled_from(["auto", "picked", "weights"]))
+@given(lines=st.lists(_session, min_size=1, max_size=12), fields=st.sampled_from([None, {"weights": "events"}]))
 def test_the_short_way_equals_the_careful_way(
-    lines: list[Any], events_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lines: list[Any], fields: dict[str, str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded = [line_of(GOOD | {"events": []}), *map(line_of, lines), b"{broken", b"[1]", b'{"query": "caf\xe9"}']
-    short = read(tmp_path, encoded, events_as=events_as)
+    short = read(tmp_path, encoded, fields=fields)
     with monkeypatch.context() as patch:
         patch.setattr(PlainSessions, "read", lambda self, line, number: False)
-        careful = read(tmp_path, encoded, events_as=events_as)
+        careful = read(tmp_path, encoded, fields=fields)
     assert short == careful
 
 
@@ -97,16 +105,12 @@ def test_the_short_way_equals_the_careful_way(
     [
         GOOD,
         GOOD | {"results": [1, 2], "events": [2]},
-        GOOD | {"events": [0, 2.5]},
         GOOD | {"events": [{"item_id": "b", "type": "cart"}], "ranks": [2, 1.5], "group": 7, "unknown": {}},
         GOOD | {"events": None, "is_irrelevant": True, "timestamp": "2026-01-02T03:04:05Z"},
     ],
 )
 def test_plain_lines_take_the_short_way(line: Any) -> None:
-    from hft.data.events import EVENT_WEIGHTS
-    from hft.data.field_names import FieldNames
-
-    plain = PlainSessions(Path("clicks.jsonl"), FieldNames(), pa.array(IDS), EVENT_WEIGHTS, "auto")
+    plain = PlainSessions(Path("clicks.jsonl"), field_names(None), pa.array(IDS), EVENT_WEIGHTS)
     assert plain.read(line_of(line), 7)
     assert plain.fields == set(line)
     batch, numbers, doubtful = plain.finish_block()
@@ -168,3 +172,56 @@ def test_blocks_of_any_size_make_the_same_columns() -> None:
     assert found[0][1]["ranks"] == [1.0, 0.5]
     assert found[0][0]["ranks"] is None
     assert (found[0][0]["timestamp"], found[0][2]["timestamp"]) == (None, 1.5)
+
+
+_values = st.one_of(
+    _ids,
+    st.sampled_from([Decimal("1"), Decimal("1.00"), Decimal("2.5"), Decimal("1E+3"), Decimal("NaN"), float("nan")]),
+    st.sampled_from([date(2026, 1, 2), datetime(2026, 1, 2, 3, 4, 5), datetime(2026, 1, 2, tzinfo=UTC), time(3, 4)]),
+    st.sampled_from([b"a", b"\xe9", UUID(int=1), timedelta(seconds=5), 2.0**60, (1, 2), {"a": Decimal("1.0")}]),
+    st.sampled_from([np.float64(1.0), np.float32(2.5), np.int64(3)]),
+)
+_row = st.fixed_dictionaries(
+    {
+        "query": st.one_of(st.just("q"), _values),
+        "results": st.one_of(st.just(["a", "b", "1"]), st.lists(_values, max_size=4), _values),
+        "events": st.one_of(st.lists(_values, max_size=3), st.none(), st.just("a|b"), _values),
+    },
+    optional=dict.fromkeys(("session_id", "batch_id", "group", "split", "user_id", "sort_by", "timestamp"), _values)
+    | {"ranks": st.lists(_values, max_size=4), "other": _values},
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(_row, min_size=1, max_size=8), fields=st.sampled_from([None, {"weights": "events"}]))
+def test_rows_of_any_types_are_read_alike_by_both_ways_and_wherever_they_stand(
+    rows: list[dict[str, Any]], fields: dict[str, str] | None
+) -> None:
+    short, careful, alone = read_rows([GOOD, *rows, *rows], fields), {}, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlainSessions, "read", lambda self, line, number: False)
+        careful = read_rows([GOOD, *rows, *rows], fields)
+        alone = [read_rows([row], fields) for row in rows]
+    assert short == careful
+    left_out = [number for number, _ in short["lines"]]
+    assert [bool(each["lines"]) for each in alone] * 2 == [number in left_out for number in range(2, 2 + 2 * len(rows))]
+
+
+def read_rows(rows: list[dict[str, Any]], fields: dict[str, str] | None) -> dict[str, Any]:
+    """Rows of a query of a database, read as sessions."""
+    set_aside: list[tuple[int, str]] = []
+
+    class Kept(Quarantine):
+        def add(self, file: Path | str, line: int, reason: str, raw: str | bytes) -> None:
+            set_aside.append((line, reason))
+
+    names = field_names(fields)
+    quarantine, place = Kept(), NamedPlace("sessions", "sessions")
+    lines = SessionLines(place, names, ItemsSet.from_columns(IDS, IDS), EVENT_WEIGHTS, quarantine)
+    made = RowRecords("sessions", (names.results, names.events_field, names.ranks), "|", quarantine)
+    for row in rows:
+        record = made.of_row(dict(row))
+        if record is not None:
+            lines.add(record)
+    lines.finish_block()
+    return {"rows": lines._columns.finish().table.to_pylist(), "lines": sorted(set_aside)}

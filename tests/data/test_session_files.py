@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hft.data import FineTuningInput, Quarantine, SessionFiles
+from hft.data.events import IDS_NOT_WEIGHTS
 from hft.errors import ConfigError, DataError
 
 Write = Callable[[str, Any], Path]
@@ -42,7 +43,7 @@ def test_csv_is_read_with_lists_by_separator_or_as_json(write: Write, items_file
     header = "session_id,query,results,events,is_irrelevant,batch_id"
     rows = [header, "s1,first,a|b|c,b,,monday", 's2,second,"[""c"", ""d""]",,true,']
     assert read(write("sessions.csv", rows), items_file) == EXPECTED
-    tabs = [header.replace(",", "\t"), "s1\tfirst\ta b c\t0 1 0\t\tmonday", "s2\tsecond\tc d\t\t1\t"]
+    tabs = [header.replace(",", "\t"), "s1\tfirst\ta b c\tb\t\tmonday", "s2\tsecond\tc d\t\t1\t"]
     assert read(write("sessions.tsv.gz", tabs), items_file, list_separator=" ") == EXPECTED
     semicolons = [row.replace(",", ";") for row in rows[:2]]
     assert read(write("other.csv", semicolons), items_file, csv_delimiter=";") == EXPECTED[:1]
@@ -108,10 +109,19 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"query": "q", "results": ["a", "b"]}, "missing field 'events'"),
     ({"query": "  ", "results": ["a", "b"], "events": []}, "field 'query': String should have at least 1 character"),
     ({"query": ["q"], "results": ["a", "b"], "events": []}, "field 'query': Input should be a valid string"),
-    ({"query": "q", "results": "a", "events": []}, "field 'results': Input should be a valid array"),
+    ({"query": "q", "results": "a", "events": []}, "field 'results': Input should be a valid list"),
     ({"query": "q", "results": ["a", "b"], "events": ["d"]}, "an event on a result that was not shown"),
-    ({"query": "q", "results": ["a", "b"], "events": [1, -1]}, "a negative weight"),
-    ({"query": "q", "results": ["a", "b"], "events": [1, 10**400]}, "a weight that is not a number"),
+    ({"query": "q", "results": ["a", "b"], "events": [1, 0]}, IDS_NOT_WEIGHTS),
+    ({"query": "q", "results": ["a", "b"], "events": [1]}, "an event on a result that was not shown"),
+    (
+        {"query": "q", "results": ["a", True], "events": []},
+        "field 'results': expected an id, a text or a whole number, found true or false",
+    ),
+    ('{"query": "q", "query": "r", "results": ["a", "b"], "events": []}', "the name 'query' stands twice in an object"),
+    (
+        '{"query": "q", "results": ["a", "b"], "events": [{"item_id": "a", "item_id" : "b"}]}',
+        "the name 'item_id' stands twice in an object",
+    ),
     ({"query": "q", "results": ["a", "a"], "events": []}, "fewer than two results"),
     ({"query": "q", "results": ["a"], "events": ["a"]}, "fewer than two results"),
     ({"query": "q", "results": ["a", "b"], "events": [], "ranks": [1]}, "as many ranks as results were expected"),
@@ -135,13 +145,13 @@ def test_results_without_an_item_or_twice_are_left_out_and_noted(write: Write, i
         "sessions.jsonl",
         [
             {"query": "q", "results": ["a", "gone", "b"], "events": ["b", "gone"], "ranks": [3, 2, 1]},
-            {"query": "q", "results": ["a", "b", "a"], "events": [0, 1, 2]},
+            {"query": "q", "results": ["a", "b", "a"], "events": ["a"]},
         ],
     )
     quarantine = Quarantine(None, 0.0)
     first, second = read(sessions, items_file, quarantine)
     assert (first.results, first.events, first.ranks) == (("a", "b"), (0.0, 1.0), (3.0, 1.0))
-    assert (second.results, second.events) == (("a", "b"), (2.0, 1.0))
+    assert (second.results, second.events) == (("a", "b"), (1.0, 0.0))
     assert set(quarantine.reasons) == {
         "results that no item has the id of were left out",
         "results that stand twice were left out",

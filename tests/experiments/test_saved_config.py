@@ -136,3 +136,15 @@ def test_what_a_global_option_changes_elsewhere_is_carried_over() -> None:
         "data": {"limit": 48, "batch": 4},
         "extra": {"a": 1},
     }
+
+
+def test_a_source_of_an_earlier_version_asks_for_what_it_asked_for_then() -> None:
+    record = train_line(small_config(), Path("run"))
+    logs = {"_target_": "hft.data.SessionFiles", "events_as": "weights", "fields": {"events": "clicks", "query": "q"}}
+    auto = {"_target_": "hft.data.SessionFiles", "events_as": "auto"}
+    source = {"sources": {"a": logs, "b": auto}}
+    record.config["data"] = record.config_unresolved["data"] = {"source": source}
+    assert plain(saved_config(record))["data"]["source"]["sources"] == {
+        "a": {"_target_": "hft.data.SessionFiles", "fields": {"weights": "clicks", "query": "q"}},
+        "b": {"_target_": "hft.data.SessionFiles"},
+    }

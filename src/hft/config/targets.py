@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hft.config.renamed import gone_argument
 from hft.config.report import CheckReport, Finding, listed, nearest
 from hft.config.static import (
     NotFoundError,
@@ -141,7 +142,8 @@ class TargetChecker:
             elif name not in known and not signature.accepts_any_name:
                 close = nearest(name, known)
                 report.errors.append(
-                    Finding(
+                    gone_argument(join(key, name), name)
+                    or Finding(
                         join(key, name),
                         f"{node['_target_']} takes no such argument (found {value!r})",
                         listed(known) or "no argument at all",

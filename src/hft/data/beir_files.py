@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
 
-from hft.data.field_names import NonEmpty
+from hft.data.field_names import Id, NonEmpty
 from hft.data.item_lines import ItemLines
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.reasons import reason_of
@@ -32,7 +31,7 @@ _LAYOUT = "Expected the BEIR layout: corpus.jsonl, queries.jsonl, qrels/train.ts
 
 class _QueryLine(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
-    id: Annotated[str, Field(alias="_id")]
+    id: Annotated[Id, Field(alias="_id")]
     text: NonEmpty
 
 
@@ -122,8 +121,15 @@ def read_queries(
     presence = FieldPresence([Needed(name, key, False, is_within=True) for name in fields])
     for number, raw in numbered_lines(path):
         quarantine.saw(str(path))
+        record = Record(number, raw, None).parsed()
+        if isinstance(record, str):
+            quarantine.add(str(path), number, record, raw)
+            continue
+        if retriever is not None:
+            presence.count(record)
+            record = {**record, "text": retriever(record)}
         try:
-            line = _query_line(raw, retriever, presence)
+            line = _QueryLine.model_validate(record)
         except ValidationError as error:
             quarantine.add(str(path), number, reason_of(error, raw), raw)
             continue
@@ -134,18 +140,6 @@ def read_queries(
     if not queries:
         raise DataError(f"{path}: the file has no query. Expected lines such as " + '{"_id": "1", "text": "..."}.')
     return queries
-
-
-def _query_line(raw: bytes, retriever: QueryRetriever | None, presence: FieldPresence) -> _QueryLine:
-    if retriever is not None:
-        try:
-            fields = from_json(raw)
-        except ValueError:
-            fields = None  # pydantic says what is wrong with the line
-        if isinstance(fields, dict):
-            presence.count(fields)
-            return _QueryLine.model_validate({**fields, "text": retriever(fields)})
-    return _QueryLine.model_validate_json(raw)
 
 
 def read_judgements(

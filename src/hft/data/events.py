@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from hft.data.field_names import EventRecord
 
 # What Hydra takes as one key of an override.
 _KEY = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
-EventsAs = Literal["auto", "picked", "weights"]
-GivenEvent = int | float | str | EventRecord
 
 # Weights by type of event, after how much each costs a person; what only shows a result says nothing.
 EVENT_WEIGHTS: Mapping[str, float] = {
@@ -25,39 +22,47 @@ EVENT_WEIGHTS: Mapping[str, float] = {
 }
 
 NOT_SHOWN = "an event on a result that was not shown"
+IDS_NOT_WEIGHTS = (
+    f"{NOT_SHOWN} (entries of a plain list are ids; where they are weights, one a result, name their field: "
+    "data.source.fields.weights=NAME)"
+)
 
 
 def event_weights(
-    events: Sequence[GivenEvent], results: Sequence[str], by_type: Mapping[str, float], events_as: EventsAs
+    events: Sequence[str | EventRecord], results: Sequence[str], by_type: Mapping[str, float]
 ) -> list[float] | str:
     """One weight a result (the highest where several events fall on one), or what is wrong.
 
     Args:
-        events: objects, or ids of picked results, or one weight for each result. Where `auto` has to tell
-            the last two apart: numbers, as many as results, are weights; all else are ids.
+        events: objects, or ids of picked results.
         results: ids shown.
         by_type: weight of an event by its type.
-        events_as: what plain entries are.
     """
     if not events:
         return [0.0] * len(results)
-    if isinstance(events[0], EventRecord):
-        return _from_objects(events, results, by_type)
-    if any(isinstance(event, EventRecord) for event in events):
-        return "events of mixed kinds"
-    plain = [event for event in events if not isinstance(event, EventRecord)]
-    if are_weights(plain, results, events_as):
-        return _from_weights(plain, results)
+    objects = [event for event in events if isinstance(event, EventRecord)]
+    if objects:
+        return _from_objects(objects, results, by_type) if len(objects) == len(events) else "events of mixed kinds"
     weights = dict.fromkeys(results, 0.0)
-    for picked in map(str, plain):
-        if picked not in weights:
-            return NOT_SHOWN
-        weights[picked] = 1.0
-    return [weights[result] for result in results]
+    picked = [event for event in events if isinstance(event, str)]
+    if any(event not in weights for event in picked):
+        looks_like_weights = len(picked) == len(results) and all(_is_number(event) for event in picked)
+        return IDS_NOT_WEIGHTS if looks_like_weights else NOT_SHOWN
+    chosen = set(picked)
+    return [1.0 if result in chosen else 0.0 for result in results]
+
+
+def given_weights(weights: Sequence[float], results: Sequence[str]) -> list[float] | str:
+    """The weights of the field that `fields.weights` names, one a result; or what is wrong with them."""
+    if not weights:
+        return [0.0] * len(results)
+    if len(weights) != len(results):
+        return "as many weights as results were expected"
+    return "a negative weight" if min(weights) < 0 else [float(weight) for weight in weights]
 
 
 def event_dwells(
-    events: Sequence[GivenEvent], results: Sequence[str], by_type: Mapping[str, float]
+    events: Sequence[object], results: Sequence[str], by_type: Mapping[str, float]
 ) -> list[float | None] | None:
     """Seconds that the user stayed with each result, where events tell; None where none does.
 
@@ -88,40 +93,11 @@ def longer_stay(known: float | None, other: float | None) -> float | None:
     return None if known is None or other is None else max(known, other)
 
 
-def are_weights(events: Sequence[int | float | str], results: Sequence[str], events_as: EventsAs) -> bool:
-    """Whether plain entries of events are weights for each result rather than ids of picked ones.
-
-    Args:
-        events: a list of texts counts too, for in a table's cell every entry is one; unless all are shown ids.
-        results: ids shown.
-        events_as: what they are said to be.
-    """
-    if events_as != "auto":
-        return events_as == "weights"
-    if len(events) != len(results):
-        return False
-    if not any(isinstance(event, str) for event in events):
-        return True
-    return set(map(str, events)) != set(results) and all(_number(event) is not None for event in events)
-
-
-def _from_weights(events: Sequence[int | float | str], results: Sequence[str]) -> list[float] | str:
-    if len(events) != len(results):
-        return "as many weights as results were expected"
-    weights = [_number(event) for event in events]
-    if any(weight is None for weight in weights):
-        return "a weight that is not a number"
-    numbers = [weight for weight in weights if weight is not None]
-    return "a negative weight" if min(numbers) < 0 else numbers
-
-
 def _from_objects(
-    events: Sequence[GivenEvent], results: Sequence[str], by_type: Mapping[str, float]
+    events: Sequence[EventRecord], results: Sequence[str], by_type: Mapping[str, float]
 ) -> list[float] | str:
     weights = dict.fromkeys(results, 0.0)
     for event in events:
-        if not isinstance(event, EventRecord):
-            return "events of mixed kinds"
         if event.item_id not in weights:
             return NOT_SHOWN
         weight = event.weight
@@ -139,9 +115,8 @@ def _unknown_type(name: str) -> str:
     return f"unknown type of event {name!r}: give it a weight in the config's file, under data.source.event_weights"
 
 
-def _number(event: int | float | str) -> float | None:
+def _is_number(event: str) -> bool:
     try:
-        number = float(event)
-    except (ValueError, OverflowError):
-        return None
-    return number if abs(number) < float("inf") else None
+        return abs(float(event)) < float("inf")
+    except ValueError:
+        return False

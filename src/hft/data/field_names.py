@@ -15,13 +15,18 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     FiniteFloat,
     StringConstraints,
+    Tag,
     ValidationError,
+    ValidationInfo,
     create_model,
+    field_validator,
 )
 
+from hft.data.plain_values import as_id
 from hft.errors import ConfigError
 from hft.moments import epoch_seconds, epoch_unit
 
@@ -36,7 +41,8 @@ class FieldNames(BaseModel):
         session_id: id of the session; where no line has it, the line's number serves.
         query: the query's text.
         results: ids of the results shown, in the order shown.
-        events: what was done with them: picked ids, or a weight for each result, or objects.
+        events: what was done with them: ids of picked results, or objects. Entries of a plain list are ids always.
+        weights: a field with a weight for each result, which takes the place of the events; None: there is none.
         ranks: score of each result by which they were ordered. Optional.
         timestamp: ISO 8601, or seconds or milliseconds since 1970 (or less: hft.moments.epoch_unit). Optional.
         is_irrelevant: whether the session is flagged as irrelevant. Optional.
@@ -61,6 +67,7 @@ class FieldNames(BaseModel):
     query: Name = "query"
     results: Name = "results"
     events: Name = "events"
+    weights: Name | None = None
     ranks: Name = "ranks"
     timestamp: Name = "timestamp"
     is_irrelevant: Name = "is_irrelevant"
@@ -77,6 +84,19 @@ class FieldNames(BaseModel):
     item_id: Name = "item_id"
     title: Name = "title"
     text: Name | Annotated[list[Name], Field(min_length=1)] = "text"
+
+    @field_validator("weights")
+    @classmethod
+    def _is_not_beside_events(cls, weights: str | None, info: ValidationInfo) -> str | None:
+        events = info.data.get("events", "events")
+        if weights is not None and events not in ("events", weights):
+            raise ValueError(f"it takes the place of data.source.fields.events={events}: leave one of them out")
+        return weights
+
+    @property
+    def events_field(self) -> str:
+        """The field that says what was picked."""
+        return self.weights or self.events
 
     def renamed(self) -> set[str]:
         """Fields that the user gave another name than hft's: those must be somewhere in the file."""
@@ -126,9 +146,19 @@ def _as_text(value: Any) -> Any:
     """A text of whatever tells one user, order or program from another; none for an empty one."""
     if isinstance(value, dict | list | bool):
         return json.dumps(value, sort_keys=True, ensure_ascii=False) if value else None
-    return None if isinstance(value, str) and not value.strip() else value
+    return None if isinstance(value, str) and not value.strip() else _label(value)
 
 
+def _label(value: Any) -> str | None:
+    return None if value is None else as_id(value)
+
+
+def _kind_of_event(event: Any) -> str:
+    return "object" if isinstance(event, Mapping) else "id"
+
+
+Id = Annotated[str, BeforeValidator(as_id)]
+Label = Annotated[str | None, BeforeValidator(_label)]
 Stay = Annotated[FiniteFloat | None, AfterValidator(_known_stay)]
 Told = Annotated[str | None, BeforeValidator(_as_text)]
 
@@ -136,10 +166,10 @@ Told = Annotated[str | None, BeforeValidator(_as_text)]
 class EventRecord(BaseModel):
     """An event given as an object."""
 
-    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
-    item_id: str
-    type: str | None = None
+    item_id: Id
+    type: Label = None
     weight: Annotated[FiniteFloat, Field(ge=0.0)] | None = None
     dwell: Stay = None
 
@@ -149,16 +179,16 @@ class SessionRecord(BaseModel):
 
     model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
 
-    session_id: str | None = None
+    session_id: Label = None
     query: NonEmpty
-    results: Annotated[list[str], Field(min_length=1)]
-    events: list[int | FiniteFloat | str | EventRecord] | None = None
+    results: Annotated[list[Id], Field(min_length=1)]
+    events: list[Any] | None = None  # of ids and EventRecord; where fields.weights is given, of numbers
     ranks: list[FiniteFloat] | None = None
     timestamp: FiniteFloat | datetime | None = None
     is_irrelevant: bool | None = None
-    batch_id: str | None = None
-    group: str | None = None
-    split: str | None = None
+    batch_id: Label = None
+    group: Label = None
+    split: Label = None
     user_id: Told = None
     sort_by: Told = None
     user_agent: Told = None
@@ -182,8 +212,8 @@ def session_record(names: FieldNames) -> type[SessionRecord]:
     event = create_model(
         "NamedEvent",
         __base__=EventRecord,
-        item_id=(str, Field(validation_alias=_alias(names.event_item_id))),
-        type=(str | None, Field(None, validation_alias=_alias(names.event_type))),
+        item_id=(Id, Field(validation_alias=_alias(names.event_item_id))),
+        type=(Label, Field(None, validation_alias=_alias(names.event_type))),
         weight=(
             Annotated[FiniteFloat, Field(ge=0.0)] | None,
             Field(None, validation_alias=_alias(names.event_weight)),
@@ -194,8 +224,10 @@ def session_record(names: FieldNames) -> type[SessionRecord]:
     for name, field in SessionRecord.model_fields.items():
         annotation: Any = field.rebuild_annotation()
         if name == "events":
-            annotation = list[int | FiniteFloat | str | event] | None  # type: ignore[valid-type]
-        alias = _alias(getattr(names, name))
+            entry: Any = Annotated[Id, Tag("id")] | Annotated[event, Tag("object")]
+            ids_and_objects: Any = list[Annotated[entry, Discriminator(_kind_of_event)]]
+            annotation = (ids_and_objects if names.weights is None else list[FiniteFloat]) | None
+        alias = _alias(names.events_field if name == "events" else getattr(names, name))
         default = ... if field.is_required() else field.default
         fields[name] = (annotation, Field(default, validation_alias=alias))
     return create_model("NamedSession", __base__=SessionRecord, **fields)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from hft.data.field_values import as_text, look_up
 from hft.data.item_text import ItemText, ItemTextComposer
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
+from hft.data.plain_values import as_id
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from hft.data.text_normalizer import FieldsNormalizer
 
 _RENAME_KEY = "data.source.normalizer.rename"
-_ID = TypeAdapter(str, config=ConfigDict(coerce_numbers_to_str=True))
 
 
 class ItemLines:
@@ -128,8 +126,8 @@ class ItemLines:
 
     def _id_of(self, record: Mapping[str, Any]) -> str | None:
         try:
-            return _ID.validate_python(look_up(record, self._id_field)[1]) or None
-        except ValidationError:
+            return as_id(look_up(record, self._id_field)[1]) or None
+        except ValueError:
             return None
 
     def finish(self) -> tuple[ItemsSet, int]:

@@ -23,9 +23,10 @@ from pydantic_core import from_json
 
 from hft.data.arrow import list_column
 from hft.data.event_fields import EventFields
-from hft.data.events import EventsAs, longer_stay
+from hft.data.events import longer_stay
 from hft.data.field_names import FieldNames
 from hft.data.inputs import INPUTS_SCHEMA
+from hft.data.json_values import may_repeat_a_name
 from hft.data.session_columns import OPTIONAL_TEXTS, TOLD_TEXTS, dwell_column
 from hft.moments import MOST_SECONDS, epoch_seconds, epoch_unit
 
@@ -47,7 +48,6 @@ class PlainSessions:
         names: the user's names of the fields.
         item_ids: string[items], ids of the items by row.
         weights_by_type: weight of an event by its type.
-        events_as: what plain entries of the events are.
         event_fields: learns which fields event objects have.
 
     Attributes:
@@ -61,18 +61,16 @@ class PlainSessions:
         names: FieldNames,
         item_ids: pa.Array,
         weights_by_type: Mapping[str, float],
-        events_as: EventsAs,
         event_fields: EventFields | None = None,
     ) -> None:
         self._file_name = file.name
         self._names = names
         self._item_ids = item_ids
         self._by_type = weights_by_type
-        self._events_as = events_as
         self._event_fields = event_fields or EventFields(names)
         self._texts = [(name, getattr(names, name)) for name in OPTIONAL_TEXTS if name not in TOLD_TEXTS]
         self._told = [(name, getattr(names, name)) for name in TOLD_TEXTS]
-        given = [names.session_id, names.query, names.results, names.events, names.ranks, names.timestamp]
+        given = [names.session_id, names.query, names.results, names.events_field, names.ranks, names.timestamp]
         given += [names.is_irrelevant, names.event_item_id, names.event_type, names.event_weight]
         given += [names.event_dwell]
         given += [field for _, field in (*self._texts, *self._told)]
@@ -117,7 +115,8 @@ class PlainSessions:
         if not self._can_read:
             return False
         try:
-            return self._take(from_json(line, allow_inf_nan=False, cache_strings="keys"), number)
+            fields = from_json(line, allow_inf_nan=False, cache_strings="keys")
+            return not may_repeat_a_name(line, fields) and self._take(fields, number)
         except (ValueError, KeyError, TypeError, OverflowError):
             return False
 
@@ -128,7 +127,7 @@ class PlainSessions:
             KeyError, TypeError, ValueError, OverflowError: it is not of the plainest kind.
         """
         names = self._names
-        query, results, events = fields[names.query], fields[names.results], fields[names.events]
+        query, results, events = fields[names.query], fields[names.results], fields[names.events_field]
         if type(fields) is not dict or type(query) is not str or not query or query != query.strip():
             return False
         kinds = set(map(type, results)) if type(results) is list and len(results) >= 2 else None
@@ -193,15 +192,14 @@ class PlainSessions:
         Raises:
             ValueError, KeyError, TypeError: it does, too.
         """
-        first = type(events[0])
-        if first is dict:
-            return self._from_objects(events, results, stays)
-        if len(events) == len(results) and self._events_as != "picked":
-            # Texts may be ids of all results, or weights.
+        if self._names.weights is not None:
             if not _are_numbers(events, len(results), 0.0):
                 return None
             return {place: float(weight) for place, weight in enumerate(events) if weight}
-        if self._events_as == "weights" or first not in (str, int) or set(map(type, events)) != {first}:
+        first = type(events[0])
+        if first is dict:
+            return self._from_objects(events, results, stays)
+        if first not in (str, int) or set(map(type, events)) != {first}:
             return None
         return {results.index(event if first is str else str(event)): 1.0 for event in events}
 
@@ -215,6 +213,7 @@ class PlainSessions:
                 return None
             item, kind, weight = event[names.event_item_id], event.get(names.event_type), event.get(names.event_weight)
             self._event_fields.saw(event)
+            item = str(item) if type(item) is int else item
             if type(item) is not str or not (kind is None or type(kind) is str):
                 return None
             if weight is None:
@@ -308,8 +307,10 @@ def _text(value: Any) -> str | None:
     Raises:
         TypeError: it is anything else.
     """
-    if value is None or type(value) is str:
-        return value
+    if value is None:
+        return None
+    if type(value) is str:
+        return value.strip()
     if type(value) is int:
         return str(value)
     raise TypeError("not plain")
@@ -322,7 +323,7 @@ def _told(value: Any) -> str | None:
         TypeError: it is anything else.
     """
     text = _text(value)
-    if text is None or not text.strip():
+    if not text:
         raise TypeError("not plain")
     return text
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hft.data.records import CellFormat, Record, parse_lists
-from hft.data.row_records import parquet_records
+from hft.data.row_records import parquet_records, two_columns_message
 from hft.data.text_lines import decoded, is_gzipped, numbered_lines, without_gz
 from hft.errors import DataError
 
@@ -105,12 +105,15 @@ def _table_records(
         if header is None and problem is None:
             header = [name.strip() for name in row]
             _check_delimiter(path, header, delimiter)
+            named = [name for name in header if name]
+            if len(set(named)) < len(named):
+                raise DataError(two_columns_message(str(path), named))
             continue
         fields: dict[str, Any] = {}
         if problem is None and len(row) != len(header or ()):
             problem = f"{len(row)} cells where the header has {len(header or ())}"
         if problem is None:
-            fields = {name: cell for name, cell in zip(header or (), row, strict=True) if cell.strip()}
+            fields = {name: cell for name, cell in zip(header or (), row, strict=True) if name and cell.strip()}
             fields |= {name: [] for name in list_fields if name in (header or ()) and name not in fields}
             problem = parse_lists(fields, list_fields, separator)
         if problem is None:

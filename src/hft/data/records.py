@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from pydantic_core import from_json
-
+from hft.data.json_values import RepeatedNameError, parse_json
 from hft.data.text_lines import decoded
 
 
@@ -39,7 +38,9 @@ class Record(NamedTuple):
         fields: Any = self.fields
         if fields is None:
             try:
-                fields = from_json(self.line or b"", allow_inf_nan=allow_inf_nan)
+                fields = parse_json(self.line or b"", allow_inf_nan=allow_inf_nan)
+            except RepeatedNameError as error:
+                return str(error)
             except ValueError:
                 is_text = isinstance(self.line, str) or decoded(self.line or b"") is not None
                 return "malformed JSON" if is_text else "not UTF-8"
@@ -110,7 +111,9 @@ def parse_lists(fields: dict[str, Any], list_fields: Collection[str], separator:
             continue
         if cell.lstrip().startswith("["):
             try:
-                fields[name] = from_json(cell)
+                fields[name] = parse_json(cell)
+            except RepeatedNameError as error:
+                return f"field {name!r}: {error}"
             except ValueError:
                 return f"field {name!r}: malformed JSON in the cell"
         else:

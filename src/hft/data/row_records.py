@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import PydanticSerializationError, to_json
 
+from hft.data.plain_values import plain_value
 from hft.data.records import Record, parse_lists
 from hft.data.sources.stores import in_words
 from hft.errors import DataError, HftError
@@ -83,7 +84,14 @@ class RowRecords:
         self.number = 0
 
     def of_batch(self, batch: pa.RecordBatch) -> Iterator[Record]:
-        """The records of a batch of rows."""
+        """The records of a batch of rows.
+
+        Raises:
+            DataError: two columns have one name.
+        """
+        names = batch.schema.names
+        if len(set(names)) < len(names):
+            raise DataError(two_columns_message(self._place, names))
         for fields in _rows(batch):
             if isinstance(fields, _Unreadable):
                 self._set_aside(fields)
@@ -93,7 +101,8 @@ class RowRecords:
                 yield record
 
     def of_row(self, fields: dict[str, Any]) -> Record | None:
-        """The record of the next row, or None where it was set aside; null is a field that is not there.
+        """The record of the next row, or None where it was set aside; null, and NaN (pandas' null), is a field that
+        is not there.
 
         Args:
             fields: its values by name.
@@ -103,7 +112,9 @@ class RowRecords:
             self._set_aside(_Unreadable(problem, fields))
             return None
         self.number += 1
-        present = {name: value for name, value in fields.items() if value is not None}
+        present = {name: value for name, value in fields.items() if value is not None and value == value}
+        if self._list_fields:  # of sessions; texts of items are made of the values as they are
+            present = {name: plain_value(value) for name, value in present.items()}
         present |= {name: [] for name in self._list_fields if name in fields and name not in present}
         # With its JSON a session may take the short way.
         return Record(self.number, as_line(present) if self._list_fields else None, present)
@@ -112,6 +123,12 @@ class RowRecords:
         self.number += 1
         self._quarantine.saw(self._place)
         self._quarantine.add(self._place, self.number, row.problem, json.dumps(row.fields, default=str))
+
+
+def two_columns_message(place: str, names: Sequence[str]) -> str:
+    """What to say of columns of one name: which of them is meant nobody knows."""
+    twice = next(name for name in names if names.count(name) > 1)
+    return f"{place}: two columns are called {twice!r}. Name one of them otherwise, or leave it out."
 
 
 class _Unreadable(NamedTuple):

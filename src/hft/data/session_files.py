@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, NonNegativeFloat
 
-from hft.data.events import EVENT_WEIGHTS, EventsAs
+from hft.data.events import EVENT_WEIGHTS
 from hft.data.field_names import field_names
 from hft.data.identity import SourceIdentity, told
 from hft.data.item_lines import ItemLines
@@ -38,7 +38,7 @@ class SessionRecords(ABC):
     """A source whose sessions and items are records of places: what they are made of, and how they become both.
 
     Args:
-        fields, event_weights, events_as: as SessionFiles has them.
+        fields, event_weights: as SessionFiles has them.
         cells: how lists stand in texts.
         query_retriever, normalizer, item_text: as SessionFiles has them.
     """
@@ -49,9 +49,8 @@ class SessionRecords(ABC):
 
     def __init__(
         self,
-        fields: Mapping[str, str | list[str]] | None,
+        fields: Mapping[str, str | list[str] | None] | None,
         event_weights: Mapping[str, float] | None,
-        events_as: EventsAs,
         cells: CellFormat,
         query_retriever: QueryRetriever | None = None,
         normalizer: FieldsNormalizer | None = None,
@@ -60,7 +59,6 @@ class SessionRecords(ABC):
         self.names = field_names(fields)
         self.given_event_weights = event_weights
         self.event_weights = dict(EVENT_WEIGHTS if event_weights is None else event_weights)
-        self.events_as = events_as
         self.cells = cells
         # Besides sessions and items: what was left out while they were read.
         self.dropped: Counter[str] = Counter()
@@ -97,7 +95,6 @@ class SessionRecords(ABC):
             "fields": self.names.model_dump(),
             "renamed": sorted(self.names.renamed()),
             "event_weights": self.event_weights,
-            "events_as": self.events_as,
             "cells": asdict(self.cells),
             "parts": [told(part) for part in (self.query_retriever, self.normalizer, self.item_text)],
         }
@@ -208,22 +205,21 @@ class SessionRecords(ABC):
     ) -> SessionLines:
         by_type = self.event_weights if event_weights is None else event_weights
         separator = self.cells.separator
-        return SessionLines(
-            place, self.names, items, by_type, self.events_as, quarantine, separator, self.query_retriever
-        )
+        return SessionLines(place, self.names, items, by_type, quarantine, separator, self.query_retriever)
 
     @property
     def list_fields(self) -> tuple[str, ...]:
         """Fields of sessions whose texts in tables are lists."""
-        return (self.names.results, self.names.events, self.names.ranks)
+        return (self.names.results, self.names.events_field, self.names.ranks)
 
 
 class SessionFiles(SessionRecords):
     """Sessions and items from JSONL, CSV or Parquet files, told by their suffix; text formats also with .gz.
 
     A line of sessions has a query, the ids of the results shown, and the events on them: a list of picked
-    ids, or one weight for each result, or objects `{"item_id": ..., "type": ..., "weight": ...}`. A line of
-    items has an id and a text. Lines that cannot be used go to the quarantine.
+    ids, or objects `{"item_id": ..., "type": ..., "weight": ...}`. A log that has a weight for each result instead
+    names their field, `fields.weights`. A line of items has an id and a text. An id is one id however it is written, as
+    1234, 1234.0 or "1234" (hft.data.plain_values.as_id). Lines that cannot be used go to the quarantine.
 
     Args:
         sessions: file of sessions, a folder of such files, or a pattern (`logs/**/*.jsonl.gz`); a path, or an address
@@ -233,8 +229,6 @@ class SessionFiles(SessionRecords):
             example `{query: search_term, text: [title, description]}`.
         event_weights: weight of each type of event; None takes click 1, cart 3, purchase 10, impression and
             view 0.
-        events_as: what a plain list of events is: ids of `picked` results or `weights` for each. `auto`
-            tells by the content: numbers, as many as results, are weights.
         list_separator: between the entries of a list in a cell of a table; a cell that begins with [ is JSON.
         csv_delimiter: between the cells of a CSV line.
         retries: how often a request to a store is repeated before the run stops; 0: never.
@@ -250,9 +244,8 @@ class SessionFiles(SessionRecords):
         self,
         sessions: Annotated[str, Field(min_length=1)] | None,
         items: Annotated[str, Field(min_length=1)] | None,
-        fields: dict[str, str | list[str]] | None = None,
+        fields: dict[str, str | list[str] | None] | None = None,
         event_weights: dict[str, NonNegativeFloat] | None = None,
-        events_as: Literal["auto", "picked", "weights"] = "auto",
         list_separator: Annotated[str, Field(min_length=1)] = "|",
         csv_delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ",",
         retries: Annotated[int, Field(ge=0, le=20)] = 5,
@@ -262,7 +255,7 @@ class SessionFiles(SessionRecords):
         item_text: ItemText | None = None,
     ) -> None:
         cells = CellFormat(list_separator, csv_delimiter)
-        super().__init__(fields, event_weights, events_as, cells, query_retriever, normalizer, item_text)
+        super().__init__(fields, event_weights, cells, query_retriever, normalizer, item_text)
         self.has_sessions, self.has_items = sessions is not None, items is not None
         self.sessions = "" if sessions is None else str(sessions)
         self.items = "" if items is None else str(items)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hft.data.arrow import one_array
 from hft.data.event_fields import EventFields
-from hft.data.events import EventsAs, GivenEvent, event_dwells, event_weights
+from hft.data.events import event_dwells, event_weights, given_weights
 from hft.data.field_names import EventRecord, FieldNames, SessionRecord, session_record
 from hft.data.field_values import look_up
 from hft.data.joined_ids import read_as_one
@@ -34,12 +34,16 @@ NOT_LOADED_ITEMS = "items that sessions show and that cannot be loaded"
 LEFT_ALONE = "sessions left with fewer than two results"
 TOO_FEW = "fewer than two results"
 
-_REQUIRED = ("query", "results", "events")
 _OPTIONAL = ("session_id", "ranks", "timestamp", "is_irrelevant", *OPTIONAL_TEXTS)
 # Lines of the short way that are checked at once.
 BLOCK_LINES = 16_384
 _IDS_NAMED = 3
 _TRUE = ("true", "1", "1.0", "yes", "on", "t", "y")
+
+
+def _evidence(names: FieldNames) -> str:
+    """The name that the field of the events goes by."""
+    return "events" if names.weights is None else "weights"
 
 
 class SessionLines:
@@ -50,7 +54,6 @@ class SessionLines:
         names: the user's names of the fields.
         items: the items that sessions may show.
         weights_by_type: weight of an event by its type.
-        events_as: what plain entries of the events are.
         quarantine: where lines go that cannot be used.
         list_separator: what separates the entries of a list in a cell of a table, for messages.
         query: takes the query out of a record; None: it is the field of its name.
@@ -62,7 +65,6 @@ class SessionLines:
         names: FieldNames,
         items: ItemsSet,
         weights_by_type: Mapping[str, float],
-        events_as: EventsAs,
         quarantine: Quarantine,
         list_separator: str = "|",
         query: QueryRetriever | None = None,
@@ -71,14 +73,14 @@ class SessionLines:
         self._names = names
         self._items = items
         self._weights_by_type = weights_by_type
-        self._events_as = events_as
         self._quarantine = quarantine
         self._record = session_record(names)
         self._row_of = {item_id: row for row, item_id in enumerate(items.ids)}
         self._lines = 0
         self._time_units: set[str] = set()
         self._list_separator = list_separator
-        needed = [Needed(getattr(names, name), f"data.source.fields.{name}") for name in _REQUIRED]
+        required = {"query": names.query, "results": names.results, _evidence(names): names.events_field}
+        needed = [Needed(field, f"data.source.fields.{name}") for name, field in required.items()]
         self._query = query
         if query is not None:
             needed = [Needed(field, query.key, False, is_within=True) for field in query.fields] + needed[1:]
@@ -91,7 +93,7 @@ class SessionLines:
         self._columns = SessionColumns(items)
         self._event_fields = EventFields(names)
         item_ids = one_array(items.table.column("item_id"))
-        self._plain = PlainSessions(file, names, item_ids, weights_by_type, events_as, self._event_fields)
+        self._plain = PlainSessions(file, names, item_ids, weights_by_type, self._event_fields)
         self._plain_lines = 0
         # Lines of the block that wait for the careful way, and those that may have to.
         self._doubtful: list[Record] = []
@@ -153,22 +155,23 @@ class SessionLines:
     def _add_with_care(self, record: Record) -> None:
         self._lines += 1
         self._quarantine.saw(str(self._file))
+        fields = record.parsed(allow_inf_nan=True)
+        if isinstance(fields, str):
+            self._quarantine.add(str(self._file), record.number, fields, record.raw)
+            return
         try:
-            if record.fields is None:
-                session = self._record.model_validate_json(record.line or b"")
-            else:
-                session = self._record.model_validate(record.fields)
+            session = self._record.model_validate(fields)
         except ValidationError as error:
-            self._count_fields(record)
-            reason = self._event_fields.lacking_id(self._raw_events(record)) or self._reason(error, record)
+            self._count_fields(fields)
+            reason = self._event_fields.lacking_id(self._raw_events(fields)) or self._reason(error, record)
             self._quarantine.add(str(self._file), record.number, reason, record.raw)
             return
         self._seen |= session.model_fields_set
         if "events" in session.model_fields_set and self._presence.lines and self._query is None:
             self._presence.complete()
         else:
-            self._count_fields(record)
-        self._look_at_events(session, record)
+            self._count_fields(fields)
+        self._look_at_events(session, fields)
         if session.time_unit not in (None, "seconds"):
             self._time_units.add(str(session.time_unit))
         problem = self._keep(session, record)
@@ -186,12 +189,15 @@ class SessionLines:
         results = session.results
         irrelevant = bool(session.is_irrelevant)
         if "events" not in session.model_fields_set and not irrelevant:
-            return f"missing field {self._names.events!r}"
+            return f"missing field {self._names.events_field!r}"
         events = () if irrelevant else session.events or ()
         joined = self._joined(results, events, record)
         if joined is not None:
             return joined
-        weights = event_weights(events, results, self._weights_by_type, self._events_as)
+        if self._names.weights is not None:
+            weights = given_weights(events, results)
+        else:
+            weights = event_weights(events, results, self._weights_by_type)
         if isinstance(weights, str):
             return weights
         ranks = session.ranks or None
@@ -246,35 +252,32 @@ class SessionLines:
             self._quarantine.mended(str(self._file), record.number, REPEATED_RESULT, record.raw)
         return [place for place in first.values() if rows[place] >= 0]
 
-    def _joined(self, results: list[str], events: Sequence[GivenEvent], record: Record) -> str | None:
+    def _joined(self, results: list[str], events: Sequence[object], record: Record) -> str | None:
         """What is wrong with a cell of a table that holds several ids as one."""
         if record.fields is None:
             return None
         picked = [event for event in events if isinstance(event, str)] if len(events) == 1 else []
-        lists = {self._names.results: (results, self._row_of), self._names.events: (picked, set(results))}
+        lists = {self._names.results: (results, self._row_of), self._names.events_field: (picked, set(results))}
         return read_as_one(lists, self._list_separator)
 
-    def _look_at_events(self, session: SessionRecord, record: Record) -> None:
+    def _look_at_events(self, session: SessionRecord, fields: Mapping[str, Any]) -> None:
         """Remember which fields event objects have."""
         objects = [event for event in session.events or () if isinstance(event, EventRecord)]
         if not objects:
             return
         self._event_fields.untyped += sum(event.type is None and event.weight is None for event in objects)
-        for event in self._raw_events(record):
+        for event in self._raw_events(fields):
             if isinstance(event, Mapping):
                 self._event_fields.saw(event)
 
-    def _raw_events(self, record: Record) -> list[Any]:
-        fields = record.parsed(allow_inf_nan=True)
-        events = None if isinstance(fields, str) else look_up(fields, self._names.events)[1]
+    def _raw_events(self, fields: Mapping[str, Any]) -> list[Any]:
+        events = look_up(fields, self._names.events_field)[1]
         return events if isinstance(events, list) else []
 
-    def _count_fields(self, record: Record) -> None:
-        """Count which fields a line has, if it can be read at all."""
-        fields = record.parsed(allow_inf_nan=True)
-        if not isinstance(fields, str):
-            flag = str(look_up(fields, self._names.is_irrelevant)[1]).strip().casefold()
-            self._presence.count(fields, optional=(self._events,) if flag in _TRUE else ())
+    def _count_fields(self, fields: Mapping[str, Any]) -> None:
+        """Count which fields a line has."""
+        flag = str(look_up(fields, self._names.is_irrelevant)[1]).strip().casefold()
+        self._presence.count(fields, optional=(self._events,) if flag in _TRUE else ())
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -328,7 +331,7 @@ class SessionLines:
         self._quarantine.saw(str(self._file), self._plain_lines)
         self._presence.complete(self._plain_lines)
         self._plain_lines = 0
-        self._seen |= {name for name in (*_REQUIRED, *_OPTIONAL) if getattr(self._names, name) in self._plain.fields}
+        self._seen |= {name for name in _OPTIONAL if getattr(self._names, name) in self._plain.fields}
 
     def require_fields(self) -> None:
         """Check, after the last line, that the fields are there that sessions need.

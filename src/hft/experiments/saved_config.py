@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError
+from hft.experiments.old_words import in_todays_words
 from hft.experiments.plain import flatten, same
 from hft.experiments.run_record import RunRecord
 
@@ -52,12 +53,13 @@ def saved_config(record: RunRecord) -> DictConfig:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    config = OmegaConf.create(_fixed(record.config_unresolved, record.config, record.config))
+    recorded, unresolved = in_todays_words(record.config), in_todays_words(record.config_unresolved)
+    config = OmegaConf.create(_fixed(unresolved, recorded, recorded))
     try:
         resolved = OmegaConf.to_container(config, resolve=True)
     except (OmegaConfBaseException, RecursionError):
         resolved = None
-    return config if resolved == record.config else OmegaConf.create(record.config)
+    return config if resolved == recorded else OmegaConf.create(recorded)
 
 
 def config_to_repeat(record: RunRecord) -> DictConfig:

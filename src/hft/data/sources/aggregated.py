@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class AggregatedSource(SessionRecords):
     """Sessions and items of several sources, whose kinds and fields may differ.
 
-    Each source reads its sessions as it does alone: its fields, query_retriever, events_as and event_weights. An item
+    Each source reads its sessions as it does alone: its fields, query_retriever and event_weights. An item
     has the id `SOURCE:ID`, so that two sources may use one id for two items. A result of a session is an id
     with its source before it (`shop:123`), or an object that says its source in a field
     (`{"item_id": "123", "source": "shop"}`), and so are its events; one that says none belongs to the `default_source`,
@@ -57,7 +57,7 @@ class AggregatedSource(SessionRecords):
         event_weights: dict[str, NonNegativeFloat] | None = None,
         when_a_source_fails: Literal["stop", "drop"] = "stop",
     ) -> None:
-        super().__init__(None, event_weights, "auto", CellFormat())
+        super().__init__(None, event_weights, CellFormat())
         self.sources: dict[str, Any] = dict(sources)
         self.default_source = default_source
         self.source_field = source_field
@@ -170,9 +170,7 @@ class AggregatedSource(SessionRecords):
     def _routed_part(self, name: str, source: SessionRecords, part: Records, quarantine: Quarantine) -> Records:
         place = NamedPlace(f"{name}/{part.place.name}", str(part.place))
         holders = [other for other, each in self.sources.items() if each.has_items]
-        router = ResultRouter(
-            name, source.names, source.events_as, holders, self.default_source, self.source_field, self.separator
-        )
+        router = ResultRouter(name, source.names, holders, self.default_source, self.source_field, self.separator)
 
         def records() -> Iterator[Record]:
             assert self.loaded_items is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, NonNegativeFloat
 
@@ -125,7 +125,7 @@ class HuggingFaceSessions(SessionRecords):
         sessions_config, items_config: the configuration of each, on the hub.
         revision: a commit, tag or branch of the hub's repositories; None takes the newest.
         streaming: read rows of the hub as they come; false downloads the data set first.
-        fields, event_weights, events_as, list_separator, query_retriever, normalizer, item_text: as SessionFiles has
+        fields, event_weights, list_separator, query_retriever, normalizer, item_text: as SessionFiles has
             them.
     """
 
@@ -139,16 +139,15 @@ class HuggingFaceSessions(SessionRecords):
         items_config: str | None = None,
         revision: str | None = None,
         streaming: bool = True,
-        fields: dict[str, str | list[str]] | None = None,
+        fields: dict[str, str | list[str] | None] | None = None,
         event_weights: dict[str, NonNegativeFloat] | None = None,
-        events_as: Literal["auto", "picked", "weights"] = "auto",
         list_separator: Annotated[str, Field(min_length=1)] = "|",
         query_retriever: QueryRetriever | None = None,
         normalizer: FieldsNormalizer | None = None,
         item_text: ItemText | None = None,
     ) -> None:
         cells = CellFormat(list_separator)
-        super().__init__(fields, event_weights, events_as, cells, query_retriever, normalizer, item_text)
+        super().__init__(fields, event_weights, cells, query_retriever, normalizer, item_text)
         self._sessions = _DataSet(
             sessions, sessions_split, sessions_config, revision, streaming, "data.source.sessions"
         )

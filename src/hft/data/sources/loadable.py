@@ -44,7 +44,7 @@ class LoadableResults:
         """The session without what cannot be loaded; None where that leaves fewer than two results.
 
         Args:
-            fields: of a session: results are ids, events objects.
+            fields: of a session: results are ids, events objects (or there are weights).
             place, number: where it stands.
             raw: the line.
         """
@@ -59,6 +59,13 @@ class LoadableResults:
             self.left_alone += 1
             self._quarantine.dropped(str(place), number, LEFT_ALONE, raw)
             return None
+        places = [position for position, result in enumerate(shown) if result in loaded]
+        for name in (self._names.ranks, self._names.weights):
+            values = fields.get(name) if name else None
+            if isinstance(values, list) and len(values) == len(shown):
+                fields = {**fields, str(name): [values[position] for position in places]}
+        if self._names.weights:
+            return {**fields, self._names.results: kept}
         events: list[dict[str, Any]] = fields[self._names.events]
         strange = [event for event in events if event[self._names.event_item_id] not in shown]
         if strange:
@@ -67,10 +74,6 @@ class LoadableResults:
             self._quarantine.mended(str(place), number, NOT_SHOWN, raw, ids)
         there = set(kept)
         done = [event for event in events if event[self._names.event_item_id] in there]
-        places = [position for position, result in enumerate(shown) if result in there]
-        ranks = fields.get(self._names.ranks)
-        if ranks and len(ranks) == len(shown):
-            fields = {**fields, self._names.ranks: [ranks[position] for position in places]}
         return {**fields, self._names.results: kept, self._names.events: done}
 
     def counts(self) -> dict[str, int]:

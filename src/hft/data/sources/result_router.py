@@ -6,16 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
-
-from hft.data.events import EventsAs, are_weights, event_weights
 from hft.data.field_values import look_up
+from hft.data.plain_values import as_id
 
 if TYPE_CHECKING:
     from hft.data.field_names import FieldNames
     from hft.data.records import Record
-
-_PLAIN_EVENTS = TypeAdapter(list[int | FiniteFloat | str])
 
 
 @dataclass(frozen=True)
@@ -24,26 +20,27 @@ class RoutedSession:
 
     Args:
         fields: of its record, under the names of its source.
-        events_name: the name of its events.
-        events: objects with routed ids; None where there are none or they cannot be read, so that they are told of
-            as ever.
+        names: of the source's fields.
+        events: objects with routed ids; None where there are none, or weights instead, or they cannot be read, so that
+            they are told of as ever.
     """
 
     fields: dict[str, Any]
-    events_name: str
+    names: FieldNames
     events: list[dict[str, Any]] | None
 
     @property
     def with_events(self) -> dict[str, Any]:
         """The fields with a list of events."""
-        return {**self.fields, self.events_name: self.events or []}
+        return self.fields if self.names.weights else {**self.fields, self.names.events: self.events or []}
 
     def left_of(self, kept: dict[str, Any] | None) -> dict[str, Any] | None:
         """What was kept of with_events, as a record; where there was no list of events, there is none."""
-        if kept is None or self.events is not None:
+        if kept is None or self.events is not None or self.names.weights:
             return kept
-        given = {self.events_name: self.fields[self.events_name]} if self.events_name in self.fields else {}
-        return {**{name: value for name, value in kept.items() if name != self.events_name}, **given}
+        events = self.names.events
+        given = {events: self.fields[events]} if events in self.fields else {}
+        return {**{name: value for name, value in kept.items() if name != events}, **given}
 
 
 class ResultRouter:
@@ -52,7 +49,6 @@ class ResultRouter:
     Args:
         source: name of the sessions' source.
         names: its names of fields.
-        events_as: what its plain events are.
         holders: names of the sources that have items.
         default_source: of results that say none; None: the sessions' own, or the only one with items.
         source_field: field of a result and of an event that says its source.
@@ -63,7 +59,6 @@ class ResultRouter:
         self,
         source: str,
         names: FieldNames,
-        events_as: EventsAs,
         holders: Sequence[str],
         default_source: str | None,
         source_field: str,
@@ -71,7 +66,6 @@ class ResultRouter:
     ) -> None:
         self._source = source
         self._names = names
-        self._events_as = events_as
         self._field = source_field
         self._separator = separator
         self._prefixes = tuple(name + separator for name in holders)
@@ -99,17 +93,17 @@ class ResultRouter:
             return None
         found = {**fields, names.results: known}
         own = look_up(fields, names.session_id)[1]
-        if not own and not isinstance(own, int | float):
-            own = f"{place}:{record.number}"
-        if isinstance(own, str | int | float) and not isinstance(own, bool):
-            found[names.session_id] = f"{self._source}{self._separator}{own}"
-        has_ranks, ranks = look_up(fields, names.ranks)
-        if has_ranks:
-            found[names.ranks] = ranks
-        has_events, events = look_up(fields, names.events)
+        own = f"{place}:{record.number}" if own is None or _id(own) == "" else own
+        if _id(own) is not None:
+            found[names.session_id] = f"{self._source}{self._separator}{_id(own)}"
+        for name in (names.ranks, names.weights):
+            is_there, values = look_up(fields, name) if name else (False, None)
+            if is_there:
+                found[str(name)] = values
+        has_events, events = (False, None) if names.weights else look_up(fields, names.events)
         if not has_events:
-            return RoutedSession(found, names.events, None)
-        return RoutedSession(found, names.events, self._events([] if events is None else events, plain, known))
+            return RoutedSession(found, names, None)
+        return RoutedSession(found, names, self._events([] if events is None else events, plain, known))
 
     def _events(self, events: Any, plain: list[str | None], results: list[str]) -> list[dict[str, Any]] | None:
         """Events as objects with routed ids; None where they cannot be read."""
@@ -117,26 +111,18 @@ class ResultRouter:
             return None
         if any(isinstance(event, Mapping) for event in events):
             return self._of_objects(events, plain, results)
-        try:
-            entries = _PLAIN_EVENTS.validate_python(events)
-        except ValidationError:
-            return None
-        ids = [str(result) for result in plain]
-        item, weight_name = self._names.event_item_id, self._names.event_weight
+        picked = [_id(event) for event in events]
+        names = self._names
         # These are no objects of the log, so that they lack no field.
-        blank = dict.fromkeys((self._names.event_type, weight_name, self._names.event_dwell))
-        if are_weights(entries, ids, self._events_as):
-            weights = event_weights(entries, ids, {}, "weights")
-            if isinstance(weights, str):
-                return None
-            weighted = zip(results, weights, strict=True)
-            return [{**blank, item: result, weight_name: weight} for result, weight in weighted if weight]
+        blank = dict.fromkeys((names.event_type, names.event_weight, names.event_dwell))
         # A picked id without a source is that of the result with this id.
-        picked = map(str, entries)
-        return [
-            {**blank, item: results[ids.index(each)] if each in ids else self._with_source(each, None)}
+        routed = [
+            results[plain.index(each)] if each in plain else self._with_source(each, None)
             for each in picked
+            if each is not None
         ]
+        objects = [{**blank, names.event_item_id: each} for each in routed]
+        return objects if len(objects) == len(picked) else None
 
     def _of_objects(
         self, events: list[Any], plain: list[str | None], results: list[str]
@@ -154,7 +140,7 @@ class ResultRouter:
     def _plain(self, result: Any) -> str | None:
         if isinstance(result, Mapping):
             result = look_up(result, self._names.event_item_id)[1]
-        return str(result) if isinstance(result, int | float | str) and not isinstance(result, bool) else None
+        return _id(result)
 
     def _routed(self, result: Any) -> str | None:
         item = self._plain(result)
@@ -167,3 +153,10 @@ class ResultRouter:
             return item
         source = said if said is not None else self._default
         return item if source is None else f"{source}{self._separator}{item}"
+
+
+def _id(value: Any) -> str | None:
+    try:
+        return as_id(value)
+    except ValueError:
+        return None

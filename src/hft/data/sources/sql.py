@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, NonNegativeFloat
 from pydantic_core import from_json, to_json
 
 from hft.data.item_text import ItemText
+from hft.data.plain_values import as_id, plain_value
 from hft.data.query_retriever import QueryRetriever
 from hft.data.records import CellFormat, NamedPlace, Record, Records
 from hft.data.row_records import RowRecords, as_line
@@ -18,7 +19,7 @@ from hft.data.session_files import SessionRecords
 from hft.data.sources.databases import Database
 from hft.data.sources.spool import Spool
 from hft.data.text_normalizer import FieldsNormalizer
-from hft.errors import DataError
+from hft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from hft.data.quarantine import Quarantine
@@ -45,7 +46,7 @@ class SqlSessions(SessionRecords):
         items: query of the items.
         results: query of the results shown, in their order within a session; None: they stand in the sessions.
         events: query of the events; None: they stand in the sessions.
-        fields, event_weights, events_as, list_separator: as SessionFiles has them, for columns.
+        fields, event_weights, list_separator: as SessionFiles has them, for columns.
         rows_at_once: rows that are asked for at a time; more: fewer trips, more memory.
         retries: how often a query is asked again after its connection broke; 0: never.
         retry_seconds: before the first time; each further pause is twice as long, at most 30.
@@ -61,9 +62,8 @@ class SqlSessions(SessionRecords):
         items: Annotated[str, Field(min_length=1)] | None,
         results: Annotated[str, Field(min_length=1)] | None = None,
         events: Annotated[str, Field(min_length=1)] | None = None,
-        fields: dict[str, str | list[str]] | None = None,
+        fields: dict[str, str | list[str] | None] | None = None,
         event_weights: dict[str, NonNegativeFloat] | None = None,
-        events_as: Literal["auto", "picked", "weights"] = "auto",
         list_separator: Annotated[str, Field(min_length=1)] = "|",
         rows_at_once: Annotated[int, Field(ge=1, le=1_000_000)] = 5000,
         retries: Annotated[int, Field(ge=0, le=20)] = 5,
@@ -73,7 +73,9 @@ class SqlSessions(SessionRecords):
         item_text: ItemText | None = None,
     ) -> None:
         cells = CellFormat(list_separator)
-        super().__init__(fields, event_weights, events_as, cells, query_retriever, normalizer, item_text)
+        super().__init__(fields, event_weights, cells, query_retriever, normalizer, item_text)
+        if self.names.weights is not None and events is not None:
+            raise ConfigError("data.source.fields.weights: it takes the place of data.source.events; leave one out.")
         self.sessions = sessions
         self.items = items
         self.results = results
@@ -142,19 +144,22 @@ class SqlSessions(SessionRecords):
         number = 0
         for number, row in enumerate(self._rows(query, place, (id_field, item_field)), start=1):
             quarantine.saw(str(place))
-            session_id, item_id = row.pop(id_field, None), row.get(item_field)
-            if session_id is None or item_id is None:
+            try:
+                session_id, item_id = as_id(row[id_field]), as_id(row[item_field])
+            except ValueError:
+                session_id = item_id = ""
+            if not session_id or not item_id:
                 problem = f"{_NO_ID} (columns {id_field!r} and {item_field!r})"
-                quarantine.add(str(place), number, problem, repr({id_field: session_id, **row}))
+                quarantine.add(str(place), number, problem, repr(row))
                 continue
             # A column that is always null is there all the same.
-            kept = {**row, item_field: str(item_id)}
-            spool.add(str(session_id), to_json(kept if kind == "events" else str(item_id), fallback=str))
+            kept = {name: plain_value(value) for name, value in row.items() if name != id_field} | {item_field: item_id}
+            spool.add(session_id, to_json(kept if kind == "events" else item_id, fallback=str))
         quarantine.check(str(place))
 
     def _joined(self, block: list[Record], results: Spool, events: Spool) -> Iterator[Record]:
         """Sessions with their results and events."""
-        ids = [str((record.fields or {}).get(self.names.session_id)) for record in block]
+        ids = [_id_of((record.fields or {}).get(self.names.session_id)) for record in block]
         shown = results.of(ids) if self.results is not None else {}
         done = events.of(ids) if self.events is not None else {}
         for session_id, record in zip(ids, block, strict=True):
@@ -164,3 +169,11 @@ class SqlSessions(SessionRecords):
             if self.events is not None:
                 fields[self.names.events] = [from_json(body) for body in done.get(session_id, ())]
             yield Record(record.number, as_line(fields), fields)
+
+
+def _id_of(value: Any) -> str:
+    """The id of a session; empty where it has none, which no row of results and events has."""
+    try:
+        return as_id(value)
+    except ValueError:
+        return ""

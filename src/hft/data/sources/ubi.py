@@ -19,7 +19,7 @@ from hft.data.sources.record_files import FilesOfRecords
 from hft.data.sources.spool import Spool
 from hft.data.sources.ubi_records import QueryGroup, document_of, plain_event, plain_query, session_of
 from hft.data.text_normalizer import FieldsNormalizer
-from hft.errors import DataError
+from hft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ class UbiSessions(SessionRecords):
         shown: Literal["auto", "impressions", "hits"] = "auto",
         impressions: list[str] | None = None,
         event_weights: dict[str, NonNegativeFloat] | None = None,
-        fields: dict[str, str | list[str]] | None = None,
+        fields: dict[str, str | list[str] | None] | None = None,
         list_separator: Annotated[str, Field(min_length=1)] = "|",
         csv_delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ",",
         retries: Annotated[int, Field(ge=0, le=20)] = 5,
@@ -78,7 +78,9 @@ class UbiSessions(SessionRecords):
         item_text: ItemText | None = None,
     ) -> None:
         cells = CellFormat(list_separator, csv_delimiter)
-        super().__init__(fields, event_weights, "auto", cells, normalizer=normalizer, item_text=item_text)
+        super().__init__(fields, event_weights, cells, normalizer=normalizer, item_text=item_text)
+        if self.names.weights is not None:
+            raise ConfigError("data.source.fields.weights: UBI has events, no weights of results. Leave it out.")
         self.impressions = ["impression"] if impressions is None else list(impressions)
         self.applications = None if applications is None else list(applications)
         self.shown = shown

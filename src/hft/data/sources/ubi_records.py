@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from hft.data.item_text import look_up
+from hft.data.plain_values import as_id
 from hft.moments import epoch_seconds
 
 if TYPE_CHECKING:
@@ -187,9 +188,10 @@ def _number(value: Any) -> float | None:
 
 
 def _id(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    try:
+        return as_id(value) or None
+    except ValueError:
         return None
-    return str(value).strip() or None
 
 
 def _words(value: Any) -> str | None:
