@@ -149,6 +149,20 @@ def test_a_flag_for_sessions_without_events_is_warned_of_where_they_are_simulate
     assert warnings(flag, "data=beir", "data.source.folder=.", "data.source.reading=shown") == {}
 
 
+def test_a_knob_of_simulated_clicks_is_warned_of_where_labels_are_learned_from(folder):
+    collection = ["data=beir", "data.source.folder=."]
+    for knob in ("data.source.sessions_per_query=5", "data.source.ranker_noise=0.2"):
+        assert set(warnings(knob, *collection)) == {knob.partition("=")[0]}
+        assert warnings(knob, *collection, "data.source.reading=simulated") == {}
+
+
+def test_an_argument_that_is_no_more_is_told_what_took_its_place(folder):
+    found = check(["data=sessions", "data.source.sessions=a", "data.source.items=b", "+data.source.events_as=weights"])
+    told = [str(error) for error in found.errors if "events_as" in str(error)]
+    assert len(told) == 1
+    assert "data.source.fields.weights=NAME_OF_THE_FIELD" in told[0]
+
+
 # Flags of the trainer
 
 

@@ -151,3 +151,23 @@ def test_scifact_is_read_as_a_labelled_corpus(shared_data: Path) -> None:
     only_of_test = {data.items.ids[row] for row in data.test.labels().rows.tolist()} - of_train
     assert len(only_of_test) > 100
     assert not only_of_test & {data.items.ids[row] for row in set(data.train.flat_results.tolist())}
+
+
+def test_labels_are_learned_from_by_their_grades_and_measured_by(folder: Path, write: Write) -> None:
+    write("qrels/train.tsv", [*TRAIN[:2], "q1\t2\t1", "q1\t3\t0"])
+    data = prepare_ranking_data(
+        BeirFolder(folder), GivenSplitter(validation=0.001), candidates="corpus", required_splits=("train", "test")
+    )
+    (found,) = data.train
+    assert dict(zip(found.results, found.events, strict=True)) == {"1": 2.0, "2": 1.0, "3": 0.0}
+    labels = data.test.labels()
+    assert dict(zip(labels.rows.tolist(), labels.grades.tolist(), strict=True)) == {1: 1.0, 2: 0.0}
+    assert data.report.learns_from == "labels, by their grades"
+    assert "learns from: labels, by their grades" in data.report.lines()
+
+
+@pytest.mark.parametrize("reading", ["simulated", "judged"])
+def test_simulated_clicks_are_an_option_and_told(folder: Path, reading: Any) -> None:
+    data = BeirFolder(folder, reading=reading).read(Quarantine())
+    assert data.impressions is not None
+    assert data.learns_from == "simulated clicks, though labels are known"

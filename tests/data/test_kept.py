@@ -222,7 +222,6 @@ def test_a_large_file_that_stays_is_not_hashed_again(
         {"max_quarantined_share": 0.5},
         {"keep_seen_queries": True},
         {"event_weights": {"click": 2.0}},
-        {"fields": {"weights": "events"}},
         {"fields": {"text": ["title", "text"]}},
         pytest.param({"splitter": QuerySplitter(salt="other")}, id="splitter of another salt"),
         pytest.param({"splitter": QuerySplitter(noise_words=["é"])}, id="splitter with noise words"),

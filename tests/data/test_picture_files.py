@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def test_bad_pictures_are_set_aside_each_with_its_reason(read: Any, tmp_path: Pa
         (2, "a picture that is cut off or damaged"),
         (3, "not a picture"),
         (4, "not a picture"),
-        (5, "the picture cannot be read"),
+        (5, "a file name that is no file's (a folder, a pipe, a device)"),
         (6, "a picture of more than 10,000 pixels"),
         (7, "no such picture"),
         (8, "a picture that is cut off or damaged"),
@@ -156,3 +157,24 @@ def test_whole_pictures_are_held_out(tmp_path: Path) -> None:
     assert not shown["train"] & (shown["validation"] | shown["test"])
     assert not shown["validation"] & shown["test"]
     assert len(data.pools["test"]) == 48
+
+
+def test_no_name_of_a_picture_leads_out_of_the_folder(read: Any, tmp_path: Path) -> None:
+    outside = picture(tmp_path.parent / f"{tmp_path.name}-outside.png")
+    picture(tmp_path / "sub" / "in.png")
+    (tmp_path / "link.png").symlink_to(outside)
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    (tmp_path / "elsewhere").symlink_to(tmp_path.parent)
+    os.mkfifo(tmp_path / "pipe.png")
+    out = [f"../{outside.name}", str(outside), "link.png", f"elsewhere/{outside.name}", "sub/../../" + outside.name]
+    impossible = ["a\0b.png", "x" * 5000, "circle.png"]
+    good = ["sub/in.png", "sub/../sub/./in.png"]
+    names = [*out, *impossible, "pipe.png", *good]
+    data, quarantine, path = read([{"image": name, "caption": "c"} for name in names])
+    assert data.items.ids == good
+    assert quarantine.count == len(names) - len(good)
+    reasons = [json.loads(line)["reason"] for line in path.read_text().splitlines()]
+    assert reasons[:5] == ["a file name that leads out of the folder"] * 5
+    assert reasons[5:] == ["a file name that no file can have"] * 3 + [
+        "a file name that is no file's (a folder, a pipe, a device)"
+    ]

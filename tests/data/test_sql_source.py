@@ -347,7 +347,7 @@ def test_rows_wait_on_disk_and_not_in_memory(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_two_reads_give_the_same(sqlite: sqlite3.Connection) -> None:
     sqlite.execute("CREATE TABLE sessions (session_id, query, results, events, at)")
-    sqlite.execute("INSERT INTO sessions VALUES (1, 'q', 'a|b', '0|1', 1)")
+    sqlite.execute("INSERT INTO sessions VALUES (1, 'q', 'a|b', 'b', 1)")
     sqlite.commit()
     once, again = read().inputs, read().inputs
     assert once.table.equals(again.table)

@@ -142,9 +142,10 @@ def test_a_source_of_an_earlier_version_asks_for_what_it_asked_for_then() -> Non
     record = train_line(small_config(), Path("run"))
     logs = {"_target_": "hft.data.SessionFiles", "events_as": "weights", "fields": {"events": "clicks", "query": "q"}}
     auto = {"_target_": "hft.data.SessionFiles", "events_as": "auto"}
-    source = {"sources": {"a": logs, "b": auto}}
+    source = {"sources": {"a": logs, "b": auto, "c": {"_target_": "hft.data.BeirFolder", "reading": "labelled"}}}
     record.config["data"] = record.config_unresolved["data"] = {"source": source}
     assert plain(saved_config(record))["data"]["source"]["sources"] == {
         "a": {"_target_": "hft.data.SessionFiles", "fields": {"weights": "clicks", "query": "q"}},
         "b": {"_target_": "hft.data.SessionFiles"},
+        "c": {"_target_": "hft.data.BeirFolder", "reading": "simulated"},
     }

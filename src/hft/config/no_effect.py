@@ -24,10 +24,18 @@ _OF_A_SCHEDULER = ("step_size", "gamma")
 # What a warning begins with; `ineffective_keys` leaves it out.
 _IS_SET = "is set, but "
 
-# Sources whose shown lists are simulated after the split, with the argument and its value under which they are.
-_SIMULATES: dict[str, tuple[str, str] | None] = {
+# Sources whose sessions all have known relevance, with the argument and its values under which they have.
+_KNOWS_RELEVANCE: dict[str, tuple[str, tuple[str, ...]] | None] = {
     "hft.data.PythonDocs": None,
-    "hft.data.BeirFolder": ("reading", "labelled"),
+    "hft.data.BeirFolder": ("reading", ("labels", "simulated")),
+}
+# What says how clicks on a collection are simulated, and the readings under which they are.
+_OF_SIMULATED_CLICKS = {
+    "results_per_session": ("simulated",),
+    "ranker_noise": ("simulated",),
+    **dict.fromkeys(
+        ("sessions_per_query", "eta", "click_probability", "false_click_probability", "clicks"), ("simulated", "judged")
+    ),
 }
 
 
@@ -74,7 +82,8 @@ def warn_of_no_effect(
     _of_the_curriculum(tree, report)
     _of_shown_negatives(request, report)
     _of_confidences(tree, checker, report)
-    _of_simulated_sessions(tree, checker, report)
+    _of_known_relevance(tree, checker, report)
+    _of_a_collection(request, checker, report)
 
 
 def ineffective_keys(config: DictConfig, keys: Iterable[str], checker: TargetChecker | None = None) -> dict[str, str]:
@@ -95,9 +104,9 @@ def ineffective_keys(config: DictConfig, keys: Iterable[str], checker: TargetChe
     _of_parts(request, report)
     found = {f.where: f.found.removeprefix(_IS_SET) for f in report.warnings if f.where in request.named}
     irrelevant, downsampling = "params.not_irrelevant_only", "params.negative_downsampling"
-    none_is_irrelevant = _simulated_source(tree, checker) is not None
+    none_is_irrelevant = _source_of_known_relevance(tree, checker) is not None
     if irrelevant in request.named and none_is_irrelevant:
-        found[irrelevant] = f"{_simulated_source(tree, checker)} has no irrelevant sessions"
+        found[irrelevant] = f"{_source_of_known_relevance(tree, checker)} has no irrelevant sessions"
     only_in_batch = tree.get("settings.negatives") == "in_batch" and "settings.negatives" not in request.named
     only_relevant = tree.get(irrelevant) is True and irrelevant not in request.named
     if downsampling in request.named and only_in_batch and (only_relevant or none_is_irrelevant):
@@ -194,21 +203,33 @@ def _of_confidences(tree: ConfigTree, checker: TargetChecker, report: CheckRepor
         )
 
 
-def _of_simulated_sessions(tree: ConfigTree, checker: TargetChecker, report: CheckReport) -> None:
-    key, target = "data.no_event_is_irrelevant", _simulated_source(tree, checker)
+def _of_known_relevance(tree: ConfigTree, checker: TargetChecker, report: CheckReport) -> None:
+    key, target = "data.no_event_is_irrelevant", _source_of_known_relevance(tree, checker)
     if tree.get(key) is True and target is not None:
-        found = f"{_IS_SET}{target} simulates its sessions from known relevance, and none of them is irrelevant"
+        found = f"{_IS_SET}the relevance of {target}'s sessions is known, and none of them is irrelevant"
         _warn(report, key, found, "leave it")
 
 
-def _simulated_source(tree: ConfigTree, checker: TargetChecker) -> str | None:
-    """The source's target where it simulates its sessions; None where it does not, or nobody can tell."""
+def _source_of_known_relevance(tree: ConfigTree, checker: TargetChecker) -> str | None:
+    """The source's target where all its sessions have known relevance; None where not, or nobody can tell."""
     source = tree.get("data.source")
     target = source.get("_target_") if isinstance(source, dict) else None
-    if not isinstance(target, str) or target not in _SIMULATES:
+    if not isinstance(target, str) or target not in _KNOWS_RELEVANCE:
         return None
-    when = _SIMULATES[target]
-    return target if when is None or checker.argument(source, when[0]) == when[1] else None
+    when = _KNOWS_RELEVANCE[target]
+    return target if when is None or checker.argument(source, when[0]) in when[1] else None
+
+
+def _of_a_collection(request: _Request, checker: TargetChecker, report: CheckReport) -> None:
+    source = request.tree.get("data.source")
+    if not isinstance(source, dict) or source.get("_target_") != "hft.data.BeirFolder":
+        return
+    reading = checker.argument(source, "reading")
+    for name, readings in _OF_SIMULATED_CLICKS.items():
+        key = f"data.source.{name}"
+        if key in request.named and isinstance(reading, str) and reading not in readings:
+            found = f"{_IS_SET}data.source.reading={reading} simulates nothing that it says"
+            _warn(report, key, found, f"leave it, or learn from simulated clicks: data.source.reading={readings[0]}")
 
 
 def _warn(report: CheckReport, key: str, found: str, advice: str | None = None) -> None:

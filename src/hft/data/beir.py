@@ -17,7 +17,7 @@ from hft.data.item_text import ItemText
 from hft.data.query_retriever import QueryRetriever
 from hft.data.ragged import RaggedPairs
 from hft.data.simulator import ClickSimulator, JudgedListSimulator
-from hft.data.source import SourceData
+from hft.data.source import JUDGED_AS_PICKED, LABELS, SIMULATED_CLICKS, SourceData
 from hft.data.sources.record_files import RecordFile
 from hft.data.sources.stores import RemoteFolder, below, is_remote
 from hft.data.text_normalizer import FieldsNormalizer
@@ -35,26 +35,27 @@ class BeirFolder:
 
     Args:
         folder: the folder, or its address in a store (`s3://bucket/key`).
-        reading: what the judgements are. `labelled`: known relevance; shown lists and clicks are simulated
-            after the split (hft.data.simulator). `shown`: every judged item was shown to the query and
-            those with a score above 0 were picked; the order, which the files do not keep, is a seeded
-            shuffle. `judged`: known relevance; each query is shown its judged items, and clicks on them are
-            simulated after the split.
+        reading: what the judgements are. `labels`: known relevance, which is learned from as it is: a query's
+            positives are its relevant items, each of the weight of its grade. `simulated`: known relevance; shown lists
+            and the clicks that are learned from are simulated after the split (hft.data.simulator). `shown`: every
+            judged item was shown to the query and those with a score above 0 were picked; the order, which the files
+            do not keep, is a seeded shuffle. `judged`: known relevance; each query is shown its judged items, and
+            clicks on them are simulated after the split.
         item_fields: fields of a corpus line that make the item's text, in this order; a dot leads into nested
             objects (`metadata.genres`). The line's `title` stays the item's title in any case.
         seed: of the shuffle and the simulator.
         drop_all_picked: `shown` only: leave out sessions in which every result was picked (nothing to rank).
-        results_per_session: `labelled` only: results shown in a session.
-        sessions_per_query: `labelled` and `judged`: sessions simulated for a training query; held-out ones have one
+        results_per_session: `simulated` only: results shown in a session.
+        sessions_per_query: `simulated` and `judged`: sessions simulated for a training query; held-out ones have one
             each.
-        ranker_noise: `labelled` only: standard deviation of the noise on the ranker's (BM25's) scores,
+        ranker_noise: `simulated` only: standard deviation of the noise on the ranker's (BM25's) scores,
             relative to a query's best.
         query_retriever: takes the query out of a line of queries; None: it is the field `text`.
         normalizer: what each item's record goes through first; None: it stays as it is.
         item_text: makes the text of an item's record, instead of `item_fields`.
-        eta: `labelled` and `judged`: examination of position p is 1/p^eta; 0 examines everything.
-        click_probability: `labelled` and `judged`: of an examined result of the highest grade.
-        false_click_probability: `labelled` and `judged`: of an examined irrelevant result.
+        eta: `simulated` and `judged`: examination of position p is 1/p^eta; 0 examines everything.
+        click_probability: `simulated` and `judged`: of an examined result of the highest grade.
+        false_click_probability: `simulated` and `judged`: of an examined irrelevant result.
         clicks: another model of those who click, in place of the position-based one that eta and the two probabilities
             describe.
         order: `judged` only: of the shown items, `popularity` (among the split's own queries) or `shuffled`.
@@ -64,7 +65,7 @@ class BeirFolder:
     def __init__(
         self,
         folder: DirectoryPath | RemoteFolder,
-        reading: Literal["labelled", "shown", "judged"] = "labelled",
+        reading: Literal["labels", "simulated", "shown", "judged"] = "labels",
         item_fields: Annotated[list[str], Field(min_length=1)] | None = None,
         seed: Annotated[int, Field(ge=0)] = 0,
         drop_all_picked: bool = True,
@@ -139,16 +140,24 @@ class BeirFolder:
         if self.reading == "shown":
             inputs = self._shown(items, sessions, dropped)
             note = "shown lists: every judged item of a query, in a drawn order; picked where the score is above 0"
-            return SourceData(items, inputs, None, dropped, (note,))
+            return SourceData(items, inputs, None, dropped, (note,), learns_from=JUDGED_AS_PICKED)
+        if self.reading == "labels":
+            return SourceData(items, sessions.labelled(items, self.seed), None, dropped, learns_from=LABELS)
         if self.reading == "judged":
             shows = JudgedListSimulator(
                 self.clicks, self.order, self.sessions_per_query, self.shuffled_share, self.seed
             )
-            return SourceData(items, sessions.labelled(items), shows, dropped, (shows.describe(),))
+            return self._simulated(items, sessions, shows, dropped)
         simulator = ClickSimulator(
             items, self.clicks, self.results_per_session, self.sessions_per_query, self.ranker_noise, self.seed
         )
-        return SourceData(items, sessions.labelled(items), simulator, dropped, (simulator.describe(),))
+        return self._simulated(items, sessions, simulator, dropped)
+
+    def _simulated(
+        self, items: ItemsSet, sessions: _Sessions, shows: ClickSimulator | JudgedListSimulator, dropped: Counter[str]
+    ) -> SourceData:
+        inputs = sessions.unseen(items)
+        return SourceData(items, inputs, shows, dropped, (shows.describe(),), learns_from=SIMULATED_CLICKS)
 
     def _shown(self, items: ItemsSet, sessions: _Sessions, dropped: Counter[str]) -> FineTuningInputs:
         inputs = sessions.shown(items, self.seed)
@@ -178,7 +187,8 @@ class _Sessions:
         self._query_ids.append(query_id)
         self._judged.append(judged.keys(), judged.values())
 
-    def labelled(self, items: ItemsSet) -> FineTuningInputs:
+    def unseen(self, items: ItemsSet) -> FineTuningInputs:
+        """Queries with known relevance that were shown nothing yet."""
         return FineTuningInputs.from_columns(
             items,
             self.ids,
@@ -186,11 +196,23 @@ class _Sessions:
             offsets=np.zeros(len(self.ids) + 1, dtype=np.int64),
             results=np.zeros(0, dtype=np.int32),
             events=np.zeros(0, dtype=np.float32),
-            judgements=Labels(self._judged.offsets, self._judged.rows, self._judged.weights),
+            judgements=self._labels,
             split=self._splits,
         )
 
+    @property
+    def _labels(self) -> Labels:
+        return Labels(self._judged.offsets, self._judged.rows, self._judged.weights)
+
+    def labelled(self, items: ItemsSet, seed: int) -> FineTuningInputs:
+        """Queries with known relevance, which is what was picked, too."""
+        return self._listed(items, seed, self._labels)
+
     def shown(self, items: ItemsSet, seed: int) -> FineTuningInputs:
+        """Queries that were shown what was judged, and picked what is relevant."""
+        return self._listed(items, seed, None)
+
+    def _listed(self, items: ItemsSet, seed: int, judgements: Labels | None) -> FineTuningInputs:
         offsets = self._judged.offsets
         drawn = np.random.default_rng(seed).random(len(self._judged.rows))
         order = np.lexsort((drawn, np.repeat(np.arange(len(self.ids)), np.diff(offsets))))
@@ -201,5 +223,6 @@ class _Sessions:
             offsets=offsets,
             results=self._judged.rows[order],
             events=self._judged.weights[order],
+            judgements=judgements,
             split=self._splits,
         )

@@ -19,7 +19,7 @@ from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.record_formats import read_records
 from hft.data.records import CellFormat
-from hft.data.source import SourceData
+from hft.data.source import LABELS, SourceData
 from hft.data.sources.record_files import FilesOfRecords
 from hft.data.sources.stores import RemoteFolder, below
 from hft.errors import ConfigError, DataError
@@ -123,7 +123,9 @@ class CategoryFiles:
                 "expected two at least."
             )
         items = self._items(list(rows.categories))
-        return SourceData(items, self._inputs(rows, items), dropped=rows.dropped, notes=_notes(rows, items))
+        return SourceData(
+            items, self._inputs(rows, items), dropped=rows.dropped, notes=_notes(rows, items), learns_from=LABELS
+        )
 
     def _read_file(self, split: str, path: Path | RecordFile, rows: _Rows, quarantine: Quarantine) -> None:
         key = f"data.source.{split}"

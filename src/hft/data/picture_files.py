@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import DirectoryPath, Field
 
+from hft.data.contained_files import contained_file
 from hft.data.inputs import FineTuningInputs
 from hft.data.item_text import as_text, look_up
 from hft.data.items import ItemsSet
@@ -36,9 +37,9 @@ class PictureFiles:
 
     A line is a session: its caption is the query, its picture the only result, and picked; what else a query is
     trained and measured against comes from settings.negatives=in_batch and data.candidates=corpus. Each picture is
-    decoded once while the lines are read, and a line whose picture is missing, cut off or none at all goes to the
-    quarantine. A picture's group is its content, so that data/splitter=by_group holds out whole pictures, all their
-    captions in.
+    decoded once while the lines are read, and a line whose picture is missing, cut off or none at all, or whose name
+    leads out of the folder, goes to the quarantine. A picture's group is its content, so that data/splitter=by_group
+    holds out whole pictures, all their captions in.
 
     Args:
         folder: that picture names start from.
@@ -125,7 +126,9 @@ class PictureFiles:
         if not captions:
             return f"field {self.caption_field!r}: no caption"
         if name not in rows.row_of:
-            path = self.folder / name
+            path = contained_file(self.folder, name)
+            if isinstance(path, str):
+                return path
             content, problem = picture_content(path, self.max_pixels)
             if problem:
                 return problem
@@ -217,7 +220,9 @@ class _Rows:
         more = sum(session.startswith(_MORE) for session in self.ids)
         if more:
             notes.append(f"{more:,} further words for them, to learn from only")
-        return SourceData(items, inputs, CaptionsAlone() if more else None, notes=tuple(notes))
+        return SourceData(
+            items, inputs, CaptionsAlone() if more else None, notes=tuple(notes), learns_from="captions of pictures"
+        )
 
 
 class CaptionsAlone:

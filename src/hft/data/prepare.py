@@ -233,6 +233,7 @@ def _report(
         converted=found.changed,
         splits={name: _count(part, len(pools[name]) if name in pools else None) for name, part in splits.items()},
         leakage={name: leakage_of(splits["train"], part, noise_words) for name, part in held_out.items()},
+        learns_from=data.learns_from,
         notes=data.notes + found.notes + placed.notes,
         quarantine_file=None if quarantine.written is None else str(quarantine.written),
     )

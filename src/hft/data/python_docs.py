@@ -16,7 +16,7 @@ from hft.data.inputs import FineTuningInputs, Labels
 from hft.data.items import ItemsSet
 from hft.data.near_duplicates import query_key
 from hft.data.simulator import ClickSimulator
-from hft.data.source import SourceData
+from hft.data.source import SIMULATED_CLICKS, SourceData
 from hft.data.text_clusters import first_of_each, near_duplicate_clusters
 from hft.errors import DataError
 
@@ -118,7 +118,8 @@ class PythonDocs:
             items, self.clicks, self.results_per_session, self.sessions_per_query, self.ranker_noise, self.seed
         )
         modules_line = f"docstrings of {len(set(modules)):,} modules, read as text"
-        return SourceData(items, inputs, simulator, dropped, (modules_line, simulator.describe()))
+        told = (modules_line, simulator.describe())
+        return SourceData(items, inputs, simulator, dropped, told, learns_from=SIMULATED_CLICKS)
 
 
 def _unique(names: list[str], row: int) -> str:

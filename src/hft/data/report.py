@@ -43,6 +43,7 @@ class PreparationReport:
         converted: what the converter changed in the sessions that are left, in words, with how often.
         splits: counts by split.
         leakage: what of validation and of test training has seen (see hft.data.leakage), by split.
+        learns_from: what says which items are relevant to a query in training; empty where nobody knows.
         notes: further lines for people.
         quarantine_file: where the lines set aside are; None where there are none, or no file was wanted.
         seconds: how long the preparation took.
@@ -56,6 +57,7 @@ class PreparationReport:
     converted: dict[str, int] = field(default_factory=dict)
     splits: dict[str, SplitCounts] = field(default_factory=dict)
     leakage: dict[str, dict[str, int]] = field(default_factory=dict)
+    learns_from: str = ""
     notes: tuple[str, ...] = ()
     quarantine_file: str | None = None
     seconds: float = 0.0
@@ -63,6 +65,8 @@ class PreparationReport:
     def lines(self) -> list[str]:
         """The report as lines for the terminal."""
         lines = [f"{self.items:,} items"]
+        if self.learns_from:
+            lines.append(f"learns from: {self.learns_from}")
         for name, counts in self.splits.items():
             line = f"{name}: {counts.sessions:,} sessions, {counts.queries:,} queries, {counts.events:,} events"
             line += f" on {counts.results:,} shown results"

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
 
+LOGGED_EVENTS = "logged events"
+LABELS = "labels, by their grades"
+SIMULATED_CLICKS = "simulated clicks, though labels are known"
+JUDGED_AS_PICKED = "judgements, read as what was shown and picked"
+
 
 class Impressions(Protocol):
     """Shows lists to queries whose source kept none, and lets somebody click on them.
@@ -45,6 +50,7 @@ class SourceData:
         impressions: where the source keeps no shown lists, what makes them after the split; else None.
         dropped: how many sessions or items were left out and why.
         notes: lines for people (which ranker and click model, how many duplicates).
+        learns_from: what says which items are relevant to a query in training, in words for people and records.
     """
 
     items: ItemsSet
@@ -52,6 +58,7 @@ class SourceData:
     impressions: Impressions | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    learns_from: str = LOGGED_EVENTS
 
 
 class SessionSource(Protocol):

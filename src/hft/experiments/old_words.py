@@ -11,6 +11,7 @@ def in_todays_words(config: Mapping[str, Any]) -> dict[str, Any]:
 
     - `events_as: weights` said that the field of the events has a weight for each result: `fields.weights` names it.
       Its other values said how plain lists are told apart: their entries are ids now.
+    - `reading: labelled` of a collection trained on simulated clicks: that is `simulated`.
     """
     return {**config, "data": _source(config["data"])} if isinstance(config.get("data"), Mapping) else dict(config)
 
@@ -23,4 +24,6 @@ def _source(node: Any) -> Any:
         fields = dict(found.get("fields") or {})
         weights = fields.pop("events", None) or "events"
         found["fields"] = {**fields, "weights": weights}
+    if str(found.get("_target_")).endswith("BeirFolder") and found.get("reading") == "labelled":
+        found["reading"] = "simulated"
     return found

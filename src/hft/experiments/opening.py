@@ -30,6 +30,7 @@ def open_record(
     reproduces: str | None = None,
     sweep: str | None = None,
     trial: int | None = None,
+    learns_from: str | None = None,
 ) -> RunRecord:
     """Writes the first half of a run's record, before step 1.
 
@@ -44,6 +45,7 @@ def open_record(
         parent: id of the run whose model this one starts from.
         reproduces: id of the run that this one repeats.
         sweep, trial: name of the sweep that the run belongs to, and its number there.
+        learns_from: what says which items are relevant to a query in training, in words.
 
     Raises:
         StorageError: the record cannot be written.
@@ -66,6 +68,7 @@ def open_record(
         reproduces=reproduces,
         sweep=sweep,
         trial=trial,
+        learns_from=learns_from,
         process=Process.current(),
     )
     record.folder = folder

@@ -97,6 +97,8 @@ class RunRecord(BaseModel):
         varies: id of the run from whose config this one started, with changes.
         sweep: name of the sweep that this run is a trial of: its folder, from `outputs` on.
         trial: number of the trial in it, from 0.
+        learns_from: what says which items are relevant to a query in training (labels, logged or simulated clicks), in
+            words; None in a record from before runs said so.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -117,6 +119,7 @@ class RunRecord(BaseModel):
     varies: RunId | None = None
     sweep: Text | None = None
     trial: Count | None = None
+    learns_from: Text | None = None
     process: Process = Process()
     tracking: Tracking = Tracking()
     results: Results = Results()

@@ -31,6 +31,7 @@ def open_run(
     reproduces: str | None = None,
     sweep: str | None = None,
     trial: int | None = None,
+    learns_from: str | None = None,
     notify: Notify | None = None,
 ) -> TrackedRun:
     """Writes the first half of the record and begins to track. Call it before step 1.
@@ -47,6 +48,7 @@ def open_run(
         parent: id of the run whose model this one starts from.
         reproduces: id of the run that this one repeats.
         sweep, trial: name of the sweep that the run belongs to, and its number there.
+        learns_from: what says which items are relevant to a query in training, in words.
         notify: shows a line to the user; None writes to the standard error stream.
 
     Raises:
@@ -67,6 +69,7 @@ def open_run(
         reproduces=reproduces,
         sweep=sweep,
         trial=trial,
+        learns_from=learns_from,
     )
     tracker = open_tracker(record, notify or _to_stderr)
     run = TrackedRun(record, tracker)

@@ -179,6 +179,7 @@ class Run:
             parent=self._start.parent,
             sweep=None if self.trial is None else self.trial.sweep,
             trial=None if self.trial is None else self.trial.number,
+            learns_from=data.report.learns_from or None,
             notify=self.say,
         )
         # Whatever came before, the training draws the same numbers.
