@@ -209,6 +209,9 @@ def test_limits_are_a_seeded_draw_and_keep_relevant_items(make_inputs: Make, sou
 
     first, again, other = limited(0), limited(0), limited(1)
     assert [len(inputs) for inputs in first.splits.values()] == [4, 4, 4]
+    whole = prepare_ranking_data(source, QuerySplitter(), candidates="corpus")
+    for name, inputs in whole.splits.items():
+        assert first.report.dropped[f"{name} sessions beyond data.limit_sessions=4"] == len(inputs) - 4
     assert first.fingerprint() == again.fingerprint()
     assert first.train.session_ids != other.train.session_ids
     relevant = set(first.test.flat_results[first.test.flat_events > 0].tolist())

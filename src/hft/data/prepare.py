@@ -250,9 +250,11 @@ def _complete(
 ) -> tuple[FineTuningInputs, FineTuningInputs | None]:
     """The sessions of a split: shown lists made where the source has none, useless ones left out, limited; and beside
     them those that a click model alone shall see, where there are any."""
-    limit = options.limit_sessions
+    limit, before = options.limit_sessions, len(inputs)
+    beyond = f"{SPLITS[split]} sessions beyond data.limit_sessions={limit}"
     if data.impressions is not None:
         inputs = _limited(inputs, limit, rng)
+        dropped[beyond] += before - len(inputs)
         inputs = data.impressions(inputs, showable, None if split == TRAIN else 1)
         if options.no_event_is_irrelevant:
             inputs = with_unclicked_flagged(inputs, ~inputs.has_event)
@@ -261,10 +263,11 @@ def _complete(
         useful = useful | inputs.has_positive_grade
     elif options.keep_without_event:
         useful = np.ones(len(inputs), dtype=np.bool_)
-    if useful.all():
-        return _limited(inputs, limit, rng), None
     others, inputs = inputs.select(~useful), inputs.select(useful)
     kept = _limited(inputs, limit, rng)
+    dropped[beyond] += len(inputs) - len(kept)
+    if not len(others):
+        return kept, None
     if not (options.keep_without_event and len(kept)):
         dropped[f"{SPLITS[split]} sessions without an event"] += len(others)
         return kept, None
