@@ -47,6 +47,7 @@ class DataNode(Node):
     time_window: Annotated[list[str | int | float | None], Field(min_length=2, max_length=2)] | None = None
     num_batches: Annotated[int, Field(ge=2)] | None = None
     max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    max_text_length: Annotated[int, Field(ge=1)] | None = 100_000
     no_event_is_irrelevant: bool = False
     validation_pool: Annotated[int, Field(ge=1)] | None = None
     limit_sessions: Annotated[int, Field(ge=1)] | None = None

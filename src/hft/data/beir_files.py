@@ -15,6 +15,7 @@ from hft.data.reasons import reason_of
 from hft.data.records import CellFormat, Record
 from hft.data.sources.record_files import FilesOfRecords, RecordFile
 from hft.data.sources.stores import below, is_remote
+from hft.data.text_length import QUERIES
 from hft.data.text_lines import decoded, numbered_lines, without_gz
 from hft.errors import DataError
 
@@ -133,7 +134,8 @@ def read_queries(
         except ValidationError as error:
             quarantine.add(str(path), number, reason_of(error, raw), raw)
             continue
-        if queries.setdefault(line.id, line.text) != line.text:
+        text = quarantine.cut(line.text, QUERIES, str(path), number)
+        if queries.setdefault(line.id, text) != text:
             quarantine.add(str(path), number, "another query has this id", raw)
     presence.require(str(path), in_most=False)
     quarantine.check(str(path))

@@ -10,6 +10,7 @@ from hft.data.item_text import ItemText, ItemTextComposer
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.plain_values import as_id
+from hft.data.text_length import ITEM_TEXTS
 from hft.errors import DataError
 
 if TYPE_CHECKING:
@@ -110,7 +111,14 @@ class ItemLines:
             return f"field {self._id_field!r}: no id that is a text or a whole number"
         if not text:
             return f"no text in {', '.join(self._composer.fields) or 'any field'}"
-        title = as_text(look_up(fields, self._title_field)[1]) or None
+        longest = self._quarantine.max_text_length
+        if longest is not None and len(text) > longest and not getattr(self._composer, "may_be_cut", True):
+            return (
+                f"a text of more than {longest:,} characters, and worth nothing once it is cut (data.max_text_length)"
+            )
+        place = str(self._file), record.number
+        text = self._quarantine.cut(text, ITEM_TEXTS, *place)
+        title = self._quarantine.cut(as_text(look_up(fields, self._title_field)[1]), ITEM_TEXTS, *place) or None
         row = self._rows.setdefault(item_id, len(self._texts))
         if row == len(self._texts):
             self._texts.append(text)

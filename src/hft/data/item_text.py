@@ -22,7 +22,7 @@ class ItemText(Protocol):
     """Makes the text of an item of its record.
 
     `key` is the config key that names the fields; with `takes_all`, whatever a record has goes into the text, so that
-    the id must be taken out before.
+    the id must be taken out before. One whose texts are worth nothing once they are cut has `may_be_cut = False`.
     """
 
     key: str
@@ -132,6 +132,7 @@ class ItemJson:
     """
 
     key = f"{_KEY}.fields"
+    may_be_cut = False
 
     def __init__(self, fields: Names | None = None) -> None:
         self.chosen = None if fields is None else list(fields)

@@ -49,6 +49,7 @@ class PlainSessions:
         item_ids: string[items], ids of the items by row.
         weights_by_type: weight of an event by its type.
         event_fields: learns which fields event objects have.
+        longest_query: characters; a longer one takes a closer look. None: none is too long.
 
     Attributes:
         fields: names of fields that were in lines read, those that hft does not know too.
@@ -62,12 +63,14 @@ class PlainSessions:
         item_ids: pa.Array,
         weights_by_type: Mapping[str, float],
         event_fields: EventFields | None = None,
+        longest_query: int | None = None,
     ) -> None:
         self._file_name = file.name
         self._names = names
         self._item_ids = item_ids
         self._by_type = weights_by_type
         self._event_fields = event_fields or EventFields(names)
+        self._longest_query = _INFINITY if longest_query is None else longest_query
         self._texts = [(name, getattr(names, name)) for name in OPTIONAL_TEXTS if name not in TOLD_TEXTS]
         self._told = [(name, getattr(names, name)) for name in TOLD_TEXTS]
         given = [names.session_id, names.query, names.results, names.events_field, names.ranks, names.timestamp]
@@ -129,6 +132,8 @@ class PlainSessions:
         names = self._names
         query, results, events = fields[names.query], fields[names.results], fields[names.events_field]
         if type(fields) is not dict or type(query) is not str or not query or query != query.strip():
+            return False
+        if len(query) > self._longest_query:
             return False
         kinds = set(map(type, results)) if type(results) is list and len(results) >= 2 else None
         if kinds == {int}:

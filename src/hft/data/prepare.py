@@ -24,6 +24,7 @@ from hft.data.ranking_data import RankingData
 from hft.data.report import PreparationReport, SplitCounts
 from hft.data.selection import Selected, Selection, selected, with_unclicked_flagged
 from hft.data.splitters import SPLITS, TEST, TRAIN, QuerySplitter
+from hft.data.text_length import MAX_TEXT_LENGTH, within_length
 from hft.data.time_window import Window, time_window_of
 from hft.errors import DataError
 
@@ -46,6 +47,7 @@ def prepare_ranking_data(
     time_window: Sequence[str | float | None] | None = None,
     num_batches: Annotated[int, Field(ge=2)] | None = None,
     max_quarantined_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01,
+    max_text_length: Annotated[int, Field(ge=1)] | None = MAX_TEXT_LENGTH,
     quarantine_path: Path | str | None = None,
     no_event_is_irrelevant: bool = False,
     limit_sessions: Annotated[int, Field(ge=1)] | None = None,
@@ -75,6 +77,7 @@ def prepare_ranking_data(
             without a timestamp left out; null is an open end; None takes all.
         num_batches: make so many batches of sessions that carry no batch id (see with_batches); None makes none.
         max_quarantined_share: share of a file's lines that may be malformed, 0..1 (see Quarantine).
+        max_text_length: characters of a query or of an item's text; a longer one is cut, and counted; None: none is.
         quarantine_path: where malformed lines are kept; None only counts them.
         no_event_is_irrelevant: flag sessions without an event as irrelevant. Of a source's own sessions, those whose
             relevance is known stay as they are; of simulated ones, each without a click is flagged, and evaluation
@@ -108,6 +111,7 @@ def prepare_ranking_data(
         num_batches=num_batches,
         time_window=None if time_window is None else time_window_of(time_window),
         max_quarantined_share=max_quarantined_share,
+        max_text_length=max_text_length,
         no_event_is_irrelevant=no_event_is_irrelevant,
         limit_sessions=limit_sessions,
         limit_items=limit_items,
@@ -143,6 +147,7 @@ class _Options:
     num_batches: int | None
     time_window: Window | None
     max_quarantined_share: float
+    max_text_length: int | None
     no_event_is_irrelevant: bool
     limit_sessions: int | None
     limit_items: int | None
@@ -164,8 +169,8 @@ def _prepared(
     look: Callable[[FineTuningInputs], object] | None,
 ) -> RankingData:
     started = time.perf_counter()
-    with Quarantine(quarantine_path, options.max_quarantined_share) as quarantine:
-        data = source.read(quarantine)
+    with Quarantine(quarantine_path, options.max_quarantined_share, options.max_text_length) as quarantine:
+        data = within_length(source.read(quarantine), quarantine, type(source).__name__)
     noise_words = tuple(getattr(splitter, "noise_words", ()))
     wanted = Selection(options.batch_id, options.num_batches, options.time_window, options.no_event_is_irrelevant)
     found = selected(data, wanted, converter, noise_words)

@@ -16,6 +16,8 @@ from hft.files import atomic_write, storage_errors
 
 # So many malformed lines of a file stop no run, whatever their share, if at least half of the file is good.
 ALWAYS_ALLOWED = 10
+# Characters of a line that are kept.
+MOST_RAW = 100_000
 _REASONS_TOLD = 3
 _EXAMPLES_TOLD = 3
 
@@ -23,19 +25,23 @@ _EXAMPLES_TOLD = 3
 class Quarantine:
     """Sets lines aside while a source is read, and stops the run when they are too many.
 
-    Each becomes one JSON object a line: `file`, `line` (from 1), `reason`, `raw` (the line as it stood;
-    bytes that are not UTF-8 as \\xNN), `kept` (true where the line was mended rather than left out), and then
-    `left_out` (what of it, for example ids of results).
+    Each becomes one JSON object a line: `file`, `line` (from 1), `reason`, `raw` (the line as it stood; bytes
+    that are not UTF-8 as \\xNN; of a long one its first MOST_RAW characters), `kept` (true where the line was
+    mended rather than left out), and then `left_out` (what of it, for example ids of results).
 
     Args:
         path: the file to write, made at the first line set aside; None counts only.
         max_share: share of a file's lines that may be left out, 0..1. Up to ALWAYS_ALLOWED lines may be left
             out besides, though never more than half of a file; 0 allows none.
+        max_text_length: characters of a query or of an item's text; None: any number.
     """
 
-    def __init__(self, path: Path | str | None = None, max_share: float = 0.01) -> None:
+    def __init__(
+        self, path: Path | str | None = None, max_share: float = 0.01, max_text_length: int | None = None
+    ) -> None:
         self.path = None if path is None else Path(path)
         self.max_share = max_share
+        self.max_text_length = max_text_length
         self.read: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -96,6 +102,21 @@ class Quarantine:
         named.update(dict.fromkeys(examples[: _EXAMPLES_TOLD - len(named)]))
         self._write(file, line, reason, raw, kept=True, left_out=examples)
 
+    def cut(self, text: str, what: str, file: Path | str, line: int) -> str:
+        """A text, or as much of it as may be read, which is noted then.
+
+        Args:
+            text: a query's or an item's.
+            what: it is, in the plural.
+            file: where it stands.
+            line: its number, from 1.
+        """
+        if self.max_text_length is None or len(text) <= self.max_text_length:
+            return text
+        reason = f"{what} of more than {self.max_text_length:,} characters were cut there (data.max_text_length)"
+        self.mended(file, line, reason, text)
+        return text[: self.max_text_length].rstrip()
+
     def dropped(self, file: Path | str, line: int, reason: str, raw: str | bytes) -> None:
         """Note a line that is well formed and left out all the same; it does not count for the share.
 
@@ -115,7 +136,9 @@ class Quarantine:
             return
         if self._file is None:
             self._file = self._stack.enter_context(atomic_write(self.path))
-        text = raw.decode("utf-8", errors="backslashreplace") if isinstance(raw, bytes) else raw
+        # A character has four bytes at most.
+        raw = raw[: 4 * MOST_RAW] if len(raw) > 4 * MOST_RAW else raw
+        text = (raw.decode("utf-8", errors="backslashreplace") if isinstance(raw, bytes) else raw)[:MOST_RAW]
         entry = {"file": str(file), "line": line, "reason": reason, "raw": text, "kept": kept}
         entry |= {"left_out": list(left_out)} if left_out else {}
         # ASCII, because a lone surrogate in `raw` has no UTF-8 form.

@@ -18,6 +18,7 @@ from hft.data.plain_sessions import PlainSessions
 from hft.data.reasons import reason_of
 from hft.data.records import Record
 from hft.data.session_columns import OPTIONAL_TEXTS, SessionColumns, in_order
+from hft.data.text_length import QUERIES
 from hft.errors import DataError
 from hft.moments import EXPECTED, MOST_SECONDS
 
@@ -93,7 +94,9 @@ class SessionLines:
         self._columns = SessionColumns(items)
         self._event_fields = EventFields(names)
         item_ids = one_array(items.table.column("item_id"))
-        self._plain = PlainSessions(file, names, item_ids, weights_by_type, self._event_fields)
+        self._plain = PlainSessions(
+            file, names, item_ids, weights_by_type, self._event_fields, quarantine.max_text_length
+        )
         self._plain_lines = 0
         # Lines of the block that wait for the careful way, and those that may have to.
         self._doubtful: list[Record] = []
@@ -220,7 +223,7 @@ class SessionLines:
             return None
         self._columns.append(
             session.session_id or f"{self._file.name}:{record.number}",
-            session.query,
+            self._quarantine.cut(session.query, QUERIES, str(self._file), record.number),
             rows,
             weights,
             ranks,
