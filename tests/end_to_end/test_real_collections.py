@@ -36,7 +36,8 @@ def test_movie_search_ranks_the_shown_lists_again(place: Path, shared_data: Path
 @pytest.mark.slow
 def test_scifact_ranks_the_corpus(place: Path, shared_data: Path, tiny_model: list[str]) -> None:
     report = _run("scifact", shared_data, tiny_model)
-    assert load_record("run").status == "done"
+    record = load_record("run")
+    assert (record.status, record.learns_from) == ("done", "labels, by their grades")
     assert report.candidates == "corpus"
     assert report.test["ndcg@10"].queries == 48
     assert report.baselines["bm25"]["ndcg@10"] > 0.5 > report.baselines["random"]["ndcg@10"]
