@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from hft.errors import ConfigError
 from hft.experiments import ExperimentsManager, TrackingError, store
-from hft.experiments.store import check_uri, why_away
+from hft.experiments.store import absolute_uri, check_uri, sqlite_file, sqlite_uri, why_away
 from waiting import PATIENCE
 
 
@@ -142,3 +144,36 @@ def test_telemetry_is_off_and_no_mlruns_folder_appears() -> None:
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "True ['outputs']"
+
+
+NAMES = ["what?", "50%20 #?&", "50%20", "%41", 'it\'s "q"', "a${seed}", "ü 日", "x" * 200, "new\nline", "a=b"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_the_address_of_a_file_leads_to_the_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name / "mlflow.db"
+    address = sqlite_uri(file)
+    assert make_url(address).database == str(file)
+    assert sqlite_file(address) == file
+    assert sqlite_file(f"sqlite:///{file}") == file  # as a config composes it
+    assert absolute_uri(f"sqlite:///{file}") == absolute_uri(address) == address
+
+
+def test_a_query_of_an_address_stays_one() -> None:
+    assert sqlite_file("sqlite:////tmp/a.db?timeout=9") == Path("/tmp/a.db")
+    assert absolute_uri("sqlite:////tmp/a.db?timeout=9") == "sqlite:////tmp/a.db?timeout=9"
+
+
+def test_a_store_lies_in_its_folder_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / '50%20 #?& it\'s "q" ${seed}'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    manager = ExperimentsManager("sqlite:///outputs/mlflow.db")
+    run = manager.start_run("line/initial", "1" * 32, config={"a": 1})
+    (folder / "file.txt").write_text("x")
+    manager.log_files(run, folder / "file.txt")
+    found = {path.relative_to(base).parts[1] for path in base.rglob("*") if path.is_file()}
+    assert {path.name for path in base.iterdir()} == {folder.name}
+    assert found == {"outputs", "file.txt"}
+    assert (folder / "outputs" / "mlflow.db").is_file()
+    assert len(list((folder / "outputs" / "mlartifacts").rglob("file.txt"))) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from hft.config.report import Finding
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
 
 def check_outputs(config: DictConfig) -> list[Finding]:
-    """Refuse a folder for runs that is a file, or that cannot be made or written. Nothing is left behind.
+    """Refuse a folder for runs that is a file, cannot be made or written, or whose path Hydra would misread.
+
+    Nothing is left behind.
 
     Args:
         config: composed; an `outputs` that is no text is left to the check of types.
@@ -21,6 +26,12 @@ def check_outputs(config: DictConfig) -> list[Finding]:
     if not isinstance(value, str) or not value:
         return []
     folder = Path(value).absolute()
+    if "${" in str(folder) or _CONTROLS.search(str(folder)):
+        # Hydra keeps whole paths in its config and follows what it takes for references in them.
+        found = (
+            f"runs would lie in {str(folder)!r}: Hydra cannot keep apart ${{...}}, or a control character, in a path"
+        )
+        return [Finding("outputs", found, advice="rename that folder, or run hft from another one")]
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     reason = None

@@ -15,7 +15,7 @@ from hft.experiments.manager import ExperimentsManager
 from hft.experiments.registry import Champions
 from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME
 from hft.experiments.run_record import RunRecord, load_record
-from hft.experiments.store import absolute_uri, check_uri
+from hft.experiments.store import absolute_uri, check_uri, sqlite_uri
 
 
 def store_uri(outputs: str | os.PathLike[str] = "outputs", uri: str | None = None) -> str:
@@ -24,7 +24,7 @@ def store_uri(outputs: str | os.PathLike[str] = "outputs", uri: str | None = Non
     Raises:
         ConfigError: it is no address of a store.
     """
-    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(outputs).as_posix()}/mlflow.db"
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(Path(outputs) / "mlflow.db")
     check_uri(chosen)
     return absolute_uri(chosen)
 

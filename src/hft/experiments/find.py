@@ -12,7 +12,7 @@ from hft.errors import HftError, RunNotFoundError
 from hft.experiments.manager import manager_for
 from hft.experiments.run_folder import RECORD_NAME, record_files
 from hft.experiments.run_record import RunRecord, load_record
-from hft.experiments.store import sqlite_file, why_away
+from hft.experiments.store import sqlite_file, sqlite_uri, why_away
 from hft.experiments.sweep_winner import winner_of_sweep
 
 SHORTEST_PREFIX = 6
@@ -86,7 +86,7 @@ def _originals(matches: list[RunRecord], name: str) -> list[RunRecord]:
 
 def _from_store(text: str, outputs: str | os.PathLike[str]) -> RunRecord | None:
     """The run from the tracking store, where the text can be one of MLflow's ids and there is a store to ask."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(outputs).as_posix()}/mlflow.db"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(Path(outputs) / "mlflow.db")
     file = sqlite_file(uri)
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_PREFIX},32}}", text) or (file is not None and not file.exists()):
         return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from hft.errors import ConfigError, HftError
 from hft.files import storage_errors
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file")
 _SQLITE = "sqlite:///"
+# What an address gives another meaning; and what may follow the file in one that somebody typed.
+_SIGNS_OF_ADDRESSES = re.compile(r"[%?#\x00-\x1f]")
+_QUERY = re.compile(r"\?[\w.]+=[^/?]*\Z")
 _LOCK_SECONDS = 120
 _PROBE_SECONDS = 0.8  # name lookup, connection and answer together
 _QUICK_SECONDS = 5  # a request while a model trains
@@ -96,20 +100,37 @@ def open_client(uri: str) -> MlflowClient:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         with _creation_lock(uri):
+            _make_where_missing(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
     return client
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite store; None for another store."""
-    return Path(uri[len(_SQLITE) :]) if uri.startswith(_SQLITE) else None
+    """The file of an SQLite store; None for another store.
+
+    An address that a config composes (`sqlite:///${outputs}/mlflow.db`) has the path as it is; one that `sqlite_uri`
+    made has codes in it.
+    """
+    if not uri.startswith(_SQLITE):
+        return None
+    path = _QUERY.sub("", uri[len(_SQLITE) :])
+    decoded = unquote(path)
+    return Path(decoded if _encoded(decoded) == path else path)
+
+
+def sqlite_uri(file: str | os.PathLike[str]) -> str:
+    """The address of an SQLite store, whatever signs its path has. SQLAlchemy takes the codes out again."""
+    return f"{_SQLITE}{_encoded(os.fspath(file))}"
 
 
 def absolute_uri(uri: str) -> str:
     """The address with an SQLite file's whole path: MLflow keeps a store open by its address, whatever the folder."""
     file = sqlite_file(uri)
-    return uri if file is None else f"{_SQLITE}{file.absolute()}"
+    if file is None:
+        return uri
+    query = _QUERY.search(uri)
+    return sqlite_uri(file.absolute()) + (query[0] if query else "")
 
 
 def artifact_root(uri: str) -> Path | None:
@@ -145,6 +166,21 @@ def tracking_errors(uri: str, *, patient: bool = False) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _make_where_missing(uri: str) -> None:
+    """Makes the tables of an SQLite store. MLflow's own way puts the current folder into a statement as it is, which
+    fails where its name has a quote."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file, root = sqlite_file(uri), artifact_root(uri)
+    if file is not None and root is not None and str(file) != ":memory:" and not file.exists():
+        make: Any = SqlAlchemyStore  # it has no types
+        make(uri, root.as_uri()).engine.dispose()
+
+
+def _encoded(path: str) -> str:
+    return _SIGNS_OF_ADDRESSES.sub(lambda sign: quote(sign[0], safe=""), path)
 
 
 def _creation_lock(uri: str) -> AbstractContextManager[object]:
