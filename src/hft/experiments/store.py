@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -99,7 +99,7 @@ def open_client(uri: str) -> MlflowClient:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        with _creation_lock(uri):
+        with _creation_lock(uri), _without_stray_folder(uri):
             _make_where_missing(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
@@ -177,6 +177,17 @@ def _make_where_missing(uri: str) -> None:
     if file is not None and root is not None and str(file) != ":memory:" and not file.exists():
         make: Any = SqlAlchemyStore  # it has no types
         make(uri, root.as_uri()).engine.dispose()
+
+
+@contextmanager
+def _without_stray_folder(uri: str) -> Iterator[None]:
+    """MLflow makes a folder for an SQLite file without taking the codes out of its address. Empty, it goes again."""
+    file, taken_for = sqlite_file(uri), Path(uri[len(_SQLITE) :]).parent
+    is_stray = file is not None and taken_for != file.parent and not taken_for.exists()
+    yield
+    if is_stray:
+        with suppress(OSError):
+            os.removedirs(taken_for)
 
 
 def _encoded(path: str) -> str:
