@@ -42,10 +42,10 @@ MAY_IMPORT = {
     "config": {"search"},
 }
 
-# The way of a run (train.py, evaluate.py, promotion.py and the room `running`) knows every room, and no room knows it.
-# Only the command line stands above it.
+# The way of a run (train.py, evaluate.py, promotion.py, api.py and the room `running`) knows every room, and no room
+# knows it. Only the command line stands above it.
 ABOVE_THE_ROOMS = {"cli", "running"}
-KNOW_A_RUN = {"cli", "running", "train", "evaluate", "promotion"}
+KNOW_A_RUN = {"cli", "running", "api", "train", "evaluate", "promotion"}
 
 # `python -m hft.train` is `hft train`.
 EXCEPTIONS = {("hft.train", "cli")}

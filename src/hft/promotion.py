@@ -141,23 +141,32 @@ def _measured(
     from hft.experiments import MODEL_NAME
     from hft.models import load_saved_model
     from hft.running import Surroundings, data_options, on_device, settings_of, starting_model, store_folder
+    from hft.running.texts import declared_by, differ, names_other_texts, seen_by, source_of, texts_of_run
 
     surroundings = Surroundings.of(config)
     with surroundings.applied():
         method, settings = instantiate(config.method), settings_of(config)
         options = data_options(config, None, surroundings.say, makes_store=False)
-        source, splitter = instantiate(config.data.source), instantiate(config.data.splitter)
+        of_data = texts_of_run(record)
+        by_own = not names_other_texts(config, of_data)
+        if not by_own:
+            surroundings.say("every model is measured by the texts that this request names, not by its own")
+        source, splitter = source_of(config, of_data), instantiate(config.data.splitter)
         data = method.prepare(source, splitter, **options, required_splits=(config.promotion.split,))
         if line := _left_out(data.report):
             surroundings.say(line)
         kept = store_folder(config, "tokens", surroundings.say, makes=False)
+        declared = declared_by(config, of_data, data)
         measured: dict[str, Any] = {}
         texts = None
         for role, run in {"candidate": record, **rivals}.items():
             loaded = (
                 _initial_model(config, starting_model) if run is None else load_saved_model(run.folder / MODEL_NAME)
             )
-            texts = method.tokenize(loaded, data, kept)
+            own = texts_of_run(run) if run is not None and by_own else None
+            if own is not None and differ(own, declared):
+                surroundings.say(f"the {role} is measured by its own texts, {own.in_words()}")
+            texts = method.tokenize(loaded, seen_by(data, source, own, declared), kept)
             label = f"{role} on {config.promotion.split}"
             with on_device(loaded, surroundings), surroundings.text_progress(label) as progress:
                 measured[role] = method.measure(

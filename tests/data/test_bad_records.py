@@ -117,7 +117,7 @@ def test_one_id_for_two_items_in_two_files_keeps_the_first_and_names_the_other(w
     with Quarantine(tmp_path / "quarantine.jsonl", 0.5) as quarantine:
         data = read(write("sessions.jsonl", [session("q")]), second.parent, quarantine)
     assert data.items.ids == list("abcde")
-    assert data.items.texts[0] == "text of a"
+    assert data.items.texts[0] == "A\ntext of a"
     assert data.dropped["identical lines of items"] == 1
     (entry,) = [json.loads(line) for line in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
     assert (entry["file"], entry["line"], entry["reason"]) == (str(second), 2, "another item has this id")
@@ -154,7 +154,7 @@ def test_texts_of_megabytes_are_read_whole(write: Write, items_file: Path, suffi
         files = [write("many.jsonl", rows), write("things.jsonl", items)]
     data = read(*files)
     assert data.inputs[1].query == long.strip()
-    assert data.items.texts[-1] == long.strip()
+    assert data.items.texts[-1] == f"t\n{long.strip()}"
     assert data.inputs[1].events == (0.0, 1.0)
 
 

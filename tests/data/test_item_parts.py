@@ -197,7 +197,7 @@ def test_a_log_of_passages_is_read_as_one_of_documents(write):
     ]
     data = JoinedParts(SessionFiles(write("sessions.jsonl", lines), items)).read(Quarantine())
     assert data.items.ids == ["a", "b", "c#x"]
-    assert data.items.texts == ["text a#2\n\ntext a#1", "text b", "text c#x#1"]
+    assert data.items.texts == ["Ta#2\ntext a#2\n\nTa#1\ntext a#1", "Tb\ntext b", "Tc#x#1\ntext c#x#1"]
     assert data.items.titles == ["Ta#2", "Tb", "Tc#x#1"]
     told = [(session.query, session.results, session.events, session.ranks) for session in data.inputs]
     assert told == [
@@ -205,7 +205,7 @@ def test_a_log_of_passages_is_read_as_one_of_documents(write):
         ("q2", ("a", "c#x", "b"), (0.0, 0.0, 1.0), None),
     ]
     assert data.dropped["sessions with fewer than two results once parts of one item were one"] == 1
-    assert split(SeparatorSplitter(), data.items.texts)[0] == ["text a#2", "text a#1"]
+    assert split(SeparatorSplitter(), data.items.texts)[0] == ["Ta#2\ntext a#2", "Ta#1\ntext a#1"]
 
 
 def test_a_visit_to_a_document_is_the_longest_to_one_of_its_passages(write):
@@ -224,8 +224,7 @@ def test_passages_with_empty_lines_are_their_parts_again(write):
     texts = ["\nfirst\n\nstill first\r\n \t\r\n\nend\n", "second\nline", "\n\n"]
     items = write(
         "items.jsonl",
-        [{"item_id": f"a#{n}", "title": "T", "text": text} for n, text in enumerate(texts)]
-        + [{"item_id": "b", "text": "other"}],
+        [{"item_id": f"a#{n}", "text": text} for n, text in enumerate(texts)] + [{"item_id": "b", "text": "other"}],
     )
     sessions = write("sessions.jsonl", [{"query": "q", "results": ["b", "a#1"], "events": ["b"]}])
     data = JoinedParts(SessionFiles(sessions, items)).read(Quarantine(None, 1.0))

@@ -61,7 +61,7 @@ def test_items_are_read_from_each_format(write: Write, tmp_path: Path) -> None:
     parquet = tmp_path / "items.parquet"
     pq.write_table(pa.Table.from_pylist(ITEMS), parquet)
     assert read(sessions, table) == read(sessions, parquet) == EXPECTED
-    assert SessionFiles(sessions, table).read(Quarantine()).items.texts[0] == "text\nof a"
+    assert SessionFiles(sessions, table).read(Quarantine()).items.texts[0] == "A\ntext\nof a"
 
 
 def test_fields_have_the_users_names(write: Write) -> None:
@@ -203,7 +203,7 @@ def test_identical_items_are_merged_and_others_with_the_same_id_set_aside(write:
     data = SessionFiles(write("sessions.jsonl", SESSIONS), items).read(quarantine)
     assert len(data.items) == 4
     assert data.dropped["identical lines of items"] == 1
-    assert quarantine.reasons == {"another item has this id": 1, "no text in text": 1}
+    assert quarantine.reasons == {"another item has this id": 1, "no text in title, text": 1}
 
 
 @pytest.mark.parametrize(

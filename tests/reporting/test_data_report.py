@@ -45,6 +45,8 @@ def description() -> dict[str, Any]:
             "dropped": {"sessions of robots": 2}, "converted": {"events too short": 3},
             "quarantined": {"clicks.jsonl": 1}, "reasons": {"malformed JSON": 1}, "quarantine_file": "set_aside.jsonl",
             "notes": ["a note"],
+            "item_fields": {"": ["title", "text"]},
+            "warnings": ["a warning"],
         },
     }  # fmt: skip
 

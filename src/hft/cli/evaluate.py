@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from hft.data.text_declaration import TextDeclaration
     from hft.experiments import RunRecord
 
 
@@ -30,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table of one model, or of a run's starting and tuned model."""
-    config, tuned = _request(args)
+    config, tuned, texts = _request(args)
     from hft.evaluate import evaluate
 
-    found = evaluate(config, tuned).to_dict()
+    found = evaluate(config, tuned, texts=texts).to_dict()
     if args.report:
         from hft.reporting import save_pictures, write_report
 
@@ -50,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
-    """The config to evaluate, and the folder of the tuned model where a run is evaluated."""
+def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None, TextDeclaration | None]:
+    """The config to evaluate, and where a run is evaluated the folder of its tuned model and the texts it declares."""
     from hft.config import check, compose
     from hft.errors import RunNotFoundError
 
@@ -63,7 +64,7 @@ def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
         report.raise_errors()
         for warning in report.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        return compose(overrides), None
+        return compose(overrides), None, None
     from hft.experiments import find_run
 
     try:
@@ -73,12 +74,15 @@ def _request(args: argparse.Namespace) -> tuple[DictConfig, Path | None]:
     return _of_run(args, record)
 
 
-def _of_run(args: argparse.Namespace, record: RunRecord) -> tuple[DictConfig, Path]:
+def _of_run(args: argparse.Namespace, record: RunRecord) -> tuple[DictConfig, Path, TextDeclaration | None]:
     from hft.cli.variation import trusted_config
     from hft.experiments.run_model import require_model
 
     model = require_model(record, args.outputs)
-    return trusted_config(record, args.overrides, args.trust), model
+    config = trusted_config(record, args.overrides, args.trust)
+    from hft.running.texts import texts_of_run
+
+    return config, model, texts_of_run(record)
 
 
 def _model_options() -> list[str]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import DirectoryPath, Field
 
-from hft.data.beir_files import find_file, judgement_files, read_corpus, read_judgements, read_queries
+from hft.data.beir_files import (
+    corpus_records,
+    find_file,
+    judgement_files,
+    read_corpus,
+    read_judgements,
+    read_queries,
+)
 from hft.data.clicks.simulated import PositionBasedClicks, SimulatedClicks
 from hft.data.identity import SourceIdentity, told
 from hft.data.inputs import FineTuningInputs, Labels
@@ -24,6 +32,7 @@ from hft.data.text_normalizer import FieldsNormalizer
 from hft.errors import DataError
 
 if TYPE_CHECKING:
+    from hft.data.item_lines import ItemRecord
     from hft.data.items import ItemsSet
     from hft.data.quarantine import Quarantine
 
@@ -42,7 +51,8 @@ class BeirFolder:
             do not keep, is a seeded shuffle. `judged`: known relevance; each query is shown its judged items, and
             clicks on them are simulated after the split.
         item_fields: fields of a corpus line that make the item's text, in this order; a dot leads into nested
-            objects (`metadata.genres`). The line's `title` stays the item's title in any case.
+            objects (`metadata.genres`). The line's `title` stays the item's title in any case. None: `title` and
+            `text`, where both are there (or what the model that a run starts from was trained on).
         seed: of the shuffle and the simulator.
         drop_all_picked: `shown` only: leave out sessions in which every result was picked (nothing to rank).
         results_per_session: `simulated` only: results shown in a session.
@@ -84,7 +94,7 @@ class BeirFolder:
     ) -> None:
         self.folder = str(folder)
         self.reading = reading
-        self.item_fields = ["title", "text"] if item_fields is None else list(item_fields)
+        self.item_fields = None if item_fields is None else list(item_fields)
         self.seed = seed
         self.drop_all_picked = drop_all_picked
         self.results_per_session = results_per_session
@@ -126,7 +136,7 @@ class BeirFolder:
                 f"and qrels/train.tsv, qrels/test.tsv (each plain or .gz)."
             )
         corpus, queries_file = (find_file(self.folder, name) for name in ("corpus.jsonl", "queries.jsonl"))
-        items, merged = read_corpus(corpus, self.item_fields, quarantine, self.item_text, self.normalizer)
+        items, merged, corpus_lines = read_corpus(corpus, self.item_fields, quarantine, self.item_text, self.normalizer)
         queries = read_queries(queries_file, quarantine, self.query_retriever)
         sessions = _Sessions()
         for split, file in judgement_files(self.folder).items():
@@ -137,27 +147,41 @@ class BeirFolder:
                 f"{below(self.folder, 'qrels')}: no judgement is left. Expected query-id, corpus-id, score."
             )
         dropped = Counter({"identical lines of the corpus": merged})
+        texts: Any = {"item_fields": {"": corpus_lines.fields}, "warnings": corpus_lines.warnings()}
         if self.reading == "shown":
             inputs = self._shown(items, sessions, dropped)
             note = "shown lists: every judged item of a query, in a drawn order; picked where the score is above 0"
-            return SourceData(items, inputs, None, dropped, (note,), learns_from=JUDGED_AS_PICKED)
+            return SourceData(items, inputs, None, dropped, (note,), learns_from=JUDGED_AS_PICKED, **texts)
         if self.reading == "labels":
-            return SourceData(items, sessions.labelled(items, self.seed), None, dropped, learns_from=LABELS)
+            return SourceData(items, sessions.labelled(items, self.seed), None, dropped, learns_from=LABELS, **texts)
         if self.reading == "judged":
             shows = JudgedListSimulator(
                 self.clicks, self.order, self.sessions_per_query, self.shuffled_share, self.seed
             )
-            return self._simulated(items, sessions, shows, dropped)
+            return self._simulated(items, sessions, shows, dropped, texts)
         simulator = ClickSimulator(
             items, self.clicks, self.results_per_session, self.sessions_per_query, self.ranker_noise, self.seed
         )
-        return self._simulated(items, sessions, simulator, dropped)
+        return self._simulated(items, sessions, simulator, dropped, texts)
 
     def _simulated(
-        self, items: ItemsSet, sessions: _Sessions, shows: ClickSimulator | JudgedListSimulator, dropped: Counter[str]
+        self,
+        items: ItemsSet,
+        sessions: _Sessions,
+        shows: ClickSimulator | JudgedListSimulator,
+        dropped: Counter[str],
+        texts: Mapping[str, Any],
     ) -> SourceData:
         inputs = sessions.unseen(items)
-        return SourceData(items, inputs, shows, dropped, (shows.describe(),), learns_from=SIMULATED_CLICKS)
+        return SourceData(items, inputs, shows, dropped, (shows.describe(),), learns_from=SIMULATED_CLICKS, **texts)
+
+    def item_records(self, quarantine: Quarantine) -> Iterator[ItemRecord]:
+        """The records of items as they stand in the corpus, those left out that have no id.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+        return corpus_records(find_file(self.folder, "corpus.jsonl"), self.normalizer)
 
     def _shown(self, items: ItemsSet, sessions: _Sessions, dropped: Counter[str]) -> FineTuningInputs:
         inputs = sessions.shown(items, self.seed)

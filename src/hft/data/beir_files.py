@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hft.data.field_names import Id, NonEmpty
-from hft.data.item_lines import ItemLines
+from hft.data.item_lines import ItemLines, ItemRecord, item_records
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.reasons import reason_of
 from hft.data.records import CellFormat, Record
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hft.data.query_retriever import QueryRetriever
     from hft.data.text_normalizer import FieldsNormalizer
 
+ID = "_id"
 _KEY = "data.source.folder"
 _LAYOUT = "Expected the BEIR layout: corpus.jsonl, queries.jsonl, qrels/train.tsv, qrels/test.tsv."
 
@@ -84,19 +85,19 @@ def _in_store(folder: Path | str, pattern: str) -> list[RecordFile]:
 
 def read_corpus(
     path: Path | RecordFile,
-    item_fields: list[str],
+    item_fields: list[str] | None,
     quarantine: Quarantine,
     item_text: ItemText | None = None,
     normalizer: FieldsNormalizer | None = None,
-) -> tuple[ItemsSet, int]:
-    """(items, how many identical lines were merged).
+) -> tuple[ItemsSet, int, ItemLines]:
+    """(items, how many identical lines were merged, what knows of which fields their texts were made).
 
     Raises:
         DataError: the file is empty, or one of the fields is in no line, or too many lines are malformed.
     """
     lines = ItemLines(
         path,
-        "_id",
+        ID,
         "title",
         item_fields,
         quarantine,
@@ -106,7 +107,16 @@ def read_corpus(
     )
     for number, raw in numbered_lines(path):
         lines.add(Record(number, raw, None))
-    return lines.finish()
+    return *lines.finish(), lines
+
+
+def corpus_records(path: Path | RecordFile, normalizer: FieldsNormalizer | None = None) -> Iterator[ItemRecord]:
+    """The records of the items, as they stand in the file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return item_records((Record(number, raw, None) for number, raw in numbered_lines(path)), ID, normalizer)
 
 
 def read_queries(

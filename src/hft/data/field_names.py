@@ -58,7 +58,8 @@ class FieldNames(BaseModel):
         event_dwell: inside an event object, how many seconds the user stayed with the result. Optional.
         item_id: id of the item.
         title: title of the item. Optional.
-        text: the field of the item's text, or a list of fields that make it.
+        text: the field that is the item's text, alone, or a list of fields that make it. None: `title` and `text`,
+            where both are there (or what the model that a run starts from was trained on).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,7 +84,7 @@ class FieldNames(BaseModel):
     event_dwell: Name = "dwell"
     item_id: Name = "item_id"
     title: Name = "title"
-    text: Name | Annotated[list[Name], Field(min_length=1)] = "text"
+    text: Name | Annotated[list[Name], Field(min_length=1)] | None = None
 
     @field_validator("weights")
     @classmethod
@@ -103,9 +104,9 @@ class FieldNames(BaseModel):
         return {name for name, field in FieldNames.model_fields.items() if getattr(self, name) != field.default}
 
     @property
-    def text_fields(self) -> list[str]:
-        """The fields that make an item's text."""
-        return [self.text] if isinstance(self.text, str) else list(self.text)
+    def text_fields(self) -> list[str] | None:
+        """The fields that make an item's text; None: that is left open."""
+        return [self.text] if isinstance(self.text, str) else self.text
 
 
 _DEFAULTS = FieldNames().model_dump()

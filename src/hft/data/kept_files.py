@@ -163,7 +163,8 @@ def _read_inputs(folder: Path, name: str, items: ItemsSet, texts: QueryTexts) ->
 
 def _report(kept: dict[str, Any], moved: Mapping[str, str], quarantine_path: Path | None) -> PreparationReport:
     splits = {name: SplitCounts(**counts) for name, counts in kept["splits"].items()}
-    report = PreparationReport(**{**kept, "splits": splits, "notes": tuple(kept["notes"])})
+    lines = {name: tuple(kept[name]) for name in ("notes", "warnings")}
+    report = PreparationReport(**{**kept, "splits": splits, **lines})
     return replace(
         report,
         read={moved.get(file, file): count for file, count in report.read.items()},

@@ -29,6 +29,7 @@ class Needed:
         in_each_line: every line must have it; otherwise one line in the file is enough.
         is_list: the key holds a list of names.
         is_within: the name stands somewhere within the key's value, in a template for example.
+        beside: a field that goes before it in the key's value, where lines have that one.
     """
 
     field: str
@@ -36,6 +37,7 @@ class Needed:
     in_each_line: bool = True
     is_list: bool = False
     is_within: bool = False
+    beside: str | None = None
 
 
 class FieldPresence:
@@ -121,12 +123,12 @@ def missing_fields_message(
         if need.key is not None and need.is_within:
             corrections.append(need.key)
         elif need.key is not None:
-            settings.append(f"{need.key}={'[NAME, ...]' if need.is_list else near or 'NAME'}")
+            settings.append(_setting(need, near, there))
     shown = ", ".join(there[:_MOST_NAMED]) + (", ..." if len(there) > _MOST_NAMED else "")
     advice = (
         f"Set {' '.join(dict.fromkeys(settings))}." if settings else "" if corrections else "Rename it in the file."
     )
-    if any(setting.endswith("=NAME") for setting in settings):
+    if any("NAME" in setting and "..." not in setting for setting in settings):
         advice = f"{advice[:-1]} (NAME: the name that the field has in the file)."
     if corrections:
         advice = f"Correct the name in {', '.join(dict.fromkeys(corrections))}. {advice}".strip()
@@ -135,6 +137,14 @@ def missing_fields_message(
     found = f"most of the {lines} readable lines lack" if having else f"no {of} has"
     fields = "field" if len(absent) == 1 else "fields"
     return f"{file}: {found} the {fields} {', '.join(told)}. Fields there: {shown or 'none'}. {advice}"
+
+
+def _setting(need: Needed, near: str | None, there: Sequence[str]) -> str:
+    if need.is_list:
+        return f"{need.key}=[NAME, ...]"
+    if need.beside in there and need.beside != near:
+        return f"'{need.key}=[{need.beside},{near or 'NAME'}]'"
+    return f"{need.key}={near or 'NAME'}"
 
 
 def _nearest(field: str, there: Sequence[str]) -> str | None:

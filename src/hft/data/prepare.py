@@ -240,6 +240,8 @@ def _report(
         leakage={name: leakage_of(splits["train"], part, noise_words) for name, part in held_out.items()},
         learns_from=data.learns_from,
         notes=data.notes + found.notes + placed.notes,
+        item_fields={name: list(fields) for name, fields in data.item_fields.items()},
+        warnings=data.warnings,
         quarantine_file=None if quarantine.written is None else str(quarantine.written),
     )
 

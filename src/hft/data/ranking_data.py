@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from hft.data.arrow import update_hash
 from hft.data.coded_queries import QueryTexts, numbered
 from hft.data.inputs_schema import LATER_COLUMNS
+from hft.data.items import ITEMS_SCHEMA, ItemsSet
 from hft.data.text_clusters import near_duplicate_clusters
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from hft.data.augmentation import Augmentation
     from hft.data.inputs import FineTuningInputs
-    from hft.data.items import ItemsSet
     from hft.data.parts import ItemSplitter
     from hft.data.report import PreparationReport
 
@@ -81,6 +81,15 @@ class RankingData:
     def with_texts(self, item_splitter: ItemSplitter | None, augmentation: Augmentation | None) -> RankingData:
         """The same data, of whose texts something becomes before a model sees them."""
         return self._with(item_splitter=item_splitter, augmentation=augmentation)
+
+    def with_item_texts(self, texts: Sequence[str]) -> RankingData:
+        """The same sessions over items of other texts (one an item), for a model that knows these."""
+        names = self.items.table.column_names
+        column = pa.chunked_array([pa.array(texts, type=pa.string())])
+        table = self.items.table.set_column(names.index("text"), ITEMS_SCHEMA.field("text"), column)
+        found = replace(self, items=ItemsSet(table))
+        found.__dict__["query_texts"] = self.query_texts
+        return found
 
     def _with(self, **changes: Any) -> RankingData:
         found = replace(self, **changes)

@@ -45,6 +45,8 @@ class PreparationReport:
         leakage: what of validation and of test training has seen (see hft.data.leakage), by split.
         learns_from: what says which items are relevant to a query in training; empty where nobody knows.
         notes: further lines for people.
+        item_fields: the fields that made the items' texts, by name of the source (`` of a single one).
+        warnings: of what a model cannot see in these texts.
         quarantine_file: where the lines set aside are; None where there are none, or no file was wanted.
         seconds: how long the preparation took.
     """
@@ -59,12 +61,14 @@ class PreparationReport:
     leakage: dict[str, dict[str, int]] = field(default_factory=dict)
     learns_from: str = ""
     notes: tuple[str, ...] = ()
+    item_fields: dict[str, list[str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     quarantine_file: str | None = None
     seconds: float = 0.0
 
     def lines(self) -> list[str]:
         """The report as lines for the terminal."""
-        lines = [f"{self.items:,} items"]
+        lines = [f"{self.items:,} items{self.texts_line()}"]
         if self.learns_from:
             lines.append(f"learns from: {self.learns_from}")
         for name, counts in self.splits.items():
@@ -86,7 +90,16 @@ class PreparationReport:
         lines += [f"  {count:,} x {reason}" for reason, count in sorted(self.reasons.items())]
         if self.quarantine_file is not None:
             lines.append(f"  kept with line numbers and reasons in {self.quarantine_file}")
-        return lines + list(self.notes)
+        return [*lines, *self.notes, *(f"warning: {warning}" for warning in self.warnings)]
+
+    def texts_line(self) -> str:
+        """Of which fields the items' texts were made, to follow on what was counted; empty where nobody knows."""
+        if not self.item_fields:
+            return ""
+        told = {name: ", ".join(fields) or "all fields" for name, fields in self.item_fields.items()}
+        if len(set(told.values())) == 1:
+            return f", their texts made of {next(iter(told.values()))}"
+        return ", their texts made of " + "; ".join(f"{words} ({name})" for name, words in told.items())
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeFloat
 from hft.data.events import EVENT_WEIGHTS
 from hft.data.field_names import field_names
 from hft.data.identity import SourceIdentity, told
-from hft.data.item_lines import ItemLines
+from hft.data.item_lines import ItemLines, ItemRecord, item_records
 from hft.data.item_text import ItemText
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import MissingFieldsError
@@ -64,6 +64,9 @@ class SessionRecords(ABC):
         self.dropped: Counter[str] = Counter()
         # Known once they are read, which is before the sessions.
         self.loaded_items: ItemsSet | None = None
+        # Known once they are read: the fields that made the items' texts, and what a model cannot see in these.
+        self.item_fields: list[str] = []
+        self.warnings: tuple[str, ...] = ()
         self.query_retriever = query_retriever
         self.normalizer = normalizer
         self.item_text = item_text
@@ -119,7 +122,14 @@ class SessionRecords(ABC):
             raise MissingFieldsError(" ".join([str(error), *self._missing_of_sessions()])) from error
         inputs = self._read_sessions(items, quarantine)
         dropped = {"identical lines of items": merged, **self.dropped}
-        return SourceData(items, inputs, dropped=dropped, notes=tuple(self.told_notes()))
+        return SourceData(
+            items,
+            inputs,
+            dropped=dropped,
+            notes=tuple(self.told_notes()),
+            item_fields={"": self.item_fields},
+            warnings=self.warnings,
+        )
 
     def read_items(self, quarantine: Quarantine) -> tuple[ItemsSet, int]:
         """(the items, how many identical lines were merged).
@@ -143,7 +153,18 @@ class SessionRecords(ABC):
             lines.begin(place)
             for record in records():
                 lines.add(record)
-        return lines.finish()
+        found = lines.finish()
+        self.item_fields, self.warnings = lines.fields, lines.warnings()
+        return found
+
+    def item_records(self, quarantine: Quarantine) -> Iterator[ItemRecord]:
+        """The records of items as they stand in their places, those left out that have no id.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+        for _, records in self.item_parts(quarantine):
+            yield from item_records(records(), self.names.item_id, self.normalizer)
 
     def _read_sessions(self, items: ItemsSet, quarantine: Quarantine) -> FineTuningInputs:
         self.loaded_items = items
@@ -226,7 +247,8 @@ class SessionFiles(SessionRecords):
             in a store (`s3://bucket/key`, `gs://`, `az://`). Credentials are taken from the environment.
         items: the same of items.
         fields: names of the fields where they differ from those of hft.data.field_names.FieldNames, for
-            example `{query: search_term, text: [title, description]}`.
+            example `{query: search_term, text: [title, description]}`. The text of an item is made of title and text,
+            where both are there, unless `text` names others.
         event_weights: weight of each type of event; None takes click 1, cart 3, purchase 10, impression and
             view 0.
         list_separator: between the entries of a list in a cell of a table; a cell that begins with [ is JSON.

@@ -51,6 +51,9 @@ class SourceData:
         dropped: how many sessions or items were left out and why.
         notes: lines for people (which ranker and click model, how many duplicates).
         learns_from: what says which items are relevant to a query in training, in words for people and records.
+        item_fields: the fields that made the items' texts, by name of the source (`` of a single one); empty where they
+            are not made of records.
+        warnings: of what a model cannot see in these texts.
     """
 
     items: ItemsSet
@@ -59,6 +62,8 @@ class SourceData:
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     learns_from: str = LOGGED_EVENTS
+    item_fields: Mapping[str, list[str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class SessionSource(Protocol):

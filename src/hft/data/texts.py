@@ -1,76 +1,80 @@
-"""A file of texts, for `hft embed`."""
+"""A file of texts, or of records that texts are made of, for `hft embed`."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
+from hft.data.quarantine import Quarantine
+from hft.data.record_formats import TABLE_SUFFIXES, is_known_format, read_records
+from hft.data.records import CellFormat, Record
+from hft.data.text_declaration import TextMaker
 from hft.errors import DataError
 
+_MOST_NAMED = 20
 
-def read_texts(file: Path, field: str = "text") -> list[str]:
-    """The texts of a file, in its order.
+
+def read_texts(file: Path, maker: TextMaker) -> list[str]:
+    """The texts of a file, in its order: lines of a .txt, or what is made of each record, as training reads them.
 
     Args:
-        file: `.txt` (one text a line), `.jsonl`, `.csv` or `.parquet`.
-        field: the field or column that holds the text; not used for `.txt`.
+        file: `.txt` (one text a line); or records: `.jsonl`, `.csv`, `.tsv` (each also with .gz) or `.parquet`.
+        maker: makes the text of a record, and of a line.
 
     Raises:
-        DataError: the file is missing, empty, not readable as what its name says, or a line lacks the field.
+        DataError: the file is missing, empty, not readable as what its name says, or a record has none of the fields.
     """
     if not file.is_file():
         raise DataError(f"{file}: no such file.")
-    readers = {".txt": _lines, ".jsonl": _jsonl, ".csv": _table, ".parquet": _table}
-    if file.suffix not in readers:
-        raise DataError(f"{file}: cannot be read as texts. Expected a file that ends in {', '.join(readers)}.")
-    try:
-        texts = readers[file.suffix](file, field)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: is not UTF-8 at byte {error.start}.") from error
+    if file.suffix == ".txt":
+        texts = [maker.of_line(line) for line in _lines(file)]
+    elif is_known_format(file.name):
+        texts = list(_of_records(file, maker))
+    else:
+        raise DataError(
+            f"{file}: cannot be read as texts. Expected a file that ends in .txt, .jsonl, .csv, .parquet (or .ndjson, "
+            ".tsv; text also with .gz)."
+        )
     if not texts:
         raise DataError(f"{file}: holds no text.")
     return texts
 
 
-def _lines(file: Path, field: str) -> list[str]:
+def _of_records(file: Path, maker: TextMaker) -> Iterator[str]:
+    quarantine = Quarantine(None, max_share=1.0)
+    # In a table an empty cell is no field, so that its column is looked for in all records.
+    is_table = any(suffix in TABLE_SUFFIXES for suffix in file.suffixes)
+    lacking: Record | None = None
+    there: set[str] = set()
+    has_some = False
+    records = read_records(file, str(file), (), CellFormat(), quarantine) if file.stat().st_size else iter(())
+    for record in records:
+        fields = record.parsed()
+        if isinstance(fields, str):
+            raise DataError(f"{file}:{record.number}: {fields}. Mend the line, or take it out.")
+        text = maker.of_record(fields)
+        has_some = has_some or text is not None
+        there |= fields.keys() if len(there) < _MOST_NAMED else set()
+        if text is None and lacking is None:
+            lacking = record
+            if not is_table:
+                break
+        yield text or ""
+    if quarantine.count:
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in quarantine.reasons.most_common())
+        raise DataError(f"{file}: {quarantine.count} lines cannot be read: {reasons}. Mend them, or take them out.")
+    if lacking is not None and not (is_table and has_some):
+        named = ", ".join(map(repr, maker.fields))
+        where = file if is_table else f"{file}:{lacking.number}"
+        raise DataError(
+            f"{where}: has no text under {named}. Found: {', '.join(sorted(there)) or 'nothing'}. Set --field."
+        )
+
+
+def _lines(file: Path) -> list[str]:
     # Not str.splitlines, which also cuts at characters that may stand inside a text. A last line end ends a line.
-    content = file.read_text(encoding="utf-8-sig")
-    return content.removesuffix("\n").split("\n") if content else []
-
-
-def _jsonl(file: Path, field: str) -> list[str]:
-    texts = []
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{file}:{number}: is not JSON: {error.msg}.") from error
-        if not isinstance(value, dict) or not isinstance(value.get(field), str):
-            found = f"fields {', '.join(value)}" if isinstance(value, dict) else f"a {type(value).__name__}, no object"
-            raise DataError(f"{file}:{number}: has no text under '{field}'. Found: {found}. Set --field.")
-        texts.append(value[field])
-    return texts
-
-
-def _table(file: Path, field: str) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    # A text is a text, also where it reads like a number or a date, and it may hold line ends.
-    as_text = pyarrow.csv.ConvertOptions(column_types={field: pa.string()})
-    in_quotes = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    if file.stat().st_size == 0:
-        return []
     try:
-        if file.suffix == ".parquet":
-            table = pyarrow.parquet.read_table(file)
-        else:
-            table = pyarrow.csv.read_csv(file, convert_options=as_text, parse_options=in_quotes)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{file}: is not a {file.suffix[1:]} file: {error}") from error
-    if field not in table.column_names:
-        raise DataError(f"{file}: has no column '{field}'. Found: {', '.join(table.column_names)}. Set --field.")
-    return ["" if value is None else str(value) for value in table.column(field).to_pylist()]
+        content = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: is not UTF-8 at byte {error.start}.") from error
+    return content.removesuffix("\n").split("\n") if content else []

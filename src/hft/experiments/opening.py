@@ -31,6 +31,7 @@ def open_record(
     sweep: str | None = None,
     trial: int | None = None,
     learns_from: str | None = None,
+    texts: Mapping[str, Any] | None = None,
 ) -> RunRecord:
     """Writes the first half of a run's record, before step 1.
 
@@ -46,6 +47,7 @@ def open_record(
         reproduces: id of the run that this one repeats.
         sweep, trial: name of the sweep that the run belongs to, and its number there.
         learns_from: what says which items are relevant to a query in training, in words.
+        texts: how the model's texts are made of records, as plain values; None: nobody says.
 
     Raises:
         StorageError: the record cannot be written.
@@ -64,6 +66,7 @@ def open_record(
         versions=installed_versions(),
         hardware=describe_hardware(),
         hashes=dict(hashes),
+        texts=None if texts is None else plain(texts),
         parent=parent,
         reproduces=reproduces,
         sweep=sweep,

@@ -91,6 +91,8 @@ class RunRecord(BaseModel):
         versions: of Python and packages.
         hardware: of the machine.
         hashes: `data` (splits and items) and `base_model` (weights before step 1).
+        texts: how the model's texts are made of records, as plain values (hft.data.text_declaration); None of a source
+            without records, and in a record from before runs said so.
         parent: id of the run whose model this one started from.
         process: the process that runs or ran it, to tell a killed run from a running one.
         reproduces: id of the run that this one repeats.
@@ -114,6 +116,7 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = {}
     hardware: dict[str, Any] = {}
     hashes: dict[str, str] = {}
+    texts: dict[str, Any] | None = None
     parent: RunId | None = None
     reproduces: RunId | None = None
     varies: RunId | None = None

@@ -32,6 +32,7 @@ def open_run(
     sweep: str | None = None,
     trial: int | None = None,
     learns_from: str | None = None,
+    texts: Mapping[str, Any] | None = None,
     notify: Notify | None = None,
 ) -> TrackedRun:
     """Writes the first half of the record and begins to track. Call it before step 1.
@@ -49,6 +50,7 @@ def open_run(
         reproduces: id of the run that this one repeats.
         sweep, trial: name of the sweep that the run belongs to, and its number there.
         learns_from: what says which items are relevant to a query in training, in words.
+        texts: how the model's texts are made of records, as plain values; None: nobody says.
         notify: shows a line to the user; None writes to the standard error stream.
 
     Raises:
@@ -70,6 +72,7 @@ def open_run(
         sweep=sweep,
         trial=trial,
         learns_from=learns_from,
+        texts=texts,
     )
     tracker = open_tracker(record, notify or _to_stderr)
     run = TrackedRun(record, tracker)

@@ -152,6 +152,7 @@ def build_report(
         verdict=learning_verdict(curves, main_metric, direction) if curves else "",
         counts=_counts(data, compared[main_metric]),
         seconds=dict(seconds or {}),
+        warnings=data.data.report.warnings,
     )
 
 

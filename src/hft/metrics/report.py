@@ -73,6 +73,9 @@ class Report:
         categories: where queries are put into categories, on the test split: macro-F1, by level, and the worst
             categories (hft.methods.categories.category_scores); else empty.
         precision: in which vectors were computed, `32-true` or `bf16-mixed`; empty in reports from before it was said.
+        warnings: what a reader must know of the models' texts: a baseline sees a field that a model does not.
+        texts: the model that `hft evaluate` measures by other fields of the items, on validation: rows of
+            hft.running.which_text; empty where that was not asked.
     """
 
     main_metric: str
@@ -95,6 +98,8 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     categories: dict[str, Any] = field(default_factory=dict)
     precision: str = ""
+    warnings: tuple[str, ...] = ()
+    texts: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def main(self) -> Comparison:
@@ -109,7 +114,8 @@ class Report:
             return _of_trial(self.main, main)
         baselines = {name: means[main] for name, means in self.baselines.items() if main in means}
         conclude = evaluation_advice if self.main.tuned is None else fine_tuning_outcome
-        return conclude(self.main, baselines, main, self.direction)
+        said = conclude(self.main, baselines, main, self.direction)
+        return " ".join((said, *(f"{warning[0].upper()}{warning[1:]}." for warning in self.warnings)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON, the conclusion and a schema version among them."""
@@ -136,6 +142,8 @@ class Report:
             "counts": dict(self.counts),
             "seconds": dict(self.seconds),
             **({"categories": dict(self.categories)} if self.categories else {}),
+            "warnings": list(self.warnings),
+            **({"texts": [dict(row) for row in self.texts]} if self.texts else {}),
         }
 
     @classmethod
@@ -161,6 +169,8 @@ class Report:
                 "clicks": {name: ClickEstimate.from_dict(found) for name, found in kept.get("clicks", {}).items()},
                 "baseline_notes": tuple(kept.get("baseline_notes", ())),
                 "click_notes": tuple(kept.get("click_notes", ())),
+                "warnings": tuple(kept.get("warnings", ())),
+                "texts": tuple(kept.get("texts", ())),
                 "examples": tuple(_example_from_dict(example) for example in kept["examples"]),
                 "curves": {
                     name: [(int(step), float(value)) for step, value in curve] for name, curve in kept["curves"].items()

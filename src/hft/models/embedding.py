@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class TextEmbeddingModel(nn.Module):
     Attributes:
         fingerprint: SHA-256 of the weights as they were when the model was made.
         budget: of tokens computed and kept at once, of all towers together.
+        texts: plain values that say how the model's texts are made of records; saved with it. None: nobody says.
+        makes_text: makes the text of a record for a side, where `hft.load` gave the model what it declares.
 
     Raises:
         ModelError: the towers give vectors of different widths.
@@ -69,6 +71,8 @@ class TextEmbeddingModel(nn.Module):
                 f"The query tower gives vectors of {self.query_tower.dim} numbers, the items tower of "
                 f"{items_tower.dim}; they cannot be compared. Set model.dense_dim to one width for both."
             )
+        self.texts: dict[str, Any] | None = None
+        self.makes_text: Callable[[Mapping[str, Any], Side], str] | None = None
         self.budget = ComputeBudget()
         for tower in self.towers:
             tower.budget = self.budget
@@ -152,21 +156,34 @@ class TextEmbeddingModel(nn.Module):
         return self.embed(tokens, side)
 
     def encode(
-        self, texts: Sequence[str], side: Side, *, progress: Callable[[int], object] | None = None
+        self, texts: Sequence[str | Mapping[str, Any]], side: Side, *, progress: Callable[[int], object] | None = None
     ) -> np.ndarray:
         """float32[texts, dim] vectors of texts, without gradients and without dropout.
 
         Args:
-            texts: as a user wrote them; the side's prompt is added.
+            texts: as a user wrote them; the side's prompt is added. A record (its fields by name) becomes the text that
+                the model was trained on.
             side: `query` or `items`.
             progress: called with the number of texts done since the last call.
+
+        Raises:
+            ConfigError: a record, of a model that does not declare how texts are made of records.
         """
-        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            stop = min(start + _TEXTS_AT_ONCE, len(texts))
-            tokens = self.tokenize(texts[start:stop], side)
+        made = [text if isinstance(text, str) else self._text_of(text, side) for text in texts]
+        vectors = np.empty((len(made), self.dim), dtype=np.float32)
+        for start in range(0, len(made), _TEXTS_AT_ONCE):
+            stop = min(start + _TEXTS_AT_ONCE, len(made))
+            tokens = self.tokenize(made[start:stop], side)
             vectors[start:stop] = self.encode_tokens(tokens, side, progress=progress)
         return vectors
+
+    def _text_of(self, record: Mapping[str, Any], side: Side) -> str:
+        if self.makes_text is None:
+            raise ConfigError(
+                "encode: got a record, and this model does not say how its texts are made of records. Give texts, or "
+                "load a run, or a model that hft exported, with hft.load."
+            )
+        return self.makes_text(record, side)
 
     def encode_tokens(
         self, tokens: Sequence[np.ndarray], side: Side, *, progress: Callable[[int], object] | None = None
@@ -221,6 +238,7 @@ class TextEmbeddingModel(nn.Module):
             query_prompt=self.query_prompt,
             item_prompt=self.item_prompt,
             words=self.words,
+            texts=self.texts,
         )
 
     def layers(self, tower: TextTower) -> nn.ModuleList:

@@ -25,6 +25,7 @@ from hft.models.image_text import ImageTextModel
 from hft.models.pooling import Normalize, Pooling
 from hft.models.sentence import PoolingLayout, TowerLayout, read_layout
 from hft.models.sources import find_model
+from hft.models.texts_file import read_texts_file
 from hft.models.towers import TextTower
 
 __all__ = ["load_saved_model", "load_text_model"]
@@ -120,13 +121,15 @@ def load_text_model(
         items = _build_tower(items_layout.items or items_layout.query, wishes, words_of_items.truncate_dim)
     else:
         items = None if shared else query.copy()
-    return TextEmbeddingModel(
+    model = TextEmbeddingModel(
         items_tower=query if items is None else items,
         query_tower=None if items is None else query,
         query_prompt=layout.words.query_prompt(query_prompt),
         item_prompt=words_of_items.item_prompt(item_prompt),
         words=layout.words if similarity is None else replace(layout.words, similarity=similarity),
     ).eval()
+    model.texts = read_texts_file(folder)
+    return model
 
 
 def load_saved_model(

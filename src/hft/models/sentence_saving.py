@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hft.models.encoders import quiet_transformers
 from hft.models.pooling import Normalize, Projection
 from hft.models.sentence.head import POOLING_FLAGS
 from hft.models.sentence.model_words import ModelWords
+from hft.models.texts_file import TEXTS_NAME
 from hft.models.towers import TextTower
 
 __all__ = ["save_model"]
@@ -41,8 +43,15 @@ def save_model(
     query_prompt: str,
     item_prompt: str,
     words: ModelWords,
+    texts: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the folder whole or not at all; one that holds a model already is replaced.
+
+    Args:
+        folder: to write.
+        items_tower, query_tower: the second is None where one serves both sides.
+        query_prompt, item_prompt: put before each text of a side.
+        texts: how the model's texts are made of records, as plain values; None: nobody says.
 
     Raises:
         StorageError: the folder cannot be written, or holds something that is not a model.
@@ -67,6 +76,8 @@ def save_model(
         if items_tower.truncate_dim is not None:
             config["truncate_dim"] = items_tower.truncate_dim
         _write_json(made / "config_sentence_transformers.json", config)
+        if texts is not None:
+            _write_json(made / TEXTS_NAME, dict(texts))
 
 
 def _refuse_foreign_content(folder: Path) -> None:

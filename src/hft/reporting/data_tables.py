@@ -82,6 +82,7 @@ def _overview(found: Mapping[str, Any]) -> Table:
         ("  near-duplicates counted once", f"{queries['without_near_duplicates']:,}"),
         ("  sessions of a repeated query", _of(queries["sessions_of_repeated"], sessions["all"])),
         ("items", f"{items['all']:,}"),
+        *_texts_rows(found["report"]),
         ("  of distinct text", _of(items["texts"], items["all"])),
         ("  shown", _of(items["shown"], items["all"])),
         ("  picked", _of(items["picked"], items["all"])),
@@ -95,6 +96,13 @@ def _overview(found: Mapping[str, Any]) -> Table:
         rows.append(("  sessions without one", _of(time["without"], sessions["all"])))
         rows.append(("  sessions before the one above them", f"{time['out_of_order']:,}"))
     return _pairs(iter(rows))
+
+
+def _texts_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    made = report["item_fields"].items()
+    return [
+        (f"  text made of{f' ({name})' if name else ''}", ", ".join(fields) or "all fields") for name, fields in made
+    ]
 
 
 def _distributions(found: Mapping[str, Any]) -> Table:
@@ -145,6 +153,8 @@ def _left_out(report: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text(f"Lines set aside, with reasons: {report['quarantine_file']}", style="dim")
     for note in report["notes"]:
         yield Text(note, style="dim")
+    for warning in report["warnings"]:
+        yield Text(f"warning: {warning}", style="yellow")
 
 
 def _of(count: int, all_of_them: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -65,6 +65,14 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield _baselines_table(report)
         if report.get("baseline_notes"):
             yield _note(". ".join(report["baseline_notes"]) + ".")
+    if report.get("texts"):
+        some = report["texts"][0]
+        told = f"{some['sessions']:,} of {some['of_sessions']:,} sessions"
+        yield _heading(
+            "Which text?",
+            f"{report['main_metric']} of the untouched model by fields of the items, on validation: {told}",
+        )
+        yield _texts_table(report["texts"])
     if report.get("categories"):
         for title, explanation, table in category_tables(report["categories"]):
             yield _heading(title, explanation)
@@ -125,6 +133,19 @@ def _baselines_table(report: Mapping[str, Any]) -> Table:
     for name in [*known, *(row for row in rows if main not in rows[row])]:
         cells = [format_value(rows[name].get(metric)) for metric in metrics]
         table.add_row(name.replace("_", " "), *cells, style="bold" if name in models else "")
+    return table
+
+
+def _texts_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table()
+    for heading in ("value", "difference", "95% interval", "queries"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        cells = ["as it is", ""]
+        if row["interval"] is not None:
+            cells = [format_difference(row["difference"]), format_interval(row["interval"], signed=True)]
+        style = "bold" if row["used"] else ""
+        table.add_row(Text(row["fields"]), format_value(row["value"]), *cells, f"{row['queries']:,}", style=style)
     return table
 
 

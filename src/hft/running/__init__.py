@@ -5,7 +5,16 @@ Of hft only train.py, evaluate.py and the command line know this room; it knows 
 
 from __future__ import annotations
 
-from hft.running.assembly import data_options, params_of, parts_of, settings_of, settled, starting_model
+from hft.running.assembly import (
+    data_options,
+    load_start,
+    params_of,
+    parent_of,
+    parts_of,
+    settings_of,
+    settled,
+    starting_model,
+)
 from hft.running.fitting import drop_checkpoints, fit, on_device
 from hft.running.kept import store_folder
 from hft.running.run import Run
@@ -22,9 +31,11 @@ __all__ = [
     "data_options",
     "drop_checkpoints",
     "fit",
+    "load_start",
     "measure_winner",
     "on_device",
     "params_of",
+    "parent_of",
     "parts_of",
     "repeat_trial",
     "settings_of",

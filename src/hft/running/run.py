@@ -167,6 +167,8 @@ class Run:
         for line in data.report.lines():
             self.say(line)
         note_trained(own_classes(self.config))
+        declared = self._start.declared
+        model.texts = None if declared is None else declared.to_plain()
         self._tracked = open_run(
             self.config,
             self.folder,
@@ -180,6 +182,7 @@ class Run:
             sweep=None if self.trial is None else self.trial.sweep,
             trial=None if self.trial is None else self.trial.number,
             learns_from=data.report.learns_from or None,
+            texts=model.texts,
             notify=self.say,
         )
         # Whatever came before, the training draws the same numbers.
@@ -218,6 +221,8 @@ class Run:
         if self.is_search_trial:
             return None
         label = "starting model on test" if start is None else "tuned model on test"
+        if start is None:
+            texts = self._start.tokens_of_start(method, model, texts)
         kept = self._start.vectors_kept(model) if start is None else nullcontext()
         with self.phase("evaluation"), kept, self.surroundings.text_progress(label) as progress:
             return method.measure(

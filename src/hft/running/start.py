@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from hft.running.assembly import data_options, load_start, parent_of
 from hft.running.kept import store_folder
 from hft.running.shared import copy_of_model, is_copy, key_of, shared_parts, spare_what_stays
 from hft.running.surroundings import Surroundings
+from hft.running.texts import declared_by, differ, seen_by, source_of, texts_of_start
 
 if TYPE_CHECKING:
     from hft.data import RankingData
+    from hft.data.text_declaration import TextDeclaration
+    from hft.experiments import RunRecord
     from hft.methods import FineTuningMethod
     from hft.models import TextTower
     from hft.training import Validator
@@ -44,6 +48,7 @@ class Start:
         self.parent: str | None = None
         self._pristine: Any = None
         self._compared: tuple[object, bool] | None = None
+        self._data: RankingData | None = None
 
     def data(self, method: FineTuningMethod, quarantine: Path) -> RankingData:
         """The data of the config, ready for training and evaluation.
@@ -54,18 +59,38 @@ class Start:
         """
 
         def make() -> RankingData:
-            source, splitter = instantiate(self.config.data.source), instantiate(self.config.data.splitter)
+            source, splitter = source_of(self.config, self.texts), instantiate(self.config.data.splitter)
             return method.prepare(source, splitter, **data_options(self.config, quarantine, self.surroundings.say))
 
         found: RankingData = self._part("data", self._data_key, make)
+        self._data = found
         return found
+
+    @property
+    def declared(self) -> TextDeclaration | None:
+        """What makes the texts of the data; None: nobody says, or no data was prepared."""
+        return None if self._data is None else declared_by(self.config, self.texts, self._data)
+
+    def tokens_of_start(self, method: FineTuningMethod, model: Any, tokens: Any) -> Any:
+        """The texts of the data as the starting model knows them, where it declares others than the run's.
+
+        Args:
+            method: tokenises.
+            model: that the run starts from.
+            tokens: of the run's texts.
+        """
+        if self._data is None or self.texts is None or not differ(self.texts, self.declared):
+            return tokens
+        self.surroundings.say(f"the starting model is measured by its own texts, {self.texts.in_words()}")
+        seen = seen_by(self._data, source_of(self.config, self.texts), self.texts, self.declared)
+        return method.tokenize(model, seen, store_folder(self.config, "tokens", self.surroundings.say))
 
     def model(self) -> Any:
         """The model group's model, or the tuned model of the run that the iteration starts from; the caller's own.
 
         What comes after it draws random numbers as if nothing had been drawn before.
         """
-        parent = parent_of(self.config)
+        parent = self._parent
         self.parent = None if parent is None else parent.run_id
         self.surroundings.seed_everything()
         model = self._part("model", self._model_key, lambda: load_start(self.config, parent))
@@ -143,9 +168,19 @@ class Start:
             self._compared = state, is_copy(model, self._pristine)
         return self._compared[1]
 
+    @cached_property
+    def _parent(self) -> RunRecord | None:
+        return parent_of(self.config)
+
+    @cached_property
+    def texts(self) -> TextDeclaration | None:
+        """What the model that the run starts from declares of its texts; None: nothing."""
+        return texts_of_start(self.config, self._parent)
+
     @property
     def _data_key(self) -> str:
-        return key_of(self.config, "data", "method", "seed")
+        texts = None if self.texts is None else self.texts.to_plain()
+        return key_of(self.config, "data", "method", "seed", texts=texts)
 
     @property
     def _model_key(self) -> str:

@@ -104,7 +104,8 @@ def _measured(record: RunRecord, config: DictConfig) -> Report:
                 with surroundings.text_progress(f"{name} model on test") as progress:
                     options = {"precision": surroundings.precision, "seed": config.seed, "progress": progress}
                     first = measured[0] if measured else None
-                    measured.append(method.measure(towers, texts, settings, start=first, **options))
+                    seen = start.tokens_of_start(method, towers, texts) if first is None else texts
+                    measured.append(method.measure(towers, seen, settings, start=first, **options))
         module.validator.keep()
         before, after = measured
         report = method.evaluate(

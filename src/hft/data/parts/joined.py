@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from hft.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hft.data.item_lines import ItemRecord
     from hft.data.quarantine import Quarantine
 
 _EMPTY_LINES = re.compile(r"\r?\n(?:[^\S\n]*\n)+")
@@ -56,6 +58,15 @@ class JoinedParts:
         options = {"source": type(self.source).__qualname__, "inner": dict(inner.options), "separator": self.separator}
         return SourceIdentity(inner.files, options)
 
+    def item_records(self, quarantine: Quarantine) -> Iterator[ItemRecord]:
+        """The records of the parts, each with the id of its item; see `joined_text`.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+        for record in self.source.item_records(quarantine):  # type: ignore[attr-defined]
+            yield record._replace(item_id=owner_of(record.item_id, self.separator))
+
     def read(self, quarantine: Quarantine) -> SourceData:
         """Read the source and join the parts.
 
@@ -84,7 +95,7 @@ def joined_items(parts: ItemsSet, separator: str) -> tuple[NDArray[np.int32], It
     firsts: list[int] = []
     owners = np.empty(len(parts), dtype=np.int32)
     for row, (part_id, text) in enumerate(zip(parts.ids, parts.texts, strict=True)):
-        item_id = part_id.rpartition(separator)[0] or part_id
+        item_id = owner_of(part_id, separator)
         owner = row_of.setdefault(item_id, len(row_of))
         if owner == len(texts):
             texts.append([])
@@ -92,9 +103,17 @@ def joined_items(parts: ItemsSet, separator: str) -> tuple[NDArray[np.int32], It
         texts[owner].append(text)
         owners[row] = owner
     titles, groups = ([values[row] for row in firsts] for values in (parts.titles, parts.groups))
-    return owners, ItemsSet.from_columns(
-        list(row_of), ["\n\n".join(map(_without_empty_lines, of_item)) for of_item in texts], titles, groups
-    )
+    return owners, ItemsSet.from_columns(list(row_of), list(map(joined_text, texts)), titles, groups)
+
+
+def owner_of(part_id: str, separator: str) -> str:
+    """Id of the item that a part belongs to."""
+    return part_id.rpartition(separator)[0] or part_id
+
+
+def joined_text(parts: Sequence[str]) -> str:
+    """The text of an item from those of its parts."""
+    return "\n\n".join(map(_without_empty_lines, parts))
 
 
 def _without_empty_lines(text: str) -> str:

@@ -23,6 +23,7 @@ from hft.data.sources.result_router import ResultRouter
 from hft.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from hft.data.item_lines import ItemRecord
     from hft.data.quarantine import Quarantine
 
 
@@ -116,10 +117,24 @@ class AggregatedSource(SessionRecords):
         for name, source in self.sources.items():
             self.dropped.update(source.dropped)
             self._notes += [f"{name}: {note}" for note in source.told_notes()]
-        return SourceData(items, inputs, dropped=dict(self.dropped), notes=tuple(self._notes))
+        holders = {name: source for name, source in self.sources.items() if source.has_items}
+        return SourceData(
+            items,
+            inputs,
+            dropped=dict(self.dropped),
+            notes=tuple(self._notes),
+            item_fields={name: source.item_fields for name, source in holders.items()},
+            warnings=tuple(f"{name}: {line}" for name, source in holders.items() for line in source.warnings),
+        )
 
     def item_parts(self, quarantine: Quarantine) -> list[Records]:
         return [part for source in self.sources.values() if source.has_items for part in source.item_parts(quarantine)]
+
+    def item_records(self, quarantine: Quarantine) -> Iterator[ItemRecord]:
+        for name, source in self.sources.items():
+            if source.has_items:
+                for record in source.item_records(quarantine):
+                    yield record._replace(item_id=f"{name}{self.separator}{record.item_id}", source=name)
 
     def session_parts(self, quarantine: Quarantine) -> list[Records]:
         there = [(name, source) for name, source in self.sources.items() if source.has_sessions]

@@ -81,6 +81,8 @@ class UbiSessions(SessionRecords):
         super().__init__(fields, event_weights, cells, normalizer=normalizer, item_text=item_text)
         if self.names.weights is not None:
             raise ConfigError("data.source.fields.weights: UBI has events, no weights of results. Leave it out.")
+        if items is None and self.names.text is None:  # a description is title and text: once is enough
+            self.names = self.names.model_copy(update={"text": "text"})
         self.impressions = ["impression"] if impressions is None else list(impressions)
         self.applications = None if applications is None else list(applications)
         self.shown = shown
