@@ -51,6 +51,7 @@ def save_model(
         folder: to write.
         items_tower, query_tower: the second is None where one serves both sides.
         query_prompt, item_prompt: put before each text of a side.
+        words: what else the model's folder said of itself.
         texts: how the model's texts are made of records, as plain values; None: nobody says.
 
     Raises:
