@@ -15,6 +15,7 @@ import pytest
 
 import hft
 from hft.cli import main
+from hft.data.text_declaration import ItemTexts, RecordTexts
 from hft.data.texts import read_texts
 
 TEXTS = ["a warm blanket", "00123", 'said: "yes",\nand went', "Ünïcödé\u2028text"]
@@ -149,12 +150,14 @@ def _text_file(folder: Path, suffix: str, field: str) -> Path:
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_texts_are_read_as_they_stand(place: Path, suffix: str) -> None:
-    assert read_texts(_text_file(place, suffix, "body"), "body") == TEXTS
+    maker = ItemTexts(RecordTexts(fields=["body"]))
+    assert read_texts(_text_file(place, suffix, "body"), maker) == TEXTS
 
 
 def test_a_line_of_a_text_file_is_a_text(place: Path) -> None:
     (place / "texts.txt").write_text("one\n\nÜnïcödé\u2028text\x0bhere\r\nlast", encoding="utf-8", newline="")
-    assert read_texts(place / "texts.txt") == ["one", "", "Ünïcödé\u2028text\x0bhere", "last"]
+    maker = ItemTexts(RecordTexts(fields=["text"]))
+    assert read_texts(place / "texts.txt", maker) == ["one", "", "Ünïcödé\u2028text\x0bhere", "last"]
 
 
 @pytest.mark.parametrize(("source", "target"), [(".jsonl", ".npy"), (".csv", ".arrow"), (".parquet", ".parquet")])
@@ -186,12 +189,12 @@ def test_a_file_of_texts_becomes_vectors_in_its_order(
         (
             "other.jsonl",
             '{"text": "a"}\n{"body": "b"}\n',
-            "other.jsonl:2: has no text under 'text'. Found: fields body.",
+            "other.jsonl:2: has no text under 'title', 'text'. Found: body, text. Set --field.",
         ),
-        ("list.jsonl", "[1]\n", "list.jsonl:1: has no text under 'text'. Found: a list, no object."),
-        ("bad.jsonl", '{"text": \n', "bad.jsonl:1: is not JSON"),
-        ("other.csv", "body\nx\n", "other.csv: has no column 'text'. Found: body. Set --field."),
-        ("odd.parquet", "no parquet", "odd.parquet: is not a parquet file"),
+        ("list.jsonl", "[1]\n", "list.jsonl:1: not an object"),
+        ("bad.jsonl", '{"text": \n', "bad.jsonl:1: malformed JSON"),
+        ("other.csv", "body\nx\n", "other.csv: has no text under 'title', 'text'. Found: body. Set --field."),
+        ("odd.parquet", "no parquet", "odd.parquet: cannot be read as Parquet"),
         ("texts.pdf", "x", "Expected a file that ends in .txt, .jsonl, .csv, .parquet"),
     ],
 )
