@@ -77,7 +77,7 @@ def test_without_a_gpu_the_gpu_script_says_so():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_vs_st", "matrix_rate", "frozen_warm"])
+@pytest.mark.parametrize("name", ["train_vs_st", "frozen_warm"])
 def test_a_script_ends_with_its_ratio_alone(name, tiny_bert):
     small = ["--quick", "--threads", "1", "--model", str(tiny_bert), "--sessions", "32"]
     done = _run(f"benchmarks/{name}.py", *small)

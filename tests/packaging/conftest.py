@@ -82,20 +82,30 @@ def distributions(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.fixture
-def from_wheel(distributions: Path, tmp_path: Path) -> InstalledHft:
-    """hft from its wheel."""
+@pytest.fixture(scope="session")
+def wheel_environment(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with hft from its wheel."""
     (wheel,) = distributions.glob("*.whl")
-    (tmp_path / "empty").mkdir()
-    return InstalledHft(environment_with(wheel, tmp_path / "environment"), tmp_path / "empty")
+    return environment_with(wheel, tmp_path_factory.mktemp("from_wheel") / "environment")
+
+
+@pytest.fixture(scope="session")
+def editable_environment(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with hft as `pip install -e` leaves it."""
+    build = "import sys, setuptools.build_meta as backend; backend.build_editable(sys.argv[1])"
+    place = tmp_path_factory.mktemp("editable")
+    succeed([sys.executable, "-c", build, str(place)], source)
+    (wheel,) = place.glob("*.whl")
+    return environment_with(wheel, place / "environment")
 
 
 @pytest.fixture
-def editable(source: Path, tmp_path: Path) -> InstalledHft:
-    """hft as `pip install -e` leaves it."""
-    build = "import sys, setuptools.build_meta as backend; backend.build_editable(sys.argv[1])"
-    (tmp_path / "dist").mkdir()
-    succeed([sys.executable, "-c", build, str(tmp_path / "dist")], source)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    (tmp_path / "empty").mkdir()
-    return InstalledHft(environment_with(wheel, tmp_path / "environment"), tmp_path / "empty")
+def from_wheel(wheel_environment: Path, tmp_path: Path) -> InstalledHft:
+    """hft from its wheel, in a current folder of the test's own."""
+    return InstalledHft(wheel_environment, tmp_path)
+
+
+@pytest.fixture
+def editable(editable_environment: Path, tmp_path: Path) -> InstalledHft:
+    """hft as `pip install -e` leaves it, in a current folder of the test's own."""
+    return InstalledHft(editable_environment, tmp_path)
