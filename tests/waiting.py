@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 # Seconds after which the other side is taken for dead. No test says with it that anything is quick.
-PATIENCE = 300.0
+PATIENCE = 900.0
 
 
 def wait_until(condition: Callable[[], object], what: str = "what was waited for", patience: float = PATIENCE) -> None:
