@@ -19,7 +19,7 @@ FOUNDATION = {
     "errors": set(),
     "settings": {"errors"},
     "files": {"errors"},
-    "checksums": {"errors", "files"},
+    "checksums": {"errors"},
     "threads": set(),
     "moments": set(),
     "native": set(),

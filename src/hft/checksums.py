@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from hft.errors import DamagedError
-from hft.files import atomic_write
 
 __all__ = [
     "CHECKSUMS_NAME",
@@ -85,20 +84,20 @@ def check_file(path: str | os.PathLike[str], checksum: str) -> None:
 
 
 def write_checksums(folder: str | os.PathLike[str], *, except_for: tuple[str, ...] = ()) -> None:
-    """Writes `checksums.json` with the checksum of every file below a folder, the last thing before it is published.
+    """Writes `checksums.json` with the checksum of every file below a folder, the last thing in an atomic_folder.
 
     Args:
         folder: that nobody else writes to.
         except_for: names of files that nobody computes with (a README), which may be changed freely.
 
     Raises:
-        StorageError: the file cannot be written.
+        OSError: the file cannot be written.
     """
     folder = Path(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in except_for)
     names = {path.relative_to(folder).as_posix(): path for path in files if path != folder / CHECKSUMS_NAME}
-    with atomic_write(folder / CHECKSUMS_NAME) as file:
-        file.write(sealed_json({"files": {name: file_checksum(path) for name, path in names.items()}}))
+    content = sealed_json({"files": {name: file_checksum(path) for name, path in names.items()}})
+    (folder / CHECKSUMS_NAME).write_text(content, encoding="utf-8", newline="\n")
 
 
 def check_folder(folder: str | os.PathLike[str], remedy: str) -> None:

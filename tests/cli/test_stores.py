@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hft.cli import main
-from hft.stores import StoreFolder
+from hft.checksums import write_checksums
+from hft.stores import StoreFolder, digest
 
 
 @pytest.fixture
@@ -17,8 +18,11 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreFolder:
     monkeypatch.chdir(tmp_path)
     store = StoreFolder("outputs/stores", None)
     for kind, key, size in (("tokens", "a", 1500), ("tokens", "b", 500), ("data", "c", 300)):
-        with store.publish(kind, key) as folder:
-            (folder / "content").write_bytes(b"x" * size)
+        with store.publish(kind, digest(key)) as folder:
+            (folder / "content").write_bytes(b"")
+            write_checksums(folder)
+            beside = (folder / "checksums.json").stat().st_size
+            (folder / "content").write_bytes(b"x" * (size - beside))
     return store
 
 
@@ -36,9 +40,9 @@ def test_scripts_read_the_entries(stores: StoreFolder, capsys: pytest.CaptureFix
     assert main(["stores", "--json", "--folder", str(stores.root)]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {(row["kind"], row["key"], row["bytes"]) for row in rows} == {
-        ("tokens", "a", 1500),
-        ("tokens", "b", 500),
-        ("data", "c", 300),
+        ("tokens", digest("a"), 1500),
+        ("tokens", digest("b"), 500),
+        ("data", digest("c"), 300),
     }
 
 

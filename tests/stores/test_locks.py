@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hft.stores import StoreFolder, locks
+from hft.stores import StoreFolder, digest, locks
+from hft.stores.kinds import own_kind
 from waiting import PATIENCE, wait_until
 
 HOLD = """
@@ -93,17 +94,18 @@ def test_where_nothing_can_be_locked_the_block_is_entered_all_the_same(store: St
     with store.computing("k", "a"):
         pass
     store.root.unlink()
-    (store.root / "k" / ".a.lock").mkdir(parents=True)
-    (store.root / "k" / "CACHEDIR.TAG").touch()
+    own_kind(store.root / "k")
+    (store.root / "k" / ".a.lock").mkdir()
     with store.computing("k", "a"):
         pass
     assert said == []
 
 
 def test_a_lock_is_no_entry_and_goes_with_its_entry(store: StoreFolder) -> None:
-    with store.computing("k", "a"), store.publish("k", "a") as folder:
+    key = digest("a")
+    with store.computing("k", key), store.publish("k", key) as folder:
         (folder / "content").write_text("content")
-    assert [entry.key for entry in store.entries()] == ["a"]
+    assert [entry.key for entry in store.entries()] == [key]
     store.clear()
     assert [path.name for path in (store.root / "k").iterdir()] == ["CACHEDIR.TAG"]
 

@@ -13,26 +13,37 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hft.checksums import write_checksums
 from hft.errors import StorageError
 from hft.stores import StoreFolder, digest, text_keys
 from hft.stores import folder as folder_module
 from waiting import PATIENCE, wait_until
 
 KILOBYTE = 1000
+A, B = digest("a"), digest("b")
 
 
 pytestmark = pytest.mark.usefixtures("stores_of_a_new_process")
 
 
 def put(store: StoreFolder, kind: str, key: str, size: int = KILOBYTE, last_use: float | None = None) -> Path:
-    """An entry of one file, used at a time; given a time, it was another process that made it."""
-    with store.publish(kind, key) as folder:
-        (folder / "content").write_bytes(b"x" * size)
-    entry = store.entry(kind, key)
+    """An entry of so many bytes in all, used at a time; given a time, it was another process that made it."""
+    with store.publish(kind, digest(key)) as folder:
+        (folder / "content").write_bytes(b"x")
+        write_checksums(folder)
+        beside = (folder / "checksums.json").stat().st_size
+        (folder / "content").write_bytes(b"x" * (size - beside))
+    entry = store.entry(kind, digest(key))
     if last_use is not None:
         os.utime(entry, (last_use, last_use))
         folder_module._touched.clear()
     return entry
+
+
+def keys(store: StoreFolder) -> list[str]:
+    """Of all entries that `put` made, the least lately used first."""
+    names = {digest(name): name for name in ("a", "old", "older", "new", "idle", "used")}
+    return [names[entry.key] for entry in store.entries()]
 
 
 def all_names(root: Path) -> list[str]:
@@ -52,7 +63,7 @@ def test_an_entry_is_seen_when_it_is_whole_and_not_before(tmp_path: Path) -> Non
         assert store.entries() == []
         (folder / "content").write_text("whole")
     assert (store.entry("tokens", "a") / "content").read_text() == "whole"
-    assert all_names(tmp_path) == ["tokens", "tokens/a", "tokens/a/content"]
+    assert all_names(tmp_path) == ["tokens", "tokens/a", "tokens/a/checksums.json", "tokens/a/content"]
 
 
 def test_to_make_a_store_touches_no_disk(tmp_path: Path) -> None:
@@ -148,13 +159,13 @@ def test_room_is_made_by_dropping_what_was_used_least_lately(tmp_path: Path) -> 
     put(store, "activations", "older", last_use=50)
     put(store, "tokens", "new", last_use=200)
     assert store.make_room(500)
-    assert [entry.key for entry in store.entries()] == ["older", "old", "new"]
+    assert keys(store) == ["older", "old", "new"]
     assert store.make_room(1000)
-    assert [entry.key for entry in store.entries()] == ["old", "new"]
-    store.touch(store.entry("tokens", "old") / "content")
+    assert keys(store) == ["old", "new"]
+    store.touch(store.entry("tokens", digest("old")) / "content")
     folder_module._touched.clear()
     assert store.make_room(2000)
-    assert [entry.key for entry in store.entries()] == ["old"]
+    assert keys(store) == ["old"]
 
 
 def test_what_this_process_uses_is_never_dropped_and_nothing_goes_for_what_cannot_fit(tmp_path: Path) -> None:
@@ -162,9 +173,9 @@ def test_what_this_process_uses_is_never_dropped_and_nothing_goes_for_what_canno
     put(store, "k", "idle", last_use=100)
     put(store, "k", "used")
     assert not store.make_room(2000)
-    assert [entry.key for entry in store.entries()] == ["idle", "used"]
+    assert keys(store) == ["idle", "used"]
     assert store.make_room(1500)
-    assert [entry.key for entry in store.entries()] == ["used"]
+    assert keys(store) == ["used"]
 
 
 def test_no_room_is_made_for_more_than_the_disk_has_free(tmp_path: Path) -> None:
@@ -183,7 +194,7 @@ def test_a_full_disk_is_a_storage_error_that_names_the_keys_to_change(
 
     monkeypatch.setattr(os, "fsync", refuse)
     store = StoreFolder(tmp_path, None)
-    with pytest.raises(StorageError, match=r"k/a: cannot be kept: No space left.*stores\.folder=.*stores=none"):
+    with pytest.raises(StorageError, match=rf"k/{A}: cannot be kept: No space left.*stores\.folder=.*stores=none"):
         put(store, "k", "a")
     with pytest.raises(StorageError, match="No space left"), store.publish_file("k", "b", ".bin") as path:
         path.write_bytes(b"x")
@@ -202,7 +213,7 @@ def test_a_file_that_is_not_whole_is_dropped_with_one_line(tmp_path: Path) -> No
     assert store.files("k", "a", ".bin") == []
     assert store.entry("k", "a").is_dir()
     store.drop(store.entry("k", "a"), "is empty")
-    assert store.entries() == []
+    assert not store.entry("k", "a").exists()
 
 
 def test_a_kind_is_cleared_alone(tmp_path: Path) -> None:
@@ -225,9 +236,79 @@ def test_what_hft_did_not_make_is_never_counted_removed_or_mixed_with_its_own(tm
     assert store.clear() == 0
     with pytest.raises(StorageError, match="holds files that are not hft's"):
         put(store, "data", "a")
-    put(store, "tokens", "a", size=5)
-    assert store.clear() == 5
-    assert mine.read_text() == "years of work"
+    put(store, "tokens", "a", size=500)
+    added = tmp_path / "tokens" / "my notes" / "work.txt"
+    added.parent.mkdir()
+    added.write_text("more work")
+    assert [entry.path for entry in store.entries()] == [store.entry("tokens", A)]
+    assert store.clear() == 500
+    assert (mine.read_text(), added.read_text()) == ("years of work", "more work")
+
+
+def test_a_cache_of_another_program_is_not_hfts_to_remove(tmp_path: Path) -> None:
+    tag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by another program.\n"
+    for kind in ("data", "tokens"):
+        (tmp_path / kind / A).mkdir(parents=True)
+        (tmp_path / kind / A / "content").write_text("theirs")
+        (tmp_path / kind / "CACHEDIR.TAG").write_text(tag)
+    store = StoreFolder(tmp_path, 0)
+    assert not store.make_room(1)
+    assert (store.entries(), store.used(), store.clear()) == ([], 0, 0)
+    with pytest.raises(StorageError, match="holds files that are not hft's"):
+        put(store, "data", "b")
+    assert (tmp_path / "data" / A / "content").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_each_flipped_bit_drops_an_entry_with_a_line_and_never_gives_other_content(
+    tmp_path: Path, joined: bool
+) -> None:
+    said: list[str] = []
+    store = StoreFolder(tmp_path, None, said.append)
+
+    def made() -> list[Path]:
+        if joined:
+            with store.publish_file("k", A, ".bin") as path:
+                path.write_bytes(b"content")
+            return store.files("k", A, ".bin")
+        with store.publish("k", A) as folder:
+            (folder / "content").write_bytes(b"content")
+        return sorted(store.entry("k", A).iterdir())
+
+    def contents() -> list[bytes]:
+        if joined:
+            return [path.read_bytes() for path in store.files("k", A, ".bin")]
+        entry = store.published("k", A)
+        return [] if entry is None else [(entry / "content").read_bytes()]
+
+    for place in range(20):
+        for name in [path.name for path in made()]:
+            (path,) = [path for path in made() if path.name == name or joined][:1]
+            content = path.read_bytes()
+            path.write_bytes(
+                content[: place % len(content)]
+                + bytes([content[place % len(content)] ^ 1 << place % 8])
+                + content[place % len(content) + 1 :]
+            )
+            assert contents() in ([], [b"content"])
+            if not contents():
+                assert said[-1].endswith("; it is left out and made again.")
+            store.clear()
+
+
+def test_what_an_earlier_version_kept_without_a_checksum_is_made_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = StoreFolder(tmp_path, None, said.append)
+    put(store, "k", "a")
+    (store.entry("k", A) / "checksums.json").unlink()
+    assert store.published("k", A) is None
+    with store.publish_file("k", B, ".bin") as path:
+        path.write_bytes(b"x")
+    (file,) = store.files("k", B, ".bin")
+    file.rename(file.with_name("1234.bin"))
+    assert store.files("k", B, ".bin") == []
+    assert len(said) == 2
+    assert all("kept by an earlier version, without a checksum" in line for line in said)
 
 
 @pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "a b"])

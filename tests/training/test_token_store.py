@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from hft.models.packed import PackedTexts
-from hft.stores import StoreFolder, text_keys
+from hft.stores import StoreFolder, digest, text_keys
 from hft.training import TokenStore, token_segments, token_store
 
-KEY = "some-tokenizer"
+KEY = digest("some tokenizer")
 
 
 class Characters:
@@ -193,7 +193,7 @@ def test_a_segment_that_is_cut_is_dropped_with_one_line_and_made_again(
     store, asked = build(["one", "two"], folder)
     assert (words_of(store), asked) == (["one", "two"], ["one", "two"])
     assert len(said) == 1
-    assert "is no whole segment of tokens" in said[0]
+    assert "is damaged: its checksum is" in said[0]
     assert path not in segments_in(folder)
     assert build(["one", "two"], folder)[1] == []
     assert len(said) == 1
@@ -288,7 +288,7 @@ def half(path, texts):
     time.sleep(60)
 token_segments._write = half
 tokenize = lambda texts: [np.arange(3, dtype=np.int32) for _ in texts]
-TokenStore.build(["one"], tokenize, folder=StoreFolder(sys.argv[1], None), tokenizer_key="some-tokenizer")
+TokenStore.build(["one"], tokenize, folder=StoreFolder(sys.argv[1], None), tokenizer_key=sys.argv[3])
 """
 
 
@@ -296,7 +296,7 @@ def test_a_process_killed_while_it_writes_leaves_no_segment(
     folder: StoreFolder, said: list[str], tmp_path: Path
 ) -> None:
     ready = tmp_path / "ready"
-    writer = subprocess.Popen([sys.executable, "-c", DIE_WHILE_WRITING, str(folder.root), str(ready)])
+    writer = subprocess.Popen([sys.executable, "-c", DIE_WHILE_WRITING, str(folder.root), str(ready), KEY])
     deadline = time.monotonic() + 60
     while not ready.exists() and time.monotonic() < deadline:
         time.sleep(0.01)

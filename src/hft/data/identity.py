@@ -153,16 +153,11 @@ def code_version() -> str:
 
 
 def _remembered(store: StoreFolder, key: str) -> str | None:
-    entry = store.entry(_FILES, key)
+    entry = store.published(_FILES, key)
     try:
-        known = (entry / _CONTENT_NAME).read_text(encoding="ascii")
-        if len(known) != 32:
-            store.drop(entry, f"holds {len(known)} letters where a key has 32")
-            return None
-    except (OSError, ValueError):
+        return None if entry is None else (entry / _CONTENT_NAME).read_text(encoding="ascii")
+    except OSError:
         return None
-    store.touch(entry)
-    return known
 
 
 def _stat(path: Path) -> tuple[int, ...]:

@@ -70,10 +70,9 @@ def kept_or_prepared(
 
 
 def _kept(store: StoreFolder, key: str, identity: SourceIdentity, quarantine_path: Path | None) -> RankingData | None:
-    entry = store.entry(KIND, key)
-    if not entry.is_dir():
+    entry = store.published(KIND, key)
+    if entry is None:
         return None
-    store.touch(entry)  # first, so that no other thread of this process drops it meanwhile
     try:
         return read_prepared(entry, identity.files, quarantine_path)
     except NotWholeError as error:

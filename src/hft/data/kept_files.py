@@ -1,6 +1,6 @@
 """Prepared data as files: Arrow and NumPy without objects, read by mapping them into memory.
 
-manifest.json                       the report, the fingerprint, and the size of every other file
+manifest.json                       the report and the fingerprint
 items.arrow  train.arrow  ...       columns of ITEMS_SCHEMA and INPUTS_SCHEMA
 queries.arrow                       the distinct queries, sorted, with their near-duplicate keys
 train.query_rows.npy  ...           int32[sessions]: rows of queries.arrow
@@ -73,7 +73,6 @@ def write_prepared(data: RankingData, files: Mapping[str, object], folder: Path)
         shutil.copyfile(data.report.quarantine_file, folder / _QUARANTINE)
     manifest = {
         "format": FORMAT,
-        "sizes": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
         "fingerprint": data.fingerprint(),
         "candidates": data.candidates,
         "pools": sorted(data.pools),
@@ -145,10 +144,6 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']}, expected {FORMAT}")
-    for name, size in manifest["sizes"].items():
-        found = (folder / name).stat().st_size
-        if found != size:
-            raise ValueError(f"{name} has {found} bytes of {size}")
     return manifest
 
 

@@ -1,11 +1,13 @@
 """A folder of entries by kind and key, published whole, dropped when room is needed: the least lately used first.
 
-    root/tokens/3f2a.../9c1e.arrow       an entry and a file in it
+    root/tokens/3f2a.../9c1e.0f3b5d7a.arrow     an entry and a file that joined it, with the checksum in its name
+    root/data/51c0.../checksums.json     an entry that was published whole, with the checksums of its files
     root/tokens/.3f2a....partial         being written (or removed), by the process that its name tells
     root/tokens/.3f2a....lock            locked by who computes what belongs in the entry
 
-Nothing here is the only copy of anything: whatever is missing, cut or dropped is made again by whoever needs it. What
-an entry holds never changes, so that readers need no lock; a file that is mapped outlives its removal (POSIX), and
+Nothing here is the only copy of anything: whatever is missing, damaged or dropped is made again by whoever needs it. A
+file is compared with its checksum once a process, when it is first asked for. What an entry holds never changes, so
+that readers need no lock; a file that is mapped outlives its removal (POSIX), and
 where the system refuses to remove a mapped one (Windows), it stays.
 """
 
@@ -21,7 +23,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from hft.errors import StorageError
+from hft.checksums import CHECKSUMS_NAME, check_file, check_folder, file_checksum, write_checksums
+from hft.errors import DamagedError, StorageError
 from hft.stores.kinds import children, is_kind, own_kind
 from hft.stores.locks import is_lock, lock_of, one_at_a_time
 from hft.stores.temporaries import bytes_under, is_temporary, remove, sweep, temporary_path
@@ -31,6 +34,11 @@ __all__ = ["StoreEntry", "StoreFolder"]
 # Left free on the disk for everything else.
 _RESERVE_BYTES = 256 << 20
 _SIMPLE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+# An entry's name as hft.stores.keys.digest gives it: what else lies in a kind's folder is not hft's to remove.
+_KEY = re.compile(r"^[0-9a-f]{32}$")
+# A file that joined an entry: its name, its checksum, its suffix.
+_JOINED = re.compile(r"^.+\.(?P<checksum>[0-9a-f]{8})\.[^.]+$")
+_NO_CHECKSUM = "was kept by an earlier version, without a checksum"
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +111,7 @@ class StoreFolder:
             own_kind(entry.parent)
             temporary.mkdir()
             yield temporary
+            write_checksums(temporary)
             for file in sorted(temporary.rglob("*")):
                 _to_disk(file)
             try:
@@ -122,7 +131,7 @@ class StoreFolder:
         Args:
             kind, key: of the entry.
             suffix: how the file's name ends: `.arrow`.
-            name: the file's name before the suffix; None: one that no other file has.
+            name: how the file's name begins, before its checksum and the suffix; None: as no other file's does.
 
         Raises:
             StorageError: the system refused to write. Nothing half-written stays.
@@ -133,7 +142,7 @@ class StoreFolder:
             own_kind(entry.parent)
             yield temporary
             _to_disk(temporary)
-            target = entry / f"{name or uuid.uuid4().hex}{suffix}"
+            target = entry / f"{name or uuid.uuid4().hex}.{file_checksum(temporary)}{suffix}"
             try:
                 entry.mkdir(exist_ok=True)
                 os.replace(temporary, target)
@@ -159,15 +168,36 @@ class StoreFolder:
             return nullcontext()
         return one_at_a_time(lock_of(entry, what), self.say)
 
+    def published(self, kind: str, key: str) -> Path | None:
+        """The entry, where `publish` made it and it is whole, marked as in use; one that is damaged is dropped."""
+        entry = self.entry(kind, key)
+        if not entry.is_dir():
+            return None
+        self.touch(entry)  # first, so that no other thread of this process drops it meanwhile
+        try:
+            if not (entry / CHECKSUMS_NAME).exists():
+                raise DamagedError(_NO_CHECKSUM)
+            check_folder(entry, "")
+        except (DamagedError, OSError) as error:
+            self.drop(entry, str(error).strip(" ."))
+            return None
+        return entry
+
     def files(self, kind: str, key: str, suffix: str) -> list[Path]:
-        """The files of an entry with a suffix, the oldest first; none where there is no entry."""
+        """The whole files of an entry with a suffix, the oldest first; one that is damaged is dropped."""
         found = []
         for path in children(self.entry(kind, key)):
             if path.name.endswith(suffix):
                 try:
+                    match = _JOINED.match(path.name)
+                    if match is None:
+                        raise DamagedError(_NO_CHECKSUM)
+                    check_file(path, match["checksum"])
                     found.append((path.stat().st_mtime_ns, path))
-                except OSError:
+                except FileNotFoundError:  # dropped by another process meanwhile
                     continue
+                except (DamagedError, OSError) as error:
+                    self.drop(path, str(error).strip(" ."))
         return [path for _, path in sorted(found)]
 
     def touch(self, path: Path) -> None:
@@ -194,7 +224,7 @@ class StoreFolder:
         for kind in self._kinds():
             for path in children(kind):
                 try:
-                    if is_temporary(path) or not path.is_dir():
+                    if not _KEY.match(path.name) or path.is_symlink() or not path.is_dir():
                         continue
                     found.append(StoreEntry(kind.name, path.name, path, bytes_under(path), path.stat().st_mtime))
                 except OSError:
@@ -203,7 +233,12 @@ class StoreFolder:
 
     def used(self) -> int:
         """Bytes that all kinds take, with what is being written."""
-        return sum(bytes_under(path) for kind in self._kinds() for path in children(kind))
+        return sum(
+            bytes_under(path)
+            for kind in self._kinds()
+            for path in children(kind)
+            if _KEY.match(path.name) or is_temporary(path)
+        )
 
     def make_room(self, wanted: int) -> bool:
         """Drops what was used least lately, never what this process has touched, until more bytes fit.

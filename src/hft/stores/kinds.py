@@ -33,9 +33,9 @@ def own_kind(folder: Path) -> None:
 
 
 def is_kind(folder: Path) -> bool:
-    """Whether hft made this folder, and lets us look into it."""
+    """Whether hft made this folder, and lets us look into it: its tag is hft's to the letter, not another program's."""
     try:
-        return (folder / TAG).is_file()
+        return (folder / TAG).read_bytes() == _CONTENT.encode()
     except OSError:
         return False
 

@@ -66,19 +66,14 @@ class KeptVectors:
         entry = self._entry(side, texts)
         if entry is None or texts is None:
             return None
-        path = self.folder.entry(KIND, entry) / NAME
+        folder = self.folder.published(KIND, entry)
+        if folder is None:
+            return None
         try:
-            found = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
+            return torch.from_numpy(np.load(folder / NAME, allow_pickle=False))
+        except OSError as error:
+            self.folder.drop(folder, f"holds no vectors that can be read ({error})")
             return None
-        except (OSError, ValueError, EOFError) as error:
-            self.folder.drop(path.parent, f"holds no vectors that can be read ({error})")
-            return None
-        if found.ndim != 2 or len(found) != len(texts) or found.dtype != np.float32:
-            self.folder.drop(path.parent, f"holds {found.dtype}{list(found.shape)} for {len(texts)} texts")
-            return None
-        self.folder.touch(path.parent)
-        return torch.from_numpy(found)
 
     def write(self, side: Literal["query", "items"], texts: Keys | None, vectors: Tensor) -> None:
         """Keeps the vectors where there is room; what goes wrong is said and harms nothing."""

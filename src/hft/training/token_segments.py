@@ -102,7 +102,8 @@ class TokenSegments:
         name = uuid.uuid4().hex
         with self.folder.publish_file(_KIND, self.key, _SUFFIX, name) as path:
             _write(path, texts)
-        return self.folder.entry(_KIND, self.key) / f"{name}{_SUFFIX}"
+        entry = self.folder.entry(_KIND, self.key)
+        return next(entry.glob(f"{name}.*"), entry / name)
 
     def _open(self, path: Path) -> PackedTexts | None:
         try:
