@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hft.errors import HftError, RunNotFoundError
+from hft.checksums import CHECKSUMS_NAME, check_folder
+from hft.errors import DamagedError, HftError, RunNotFoundError
 from hft.experiments.manager import manager_for
-from hft.experiments.run_folder import MODEL_NAME, record_files
-from hft.experiments.run_record import RunRecord, load_record
+from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME, record_files
+from hft.experiments.run_record import RunRecord, load_record, weights_hash
 from hft.experiments.store import TrackingError
 
 
@@ -30,9 +31,11 @@ def require_model(record: RunRecord, outputs: str | os.PathLike[str] | None = No
 
     Raises:
         RunNotFoundError: nobody has it; says why, and how to get it back.
+        DamagedError: the run's own is there and is not what was saved.
     """
     own = record.folder / MODEL_NAME
     if own.is_dir():
+        _check(own, record)
         return own
     if outputs is None:
         from hft.experiments.reproduce import outputs_of
@@ -44,6 +47,18 @@ def require_model(record: RunRecord, outputs: str | os.PathLike[str] | None = No
     if found is None:
         raise RunNotFoundError(_no_model(record))
     return found
+
+
+def _check(model: Path, record: RunRecord) -> None:
+    remedy = (
+        f"Restore it from a copy. Or remove {model}: hft then takes a copy of the run's weights, if one is under the "
+        f"outputs or in the tracking store; if there is none, `hft reproduce {record.folder}` trains them again."
+    )
+    check_folder(model, remedy)
+    # A model of an earlier version has no checksums, but the record has the hash of its weights.
+    has_checksums = (model / CHECKSUMS_NAME).exists()
+    if not has_checksums and record.results.weights not in (None, weights_hash(model)):
+        raise DamagedError(f"{model}: its weights are not those that {record.folder / RECORD_NAME} names. {remedy}")
 
 
 def _elsewhere(record: RunRecord, outputs: str | os.PathLike[str]) -> Iterator[Path]:

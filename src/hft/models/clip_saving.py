@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hft.checksums import write_checksums
 from hft.errors import StorageError
 from hft.files import atomic_folder, storage_errors
 from hft.models.clip_towers import CaptionTower, PictureTower
@@ -53,6 +54,7 @@ def save_clip(
             query_tower.tokenizer.save_pretrained(made)
         said = json.dumps(_processor(items_tower), indent=2, sort_keys=True)
         (made / "preprocessor_config.json").write_text(said + "\n", encoding="utf-8")
+        write_checksums(made)
 
 
 def _clip_of(query_tower: CaptionTower, items_tower: PictureTower, logit_scale: float) -> Any:

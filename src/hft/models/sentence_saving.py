@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from hft.checksums import write_checksums
 from hft.errors import StorageError
 from hft.files import atomic_folder, storage_errors
 from hft.models.encoders import quiet_transformers
@@ -79,6 +80,7 @@ def save_model(
         _write_json(made / "config_sentence_transformers.json", config)
         if texts is not None:
             _write_json(made / TEXTS_NAME, dict(texts))
+        write_checksums(made)
 
 
 def _refuse_foreign_content(folder: Path) -> None:

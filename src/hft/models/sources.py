@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from hft.checksums import check_folder
 from hft.errors import ConfigError, ModelError
 from hft.files import sha256_file
 
@@ -60,6 +61,7 @@ def find_model(source: str, revision: str | None = None, sha256: str | None = No
 
     Raises:
         ModelError: not installed, no such folder, not reachable, no safetensors weights, another checksum.
+        DamagedError: a folder that hft saved holds a file that is not what was saved.
         ConfigError: a hub id without a revision.
     """
     if source.startswith(_PREFIX):
@@ -70,6 +72,8 @@ def find_model(source: str, revision: str | None = None, sha256: str | None = No
             return folder
     else:
         local = Path(source).expanduser()
+        if local.is_dir():
+            check_folder(local, "Restore it from a copy, or take another model.")
         folder = local if local.is_dir() else _from_hub(source, revision)
     if sha256 is not None:
         verify_weights(folder, sha256)
