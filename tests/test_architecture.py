@@ -19,7 +19,7 @@ FOUNDATION = {
     "errors": set(),
     "settings": {"errors"},
     "files": {"errors"},
-    "checksums": {"errors"},
+    "checksums": {"errors", "parsing"},
     "threads": set(),
     "moments": set(),
     "native": set(),

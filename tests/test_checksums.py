@@ -17,6 +17,7 @@ from hft.checksums import (
     sealed_row,
     sealed_yaml,
     unsealed_row,
+    whole_lines,
     write_checksums,
 )
 from hft.errors import DamagedError
@@ -38,7 +39,12 @@ def read_or_refused(path, parse):
 
 
 @pytest.mark.parametrize(
-    ("write", "parse"), [(lambda c: sealed_yaml(yaml.dump(c)), yaml.safe_load), (sealed_json, json.loads)]
+    ("write", "parse"),
+    [
+        (lambda c: sealed_yaml(yaml.dump(c)), yaml.safe_load),
+        (lambda c: sealed_yaml("# @package _global_\n" + yaml.dump(c)), yaml.safe_load),
+        (sealed_json, json.loads),
+    ],
 )
 def test_each_flipped_bit_of_a_text_is_refused_or_leaves_its_content(tmp_path, write, parse):
     path = tmp_path / "record"
@@ -73,6 +79,15 @@ def test_each_flipped_bit_of_a_row_is_refused():
         with pytest.raises(ValueError, match="damaged"):
             unsealed_row(line)
     assert unsealed_row(row.encode()) == row.encode()  # of an earlier version
+
+
+def test_a_torn_last_line_is_left_out_and_a_damaged_end_is_refused():
+    row = sealed_row('{"step": 1}').encode()
+    assert whole_lines(row + b"\n" + row) == [row]
+    assert whole_lines(row + b"\n" + row[:-4]) == [row]
+    for line in flipped(row + b"\n"):
+        with pytest.raises(ValueError, match="damaged"):
+            [unsealed_row(found) for found in whole_lines(line)]
 
 
 def test_a_damaged_or_missing_file_of_a_folder_is_refused_with_what_to_do(tmp_path):

@@ -1,10 +1,11 @@
 """Checksums against damage: a flipped bit, a cut file, a block that a disk lost. CRC-32 (zlib's), about 2 GB/s.
 
-They protect from accidents, not from people: whoever can write a file can write its checksum. Five ways to use them:
+They protect from accidents, not from people: whoever can write a file can write its checksum. How to use them:
 
     sealed_yaml(text), sealed_json(object)      a text file that people read; the checksum is a line at its beginning
-    read_sealed(path)                           gives its text back, or refuses it
+    read_sealed(path), read_sealed_json(path)   gives its text or its object back, or refuses it
     sealed_row(row), unsealed_row(line)         a line of a JSONL file that grows; the checksum is the row's first key
+    whole_lines(content)                        its lines, without what a crash left of the last
     write_checksums(folder), check_folder(...)  binary files (a model, a checkpoint): `checksums.json` beside them
     check_file(path, checksum)                  one large file whose checksum stands elsewhere, read once a process
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hft.errors import DamagedError
+from hft.parsing import parse_json
 
 __all__ = [
     "CHECKSUMS_NAME",
@@ -29,20 +31,21 @@ __all__ = [
     "check_folder",
     "file_checksum",
     "read_sealed",
+    "read_sealed_json",
     "sealed_json",
     "sealed_row",
     "sealed_yaml",
     "unsealed_row",
+    "whole_lines",
     "write_checksums",
 ]
 
 CHECKSUMS_NAME = "checksums.json"
 
 _CHUNK_BYTES = 1 << 20
-_HINT = "(crc32 of the lines below; delete this line if you changed them by hand)"
-_YAML_SEAL = re.compile(rb"# checksum: ([0-9a-f]{8}) " + re.escape(_HINT.encode()) + rb"\r?\n")
-_JSON_SEAL = re.compile(rb'\{\r?\n  "checksum": "([0-9a-f]{8}) ' + re.escape(_HINT.encode()) + rb'",\r?\n')
-_BEGINS_SEALED = re.compile(rb'(# |\{\s*")checksum')
+_HINT = "(crc32 of all other lines; delete this line if you changed them by hand)"
+# A line of its own, at most below one other.
+_SEAL = re.compile(rb'(?:# checksum: |  "checksum": ")([0-9a-f]{8}) ' + re.escape(_HINT.encode()) + rb'(?:",)?')
 _ROW_SEAL = b'{"crc32": "%08x", '
 _ROW_SEAL_BYTES = len(_ROW_SEAL % 0)
 # A row whose first bytes differ from a right seal in so few has a damaged seal, and is no row without one.
@@ -113,13 +116,13 @@ def check_folder(folder: str | os.PathLike[str], remedy: str) -> None:
     folder = Path(folder)
     path = folder / CHECKSUMS_NAME
     try:
-        files = json.loads(read_sealed(path))["files"]
+        files = read_sealed_json(path)["files"]
         checksums = {folder / str(name): str(checksum) for name, checksum in files.items()}
     except FileNotFoundError:
         return
     except DamagedError as error:
         raise DamagedError(f"{error} {remedy}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{path}: is damaged: it is no list of checksums. {remedy}") from error
     accept = f"If you changed it on purpose, delete {path}."
     for file, checksum in checksums.items():
@@ -132,8 +135,12 @@ def check_folder(folder: str | os.PathLike[str], remedy: str) -> None:
 
 
 def sealed_yaml(text: str) -> str:
-    """A YAML document behind a comment with its checksum."""
-    return f"# checksum: {_crc32(text.encode())} {_HINT}\n{text}"
+    """A YAML document with a comment that is its checksum: its first line, or its second below `# @package`."""
+    header, rest = "", text
+    if text.startswith("# @package"):  # Hydra reads it above all other comments only
+        header, _, rest = text.partition("\n")
+        header += "\n"
+    return f"{header}# checksum: {_crc32(text.encode())} {_HINT}\n{rest}"
 
 
 def sealed_json(content: Mapping[str, Any], **options: Any) -> str:
@@ -143,10 +150,9 @@ def sealed_json(content: Mapping[str, Any], **options: Any) -> str:
         content: with a key at least.
         options: of json.dumps.
     """
-    text = json.dumps(content, **{"indent": 2, "ensure_ascii": False, **options})
-    rest = text.removeprefix("{\n") + "\n"
-    checksum = _crc32(rest.encode(errors="surrogatepass"))
-    return f'{{\n  "checksum": "{checksum} {_HINT}",\n{rest}'
+    text = json.dumps(content, **{"indent": 2, "ensure_ascii": False, **options}) + "\n"
+    rest = text.removeprefix("{\n")
+    return f'{{\n  "checksum": "{_crc32(text.encode())} {_HINT}",\n{rest}'
 
 
 def read_sealed(path: str | os.PathLike[str]) -> str:
@@ -158,19 +164,33 @@ def read_sealed(path: str | os.PathLike[str]) -> str:
         OSError: it cannot be read.
     """
     content = Path(path).read_bytes()
-    for seal, begin in ((_YAML_SEAL, b""), (_JSON_SEAL, b"{\n")):
-        if match := seal.match(content):
-            rest = content[match.end() :]
+    lines = content.split(b"\n", 2)
+    for number, line in enumerate(lines[:2]):
+        if match := _SEAL.fullmatch(line):
+            rest = b"\n".join([*lines[:number], *lines[number + 1 :]])
             if _crc32(rest) == match[1].decode():
-                return (begin + rest).decode()
+                return rest.decode()
             break
     else:
-        if not _BEGINS_SEALED.match(content):
+        if _HINT.encode() not in b"\n".join(lines[:2]):
             return content.decode()
     raise DamagedError(
         f"{path}: is damaged, or was changed by hand: its content is not that of its checksum. Restore it from a copy; "
         "if you changed it on purpose, delete its line with the checksum, at its beginning."
     )
+
+
+def read_sealed_json(path: str | os.PathLike[str]) -> Any:
+    """What `sealed_json` wrote, without its checksum.
+
+    Raises:
+        DamagedError: it is not what was written, or no JSON at all.
+        OSError: it cannot be read.
+    """
+    try:
+        return parse_json(read_sealed(path))
+    except ValueError as error:
+        raise DamagedError(f"{path}: is damaged: it is no JSON ({error}). Restore it from a copy.") from error
 
 
 def sealed_row(row: str) -> str:
@@ -197,6 +217,23 @@ def unsealed_row(line: bytes) -> bytes:
     if seal.startswith(b'{"crc32": ') or (len(seal) == len(expected) and different <= _DAMAGED_SEAL_BYTES):
         raise ValueError("it is damaged: its content is not that of its checksum")
     return line
+
+
+def whole_lines(content: bytes) -> list[bytes]:
+    """The lines of a JSONL file that grows, without their ends and without the last one if a crash cut it off.
+
+    Raises:
+        ValueError: the end of the last line is damaged: it is whole but for that.
+    """
+    *lines, tail = content.split(b"\n")
+    if tail[:-1].startswith(_ROW_SEAL[:10]) and tail[:-1] == _sealed(tail[:-1]):
+        raise ValueError("the end of its last line is damaged")
+    return lines
+
+
+def _sealed(line: bytes) -> bytes:
+    rest = line[_ROW_SEAL_BYTES:]
+    return _ROW_SEAL % zlib.crc32(rest) + rest
 
 
 def _crc32(content: bytes) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hft.cli import main
 from hft.checksums import write_checksums
+from hft.cli import main
 from hft.stores import StoreFolder, digest
 
 

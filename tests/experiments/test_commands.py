@@ -232,10 +232,10 @@ def test_a_variation_does_not_push_to_the_store_of_the_record(recorded: RunRecor
     theirs = {"kind": "mlflow", "uri": "http://somebody.else:5000", "log_model": True}
     for config in (recorded.config, recorded.config_unresolved):
         config["tracking"] = theirs
-    own = vary_config(recorded, ["seed=1"]).config.tracking
+    own = vary_config(recorded, ["seed=1"], "outputs").config.tracking
     assert (own.kind, own.uri) == ("mlflow", "sqlite:///outputs/mlflow.db")
-    assert vary_config(recorded, ["seed=1", "tracking=csv"]).config.tracking.kind == "csv"
-    assert vary_config(recorded, ["tracking.uri=http://mine"]).config.tracking.uri == "http://mine"
+    assert vary_config(recorded, ["seed=1", "tracking=csv"], "outputs").config.tracking.kind == "csv"
+    assert vary_config(recorded, ["tracking.uri=http://mine"], "outputs").config.tracking.uri == "http://mine"
 
 
 def varied(capsys: pytest.CaptureFixture[str], *overrides: str) -> tuple[dict[str, Any], RunRecord]:

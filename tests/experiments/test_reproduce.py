@@ -22,7 +22,7 @@ from hft.experiments.verdict import Verdict, as_dict
 
 
 def repeat(record: RunRecord, **options: Any) -> tuple[Verdict, RunRecord]:
-    return reproduce(record, config_to_repeat(record), partial(train_line, **options))
+    return reproduce(record, config_to_repeat(record, {}, "outputs"), partial(train_line, **options))
 
 
 def failed(verdict: Verdict) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_kernel_variable_of_the_record_is_set_while_it_runs(recorded: RunRecor
         seen.append(os.environ.get("ONEDNN_MAX_CPU_ISA"))
         train_line(config, folder)
 
-    reproduce(recorded, config_to_repeat(recorded), train)
+    reproduce(recorded, config_to_repeat(recorded, {}, "outputs"), train)
     assert seen == ["AVX2"]
     assert "ONEDNN_MAX_CPU_ISA" not in os.environ
 

@@ -94,7 +94,7 @@ def test_where_the_two_halves_disagree_the_resolved_one_counts() -> None:
 def test_an_equal_run_uses_what_auto_was_decided_to_be_and_no_foreign_store() -> None:
     record = train_line(small_config(threads=1), Path("run"))
     record.config["tracking"] = {"kind": "mlflow", "uri": "http://somebody.else", "log_model": True}
-    config = config_to_repeat(record)
+    config = config_to_repeat(record, {}, "outputs")
     assert (config.threads, config.trainer.precision, config.trainer.accelerator) == (1, "32-true", "cpu")
     assert config.tracking.kind == "csv"
 

@@ -246,7 +246,7 @@ def test_what_hft_did_not_make_is_never_counted_removed_or_mixed_with_its_own(tm
 
 
 def test_a_cache_of_another_program_is_not_hfts_to_remove(tmp_path: Path) -> None:
-    tag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by another program.\n"
+    tag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag of another program.\n"
     for kind in ("data", "tokens"):
         (tmp_path / kind / A).mkdir(parents=True)
         (tmp_path / kind / A / "content").write_text("theirs")

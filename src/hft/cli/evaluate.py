@@ -79,7 +79,7 @@ def _of_run(args: argparse.Namespace, record: RunRecord) -> tuple[DictConfig, Pa
     from hft.experiments.run_model import require_model
 
     model = require_model(record, args.outputs)
-    config = trusted_config(record, args.overrides, args.trust)
+    config = trusted_config(record, args.overrides, args.trust, args.outputs)
     from hft.running.texts import texts_of_run
 
     return config, model, texts_of_run(record)

@@ -76,7 +76,7 @@ def _request(record: RunRecord, args: argparse.Namespace) -> tuple[DictConfig, s
     """The config to judge by, and the store."""
     from hft.cli.variation import trusted_config
 
-    trusted = trusted_config(record, args.overrides, args.trust)
+    trusted = trusted_config(record, args.overrides, args.trust, args.outputs)
     asks_for_a_store = any(override.lstrip("+").startswith("tracking") for override in args.overrides)
     return trusted, _store(record, args.outputs, trusted.tracking if asks_for_a_store else None)
 

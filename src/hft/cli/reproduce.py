@@ -45,12 +45,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _repeat(recorded: RunRecord, args: argparse.Namespace) -> int:
+    from hft.cli.variation import repeated_config
     from hft.config import check_trusted
     from hft.experiments.reproduce import reproduce, require_finished
-    from hft.experiments.saved_config import config_to_repeat
 
     require_finished(recorded)
-    written = config_to_repeat(recorded)
+    written = repeated_config(recorded, args.outputs)
     trusted = check_trusted(written, args.trust)
     _say(f"Repeating run {recorded.run_id[:8]} of {recorded.started} ({recorded.folder})")
     with _results_only(args.json):
@@ -69,7 +69,7 @@ def _vary(recorded: RunRecord, args: argparse.Namespace) -> int:
     from hft.config import check_trusted
     from hft.experiments.reproduce import variation, vary
 
-    varied = vary_config(recorded, args.overrides)
+    varied = vary_config(recorded, args.overrides, args.outputs)
     # The saved config holds no resolver; those that overrides and `tracking` bring are the user's own.
     trusted = check_trusted(varied.config, [*args.trust, *varied.targets], resolvers=True)
     changes = variation(recorded, trusted)

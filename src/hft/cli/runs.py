@@ -95,11 +95,13 @@ def _require_folder(outputs: str) -> None:
 
 
 def _sync(args: argparse.Namespace) -> int:
+    from hft.cli.own_stores import own_stores
     from hft.experiments import sync, sync_sweeps
 
+    own = own_stores(args.outputs)
     # A sweep first: its trials become its children.
-    sweeps = [(None, str(outcome.folder), outcome.problem) for outcome in sync_sweeps(args.outputs)]
-    runs = [(pushed.record.run_id, str(pushed.record.folder), pushed.problem) for pushed in sync(args.outputs)]
+    sweeps = [(None, str(outcome.folder), outcome.problem) for outcome in sync_sweeps(args.outputs, own)]
+    runs = [(pushed.record.run_id, str(pushed.record.folder), pushed.problem) for pushed in sync(args.outputs, own)]
     outcomes = [*sweeps, *runs]
     if args.json:
         names = ("run_id", "folder", "problem")

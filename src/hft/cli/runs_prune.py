@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hft.cli.sizes import size_text
 
 if TYPE_CHECKING:
+    from hft.cli.own_stores import own_stores
     from hft.experiments.pruning_models import Removal
 
 
@@ -29,7 +30,7 @@ def prune(outputs: str, asked: str, *, dry_run: bool, as_json: bool) -> int:
     from hft.experiments.pruning_models import iterations_to_keep, models_to_remove, remove
 
     keep = iterations_to_keep(asked)
-    removals = models_to_remove(outputs, keep)
+    removals = models_to_remove(outputs, keep, own_stores(outputs))
     goes = [removal for removal in removals if removal.size or removal.folders]
     for removal in removals:
         if not dry_run:
@@ -49,7 +50,8 @@ def prune(outputs: str, asked: str, *, dry_run: bool, as_json: bool) -> int:
     for uri, number in staying.items():
         print(
             f"Copies of the models of {_runs(number)} stay in {uri}: hft removes none from a server, whose disks are "
-            "not this machine's. Delete them there, where they are too large."
+            "not this machine's, nor from a store that a record alone names. Delete them there, where they are too "
+            "large; MLFLOW_TRACKING_URI says which local store is yours."
         )
     return 0
 

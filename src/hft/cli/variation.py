@@ -33,11 +33,17 @@ class Variation:
     warnings: list[str]
 
 
-def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
+def vary_config(recorded: RunRecord, overrides: Sequence[str], outputs: str) -> Variation:
     """Applies overrides to a recorded config.
 
     A value override changes its key, and what refers to it follows. A group override composes the group as
-    `hft train` would now, and replaces its node whole. Where the run is tracked is never taken from the record.
+    `hft train` would now, and replaces its node whole. Where the run lands and is tracked is never taken from the
+    record.
+
+    Args:
+        recorded: the run.
+        overrides: as `hft train` takes them.
+        outputs: where runs of the user land.
 
     Raises:
         ConfigError: an override that the check refuses; all of them in one message.
@@ -48,7 +54,6 @@ def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
     from hft.config.overrides import parse, sort_out
     from hft.config.report import CheckReport, Finding
     from hft.config.targets import TargetChecker
-    from hft.experiments.reproduce import outputs_of
     from hft.experiments.saved_config import apply_changes, config_to_vary, graft
 
     report, checker = CheckReport(), TargetChecker()
@@ -60,7 +65,7 @@ def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
         report.errors.append(Finding(str(sweep.input_line), "several values for one run", advice=advice))
     report.raise_errors()
 
-    config = config_to_vary(recorded, _container(compose([])), outputs_of(recorded))
+    config = config_to_vary(recorded, _container(compose([])), outputs)
     targets: list[str] = []
     if request.groups:
         before, after = _composed(before_lines, after_lines, [str(o.input_line) for o in request.groups])
@@ -76,23 +81,31 @@ def vary_config(recorded: RunRecord, overrides: Sequence[str]) -> Variation:
     return Variation(config, chosen, targets, [str(warning) for warning in found.warnings])
 
 
-def trusted_config(recorded: RunRecord, overrides: Sequence[str], trust: Sequence[str]) -> DictConfig:
+def repeated_config(recorded: RunRecord, outputs: str) -> DictConfig:
+    """A recorded config as it is, but for the places where it writes: those are the user's own."""
+    from hft.config import compose
+    from hft.experiments.saved_config import config_to_repeat
+
+    return config_to_repeat(recorded, _container(compose([])), outputs)
+
+
+def trusted_config(recorded: RunRecord, overrides: Sequence[str], trust: Sequence[str], outputs: str) -> DictConfig:
     """A recorded config, with overrides or as it is, once every target in it is trusted. Warnings go to stderr.
 
     Args:
         recorded: the run.
         overrides: as `hft train` takes them.
         trust: targets that the user trusts besides.
+        outputs: where runs of the user land.
 
     Raises:
         ConfigError: an override that the check refuses, or a target that nobody trusts.
     """
     from hft.config import check_trusted
-    from hft.experiments.saved_config import config_to_repeat
 
     if not overrides:
-        return check_trusted(config_to_repeat(recorded), trust)
-    varied = vary_config(recorded, overrides)
+        return check_trusted(repeated_config(recorded, outputs), trust)
+    varied = vary_config(recorded, overrides, outputs)
     for warning in varied.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     # The saved config holds no resolver; those that overrides bring are the user's own.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from hft.checksums import read_sealed
 from hft.config.report import Finding
 from hft.config.searchpath import packaged_folder, user_folders
 
@@ -165,6 +166,7 @@ def _line_in(node: yaml.Node, key: str) -> int | None:
 
 def _nodes(path: Path) -> tuple[str, yaml.MappingNode | None]:
     try:
+        read_sealed(path)  # the best of a search bears its checksum
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, OSError):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b, file_digest
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.data.code_version import code_version
 from hft.errors import StorageError
 from hft.stores import StoreFolder, digest
 
@@ -27,9 +24,6 @@ _REMEMBERED_BYTES = 8 << 20
 # A file that was changed so lately may be changed again within one tick of its time: it is not remembered yet.
 _UNSETTLED_SECONDS = 2.0
 _FILES, _CONTENT_NAME = "files", "content"
-# Whose versions may change what is prepared.
-_PACKAGES = ("numpy", "pyarrow", "scipy", "bm25s", "pydantic")
-_CODE = Path(__file__).parent
 
 Stats = tuple[tuple[int | str, ...], ...]
 
@@ -144,14 +138,6 @@ def content_of(path: Path | RecordFile, store: StoreFolder) -> str:
     return found
 
 
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """A key of the code that prepares data, and of the packages that it works with."""
-    sources: Sequence[bytes] = [path.read_bytes() for path in sorted(_CODE.rglob("*.py"))]
-    versions = [f"{name} {_version(name)}" for name in _PACKAGES]
-    return digest(sys.version, unicodedata.unidata_version, *versions, *sources)
-
-
 def _remembered(store: StoreFolder, key: str) -> str | None:
     entry = store.published(_FILES, key)
     try:
@@ -167,10 +153,3 @@ def _stat(path: Path) -> tuple[int, ...]:
 
 def _is_ours(part: object) -> bool:
     return type(part).__module__.startswith("hft.data.")
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hft.errors import HftError
+from hft.errors import DamagedError, HftError, RunNotFoundError
 from hft.experiments.run_folder import record_files
 from hft.experiments.run_model import has_model
 from hft.experiments.run_record import RunRecord, load_record
@@ -123,15 +123,28 @@ def iterations(records: Iterable[RunRecord], method: str | None = None) -> list[
     return sorted(found, key=lambda one: (one.method, order[one.method, one.name]))
 
 
-def read_records(outputs: str | os.PathLike[str]) -> list[RunRecord]:
-    """All records under `outputs` that can be read. Copies that were downloaded from a store come last."""
+def read_records(outputs: str | os.PathLike[str], *, pass_over_broken: bool = False) -> list[RunRecord]:
+    """All records under `outputs`. Copies that were downloaded from a store come last.
+
+    Args:
+        outputs: where runs land.
+        pass_over_broken: leaves out records that cannot be read. Whoever chooses among runs must not: the best one may
+            be among these.
+
+    Raises:
+        DamagedError: a record cannot be read.
+    """
     downloaded = Path(outputs) / "downloaded"
     records = []
     for file in sorted(record_files(outputs), key=lambda file: (file.is_relative_to(downloaded), str(file))):
         try:
             records.append(load_record(file))
-        except HftError:
-            continue  # `hft runs` lists it as broken
+        except RunNotFoundError:
+            continue  # removed meanwhile
+        except HftError as error:
+            if pass_over_broken:
+                continue
+            raise DamagedError(f"{error} To go on without this run, move its folder out of {outputs}.") from error
     return records
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from hft.checksums import CHECKSUMS_NAME
 from hft.errors import ConfigError
 from hft.experiments.champions import protected_run_ids
 from hft.experiments.history import stores_of
 from hft.experiments.iteration_records import Iteration, iterations, read_records
 from hft.experiments.run_folder import CHECKPOINTS_NAME, MODEL_NAME
-from hft.experiments.run_record import RunRecord
+from hft.experiments.run_record import RunRecord, weights_hash
 from hft.experiments.stored_models import StoredModel, StoredModels, folder_size
 from hft.files import storage_errors
 
@@ -53,17 +55,20 @@ def iterations_to_keep(text: str) -> int:
     return int(found.group(1))
 
 
-def models_to_remove(outputs: str | os.PathLike[str], keep: int) -> list[Removal]:
+def models_to_remove(outputs: str | os.PathLike[str], keep: int, own_stores: Collection[str]) -> list[Removal]:
     """Models and checkpoints of all but the last `keep` iterations of each method, by their beginning.
 
     Never those of a champion, its predecessor or the best champion ever, of a run that may still be running, or of one
-    that such a run or a run of an iteration that is kept starts from. Copies in the runs' tracking stores go too.
+    that such a run or a run of an iteration that is kept starts from. Copies in the user's own tracking stores go too.
+    A model that is not what hft saved there is not hft's to remove.
 
     Args:
         outputs: where runs land.
         keep: iterations of each method.
+        own_stores: addresses of the user's own stores.
 
     Raises:
+        DamagedError: a record cannot be read, so that nobody knows what it holds on to.
         TrackingError: a store that may know champions is away, so that nothing may be removed.
     """
     records = read_records(outputs)
@@ -81,7 +86,7 @@ def models_to_remove(outputs: str | os.PathLike[str], keep: int) -> list[Removal
     }
     for store in stores_of(records, outputs):
         protected |= protected_run_ids(outputs, store)
-    stored = StoredModels()
+    stored = StoredModels(own_stores)
     seen: set[str] = set()
     removals = []
     for record in records:
@@ -109,17 +114,24 @@ def remove(removal: Removal) -> None:
                 folder.rename(aside)
             shutil.rmtree(aside)
     if removal.stored is not None:
-        StoredModels().remove(removal.stored)
+        StoredModels(()).remove(removal.stored)
 
 
 def _removal(record: RunRecord, stored: StoredModel | None) -> Removal:
     folders = tuple(
         folder
         for name in (*_ASIDE, MODEL_NAME, CHECKPOINTS_NAME)
-        if (folder := record.folder / name).is_dir() and not folder.is_symlink()
+        if (folder := record.folder / name).is_dir() and not folder.is_symlink() and _is_hfts(folder, record)
     )
     size = sum(map(folder_size, folders)) + (stored.size or 0 if stored is not None else 0)
     return Removal(record, folders, size, stored)
+
+
+def _is_hfts(folder: Path, record: RunRecord) -> bool:
+    """Whether hft wrote what is there: a model has its checksums, or the weights that its record names."""
+    if folder.name != MODEL_NAME:
+        return True
+    return (folder / CHECKSUMS_NAME).is_file() or record.results.weights in (None, weights_hash(folder))
 
 
 def _where(record: RunRecord) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def reproduce(
         ConfigError: the run did not finish, so that there is nothing to compare with.
     """
     require_finished(recorded)
-    folder = new_run_folder(outputs_of(recorded), recorded.method)
+    folder = new_run_folder(str(config.outputs), recorded.method)
 
     def look(now: RunRecord) -> None:
         now.reproduces = recorded.run_id
@@ -111,7 +111,7 @@ def vary(
     from omegaconf import OmegaConf
 
     method = OmegaConf.select(config, "method.meta.name", default=None) or recorded.method
-    folder = new_run_folder(outputs_of(recorded), str(method))
+    folder = new_run_folder(str(config.outputs), str(method))
 
     def look(now: RunRecord) -> None:
         now.varies = recorded.run_id
@@ -132,12 +132,6 @@ def variation(recorded: RunRecord, config: DictConfig) -> list[Difference]:
     resolved = OmegaConf.to_container(config, resolve=True)
     assert isinstance(resolved, dict)
     return differences(recorded.config, {str(key): value for key, value in resolved.items()})
-
-
-def outputs_of(record: RunRecord) -> str:
-    """Where to put runs that follow this one: beside it where it lies as its config says, else `outputs`."""
-    outputs = str(record.config.get("outputs") or "outputs")
-    return outputs if Path(outputs).resolve() in record.folder.resolve().parents else "outputs"
 
 
 def _as_written(written: DictConfig | None, now: RunRecord) -> dict[str, Any]:

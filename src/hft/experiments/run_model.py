@@ -19,7 +19,7 @@ def has_model(record: RunRecord) -> bool:
     return (record.folder / MODEL_NAME).is_dir()
 
 
-def require_model(record: RunRecord, outputs: str | os.PathLike[str] | None = None) -> Path:
+def require_model(record: RunRecord, outputs: str | os.PathLike[str] = "outputs") -> Path:
     """The folder of a run's tuned model.
 
     Where the run's own is gone: that of a copy of the run, or of a reproduction that has the same weights; else the one
@@ -27,7 +27,7 @@ def require_model(record: RunRecord, outputs: str | os.PathLike[str] | None = No
 
     Args:
         record: of the run.
-        outputs: where copies and reproductions lie; None: where the run lies as its config says, else `outputs`.
+        outputs: where copies and reproductions lie.
 
     Raises:
         RunNotFoundError: nobody has it; says why, and how to get it back.
@@ -37,10 +37,6 @@ def require_model(record: RunRecord, outputs: str | os.PathLike[str] | None = No
     if own.is_dir():
         _check(own, record)
         return own
-    if outputs is None:
-        from hft.experiments.reproduce import outputs_of
-
-        outputs = outputs_of(record)
     found = next(_elsewhere(record, outputs), None)
     if found is None and record.results.weights is not None:
         found = _downloaded(record, outputs)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PrivateAttr, ValidationError
 
-from hft.checksums import read_sealed
+from hft.checksums import read_sealed, sealed_yaml
 from hft.errors import DataError, RunNotFoundError
 from hft.experiments.environment import Environment
 from hft.experiments.plain import plain
@@ -210,9 +210,10 @@ class RunRecord(BaseModel):
         Raises:
             StorageError: the file cannot be written.
         """
+        content = redacted_values(plain(self.model_dump()))
+        text = yaml.dump(content, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=4096)
         with atomic_write(self.folder / RECORD_NAME) as file:
-            content = redacted_values(plain(self.model_dump()))
-            yaml.dump(content, file, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=4096)
+            file.write(sealed_yaml(text))
 
 
 def load_record(path: str | os.PathLike[str]) -> RunRecord:
@@ -223,7 +224,7 @@ def load_record(path: str | os.PathLike[str]) -> RunRecord:
 
     Raises:
         RunNotFoundError: there is no record.
-        DataError: the file is not a record, or a newer hft wrote it.
+        DataError: the file is not a record, or a newer hft wrote it; a DamagedError: it is not what was written.
     """
     path = Path(path)
     file = path if path.suffix == ".yaml" else path / RECORD_NAME

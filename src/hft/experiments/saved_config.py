@@ -62,14 +62,19 @@ def saved_config(record: RunRecord) -> DictConfig:
     return config if resolved == recorded else OmegaConf.create(recorded)
 
 
-def config_to_repeat(record: RunRecord) -> DictConfig:
+def config_to_repeat(record: RunRecord, own: Mapping[str, Any], outputs: str) -> DictConfig:
     """The config of an equal run: threads, device and precision fixed to what `auto` was decided to be.
 
-    The repeated run is tracked in its folder only: the recorded store may be somebody else's.
+    The repeated run is tracked in its folder only, and writes where the user does.
+
+    Args:
+        record: the run.
+        own: the user's own composition, interpolations kept.
+        outputs: where runs of the user land.
     """
     from omegaconf import OmegaConf
 
-    config = saved_config(record)
+    config = OmegaConf.create(_with_own_places(_container(saved_config(record)), own, outputs))
     environment = record.environment
     for key, value in (
         ("threads", environment.threads),
@@ -84,7 +89,7 @@ def config_to_repeat(record: RunRecord) -> DictConfig:
 
 
 def config_to_vary(record: RunRecord, own: Mapping[str, Any], outputs: str) -> DictConfig:
-    """The config that a variation starts from. It is tracked where the user tracks, not where the record was.
+    """The config that a variation starts from. It writes and is tracked where the user does, not where the record was.
 
     Args:
         record: the run.
@@ -94,8 +99,7 @@ def config_to_vary(record: RunRecord, own: Mapping[str, Any], outputs: str) -> D
     """
     from omegaconf import OmegaConf
 
-    tree = _container(saved_config(record))
-    tree["outputs"] = outputs
+    tree = _with_own_places(_container(saved_config(record)), own, outputs)
     recorded = record.config.get("tracking")
     if "tracking" in own and not (isinstance(recorded, Mapping) and recorded.get("kind") == "csv"):
         tree["tracking"] = own["tracking"]
@@ -135,6 +139,21 @@ def apply_changes(config: DictConfig, changes: Iterable[Change]) -> DictConfig:
         else:
             OmegaConf.update(changed, change.key, change.value, merge=True, force_add=True)
     return changed
+
+
+def _with_own_places(tree: Tree, own: Mapping[str, Any], outputs: str) -> Tree:
+    """The config with the user's own places to write to and to delete in: a record may be somebody else's.
+
+    What the stores keep stays as recorded, since it may decide on the last bits.
+    """
+    found: Tree = {**tree, "outputs": outputs}
+    if isinstance(stores := found.get("stores"), Mapping):
+        own_stores = own.get("stores") or {}
+        places = {key: own_stores.get(key) for key in ("folder", "disk_budget")}
+        found["stores"] = {**stores, **places} if None not in places.values() else {**stores, "folder": None}
+    if isinstance(trainer := found.get("trainer"), Mapping):
+        found["trainer"] = {key: value for key, value in trainer.items() if key != "default_root_dir"}
+    return found
 
 
 def _require_resolved(record: RunRecord) -> None:

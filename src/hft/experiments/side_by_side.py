@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import Any
 from zipfile import BadZipFile
@@ -9,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from hft.errors import DataError
+from hft.errors import DamagedError
 from hft.experiments.plain import Difference, differences
 from hft.experiments.run_folder import PER_QUERY_NAME
 from hft.experiments.run_record import RunRecord
@@ -60,7 +62,7 @@ def paired_values(
         none, or where they share no query.
 
     Raises:
-        DataError: a file of values cannot be read.
+        DamagedError: a file of values cannot be read.
     """
     left, right = _per_query(first), _per_query(second)
     if _QUERIES not in left or _QUERIES not in right:
@@ -105,8 +107,12 @@ def _per_query(record: RunRecord) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise DataError(f"{path}: the values a query cannot be read: {error}.") from error
+    # NumPy reads through zipfile, which compares each array with its CRC-32, and may find any header damaged.
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, struct.error, zlib.error, BadZipFile) as error:
+        raise DamagedError(
+            f"{path}: is damaged: {error}. Restore it from a copy or from the tracking store; without it the runs are "
+            "compared by their mean values alone."
+        ) from error
 
 
 def _surroundings(record: RunRecord) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from hft.checksums import sealed_row, unsealed_row, whole_lines
 from hft.errors import DataError
 from hft.files import atomic_write, storage_errors
 from hft.parsing import parse_json
@@ -52,7 +53,7 @@ class StepsWriter:
         plain.setdefault("time", round(time.time(), 3))
         line = json.dumps({name: _json(value) for name, value in plain.items()}, allow_nan=False)
         with storage_errors(self.path):
-            self._file.write(line + "\n")
+            self._file.write(sealed_row(line) + "\n")
             self._file.flush()
         return plain
 
@@ -84,15 +85,18 @@ def read_steps(path: str | os.PathLike[str]) -> list[Row]:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: the steps of the run cannot be read: {error.strerror}.") from error
-    lines = content.split(b"\n")
-    complete, rows = lines[:-1], []
-    for number, line in enumerate(complete, start=1):
-        row = _parse(line)
+    rows = []
+    try:
+        lines = whole_lines(content)
+    except ValueError as error:
+        raise _broken(path, str(error)) from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = _parse(unsealed_row(line))
+        except ValueError as error:
+            raise _broken(f"{path}:{number}", str(error)) from error
         if row is None:
-            raise DataError(
-                f"{path}:{number}: is not a row of a steps file (a JSON object with `step`). "
-                "The file was changed after the run; restore it from a copy or from the tracking store."
-            )
+            raise _broken(f"{path}:{number}", "is not a row of a steps file (a JSON object with `step`)")
         rows.append(row)
     return rows
 
@@ -134,6 +138,12 @@ def _parse(line: bytes) -> Row | None:
     if not isinstance(row, dict) or "step" not in row:
         return None
     return {name: _NOT_NUMBERS.get(value, value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _broken(where: Path | str, reason: str) -> DataError:
+    return DataError(
+        f"{where}: {reason}. The file was changed after the run; restore it from a copy or from the tracking store."
+    )
 
 
 def _cut_tail(path: Path, after_step: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from hft.experiments.projection import wants_model
 from hft.experiments.run_folder import MODEL_NAME
 from hft.experiments.run_record import RunRecord
 from hft.experiments.store import absolute_uri, open_client, sqlite_file, tracking_errors
+from hft.experiments.tracked_result import RUN_ID_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,9 +40,14 @@ class StoredModel:
 
 
 class StoredModels:
-    """Finds and removes copies of models. A local store is opened once; a server is not asked."""
+    """Finds and removes copies of models. A local store is opened once; a server is not asked.
 
-    def __init__(self) -> None:
+    Args:
+        own: addresses of the user's own stores; copies in others stay.
+    """
+
+    def __init__(self, own: Collection[str]) -> None:
+        self._own = own
         self._clients: dict[str, MlflowClient] = {}
 
     def find(self, record: RunRecord) -> StoredModel | None:
@@ -54,12 +61,12 @@ class StoredModels:
             return None
         uri = absolute_uri(tracking.uri)
         scheme, file = urlsplit(uri).scheme, sqlite_file(uri)
-        if scheme != "file" and file is None:
+        if uri not in self._own or (scheme != "file" and file is None):
             is_there = wants_model(record) and record.results.weights is not None and not tracking.pending
             return StoredModel(uri, None, None) if is_there else None
         if file is not None and not file.is_file():
             return None
-        artifacts = self._artifacts(uri, tracking.mlflow_run_id)
+        artifacts = self._artifacts(uri, tracking.mlflow_run_id, record.run_id)
         if artifacts is None:
             return None
         folder = _local(artifacts)
@@ -82,15 +89,16 @@ class StoredModels:
             repository: Any = get_artifact_repository(model.artifacts)  # its methods have no types
             repository.delete_artifacts(MODEL_NAME)
 
-    def _artifacts(self, uri: str, mlflow_run_id: str) -> str | None:
-        """The address of a run's artifacts; None: the store has no such run."""
+    def _artifacts(self, uri: str, mlflow_run_id: str, run_id: str) -> str | None:
+        """The address of a run's artifacts; None: the store has no such run, or it is another."""
         with tracking_errors(uri):
             if uri not in self._clients:
                 self._clients[uri] = open_client(uri)
             from mlflow.exceptions import MlflowException
 
             try:
-                return str(self._clients[uri].get_run(mlflow_run_id).info.artifact_uri)
+                run = self._clients[uri].get_run(mlflow_run_id)
+                return str(run.info.artifact_uri) if run.data.tags.get(RUN_ID_TAG) == run_id else None
             except MlflowException as error:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                     return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from hft.errors import DataError
+from hft.checksums import read_sealed, sealed_json
+from hft.errors import DamagedError, DataError
 from hft.experiments.process import Process
 from hft.experiments.run_folder import MODEL_NAME, PICTURES_NAME
 from hft.experiments.run_record import RunRecord
@@ -84,7 +84,7 @@ class SweepTracking(BaseModel):
             StorageError: it cannot be written.
         """
         with atomic_write(self.folder / SWEEP_TRACKING_NAME) as file:
-            file.write(json.dumps(redacted_values(self.model_dump(mode="json")), indent=1) + "\n")
+            file.write(sealed_json(redacted_values(self.model_dump(mode="json"))))
 
 
 def load_sweep_tracking(folder: str | os.PathLike[str]) -> SweepTracking | None:
@@ -96,10 +96,10 @@ def load_sweep_tracking(folder: str | os.PathLike[str]) -> SweepTracking | None:
     file = Path(folder) / SWEEP_TRACKING_NAME
     try:
         check_size(file)
-        found = SweepTracking.model_validate_json(file.read_bytes())
+        found = SweepTracking.model_validate_json(read_sealed(file))
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError, DamagedError) as error:
         raise DataError(f"{file}: cannot be read: {error}. Remove it: the sweep is tracked anew.") from error
     found.uri = completed(found.uri)
     found.folder = file.parent

@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hft.errors import DataError, HftError, RunNotFoundError
+from hft.checksums import read_sealed_json
+from hft.errors import HftError, RunNotFoundError
 from hft.experiments.run_folder import RECORD_NAME
 from hft.experiments.run_record import RunRecord, load_record
-from hft.parsing import check_size, parse_json
+from hft.parsing import check_size
 
 _HEADER_NAME = "sweep.json"
 _SUMMARY_NAME = "summary.json"
@@ -51,8 +52,8 @@ def winner_of_sweep(folder: Path) -> RunRecord | None:
 def _best(folder: Path) -> dict[str, Any]:
     try:
         check_size(folder / _SUMMARY_NAME)
-        best = parse_json((folder / _SUMMARY_NAME).read_bytes()).get("best")
-    except (OSError, ValueError, AttributeError, DataError):
+        best = read_sealed_json(folder / _SUMMARY_NAME).get("best")
+    except (OSError, AttributeError):
         return {}
     return best if isinstance(best, dict) else {}
 

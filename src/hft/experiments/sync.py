@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from hft.errors import HftError
+from hft.errors import ConfigError, HftError
 from hft.experiments.manager import ExperimentsManager
 from hft.experiments.projection import leave_pending, push_run
 from hft.experiments.run_folder import record_files
 from hft.experiments.run_record import RunRecord, load_record
-from hft.experiments.store import TrackingError, why_away
+from hft.experiments.store import TrackingError, absolute_uri, why_away
 from hft.experiments.sweep_run import push_sweep
 from hft.experiments.sweep_tracking import sweeps_to_push
+from hft.redaction import redacted
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,18 @@ class PushedSweep:
     problem: str | None
 
 
-def sync_sweeps(outputs: str | os.PathLike[str] = "outputs") -> list[PushedSweep]:
+def sync_sweeps(outputs: str | os.PathLike[str] = "outputs", own: Collection[str] | None = None) -> list[PushedSweep]:
     """Pushes the pending sweeps under `outputs` to their stores. To be called before `sync`: trials are their children.
+
+    Args:
+        outputs: where runs land.
+        own: as in `sync`.
 
     Returns:
         one entry a pending sweep.
     """
     outcomes = []
-    stores = _Stores()
+    stores = _Stores(own)
     for sweep in sweeps_to_push(outputs):
         try:
             manager = stores.manager(sweep.uri)
@@ -75,13 +81,17 @@ def pending_runs(outputs: str | os.PathLike[str]) -> list[RunRecord]:
     return found
 
 
-def sync(outputs: str | os.PathLike[str] = "outputs") -> list[Pushed]:
+def sync(outputs: str | os.PathLike[str] = "outputs", own: Collection[str] | None = None) -> list[Pushed]:
     """Pushes every pending run under `outputs` to the store that its record names. Harmless to repeat.
+
+    Args:
+        outputs: where runs land.
+        own: addresses of the user's own stores; to others nothing is pushed. None: all records are the caller's own.
 
     Returns:
         one entry a pending run. A store that is away is asked once, not once a run.
     """
-    stores = _Stores()
+    stores = _Stores(own)
     outcomes = []
     for record in pending_runs(outputs):
         try:
@@ -96,7 +106,8 @@ def sync(outputs: str | os.PathLike[str] = "outputs") -> list[Pushed]:
 class _Stores:
     """Managers of stores by their address. One that is away is asked once."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Collection[str] | None) -> None:
+        self._own = own
         self._managers: dict[str, ExperimentsManager] = {}
         self._away: dict[str, str] = {}
 
@@ -105,8 +116,13 @@ class _Stores:
 
         Raises:
             TrackingError: the store is away.
-            ConfigError: the uri is no address of a store.
+            ConfigError: the uri is no address of a store, or not of one of the user's own.
         """
+        if self._own is not None and absolute_uri(uri) not in self._own:
+            raise ConfigError(
+                f"the record names the store {redacted(uri)}, which is not the one of your config. If it is "
+                "yours, say so: MLFLOW_TRACKING_URI=ADDRESS hft runs --sync"
+            )
         if uri not in self._managers and uri not in self._away:
             reason = why_away(uri)
             if reason is None:

@@ -15,9 +15,12 @@ from hft.experiments.steps import Row, read_steps, repeatable, steps_hash
 FREE_KEYS = (
     "outputs",
     "run_name",
+    "stores.folder",
+    "stores.disk_budget",
     "threads",
     "tracking",
     "trainer.accelerator",
+    "trainer.default_root_dir",
     "trainer.precision",
     "trainer.enable_progress_bar",
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hft.checksums import sealed_json
 from hft.files import atomic_write
 
 REPORT_FILE = "report.json"
@@ -27,7 +27,7 @@ def write_report(report: Mapping[str, Any], folder: Path | str) -> Path:
         ValueError: a number in the report is NaN or infinite, which JSON does not know.
     """
     path = Path(folder) / REPORT_FILE
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    text = sealed_json(report, allow_nan=False)
     with atomic_write(path) as file:
-        file.write(text + "\n")
+        file.write(text)
     return path

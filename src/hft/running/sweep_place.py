@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from hft.errors import DataError
+from hft.checksums import read_sealed_json, sealed_json
 from hft.files import atomic_write
 from hft.names import require_name
-from hft.parsing import check_size, parse_json
+from hft.parsing import check_size
 from hft.running.search_request import SearchRequest
 from hft.search.loop.sweep_folder import read_header
 
@@ -79,16 +78,19 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
         StorageError: the file cannot be written.
     """
     with atomic_write(folder / SUMMARY_NAME) as file:
-        json.dump(summary, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+        file.write(sealed_json(summary))
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """How the last session of a sweep ended; empty where none has."""
+    """How the last session of a sweep ended; empty where none has.
+
+    Raises:
+        DamagedError: the file is not what was written.
+    """
     try:
         check_size(folder / SUMMARY_NAME)
-        content = parse_json((folder / SUMMARY_NAME).read_bytes())
-    except (OSError, ValueError, DataError):
+        content = read_sealed_json(folder / SUMMARY_NAME)
+    except OSError:
         return {}
     return content if isinstance(content, dict) else {}
 

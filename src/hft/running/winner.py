@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from hft.checksums import read_sealed_json
 from hft.errors import ConfigError
 from hft.experiments import MODEL_NAME, RunRecord, load_record, metrics_of_report, upload_model
 from hft.experiments.run_folder import REPORT_NAME, STEPS_NAME
 from hft.experiments.steps import read_steps
 from hft.metrics import Report
-from hft.parsing import parse_json
 from hft.running.assembly import load_tuned, params_of, parts_of, settings_of
 from hft.running.fitting import on_device
 from hft.running.initial import initial_values
@@ -83,7 +83,7 @@ def _recorded_config(record: RunRecord) -> DictConfig:
 
 def _report_in(folder: Path) -> Report | None:
     file = folder / REPORT_NAME
-    return Report.from_dict(parse_json(file.read_bytes())) if file.is_file() else None
+    return Report.from_dict(read_sealed_json(file)) if file.is_file() else None
 
 
 def _measured(record: RunRecord, config: DictConfig) -> Report:

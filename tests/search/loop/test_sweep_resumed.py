@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import cheap_sweep
+from hft.checksums import sealed_row, unsealed_row
 from hft.errors import ConfigError, StorageError
 from hft.search import FunctionLauncher, PrunerSettings, SearchSettings, SearchSpace, Stage, Sweep, SweepHooks
 from hft.search.loop.journal import JOURNAL_NAME, Ask, read_events
@@ -140,9 +141,9 @@ cheap_sweep.run(Path(sys.argv[1]), "hyperopt", 10_000, 0.02, n_parallel=3)
 def test_another_answer_of_the_engine_is_noted_and_the_record_kept(tmp_path):
     sweep(tmp_path, max_evals=3).run()
     lines = (tmp_path / JOURNAL_NAME).read_text().splitlines()
-    ask = json.loads(lines[2])
+    ask = json.loads(unsealed_row(lines[2].encode()))
     ask["params"]["x"] = 0.123
-    (tmp_path / JOURNAL_NAME).write_text("\n".join([*lines[:2], json.dumps(ask), *lines[3:]]) + "\n")
+    (tmp_path / JOURNAL_NAME).write_text("\n".join([*lines[:2], sealed_row(json.dumps(ask)), *lines[3:]]) + "\n")
     state = sweep(tmp_path, max_evals=6).run()
     assert state.trials[1].params["x"] == 0.123
     assert [note for note in state.notes if "does not answer as it did" in note] == list(state.notes) != []

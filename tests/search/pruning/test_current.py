@@ -138,16 +138,16 @@ def test_hyperband_without_the_reports_of_a_whole_trial_is_refused(tmp_path):
 def test_a_growing_file_gives_whole_lines_once(tmp_path):
     path = tmp_path / "lines"
     file = GrowingFile(path)
-    assert file.new_lines() == []
+    assert file.new_rows(bytes) == []
     path.write_bytes(b"one\ntw")
-    assert file.new_lines() == [b"one"]
-    assert file.new_lines() == []
+    assert file.new_rows(bytes) == [b"one"]
+    assert file.new_rows(bytes) == []
     with open(path, "ab") as more:
         more.write(b"o\nthree\n")
-    assert file.new_lines() == [b"two", b"three"]
+    assert file.new_rows(bytes) == [b"two", b"three"]
     os.rename(path, tmp_path / "old")
     path.write_bytes(b"another file, and a longer one\n")
-    assert file.new_lines() == [b"another file, and a longer one"]
+    assert file.new_rows(bytes) == [b"another file, and a longer one"]
     assert file.was_replaced
 
 

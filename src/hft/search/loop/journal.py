@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hft.checksums import sealed_row, unsealed_row, whole_lines
 from hft.errors import ConfigError
 from hft.files import storage_errors
 from hft.parsing import parse_json
@@ -125,7 +126,7 @@ class Journal:
             StorageError: it could not be written (a full disk); nothing of it stands in the file then.
         """
         # Texts of the system, such as names of files, may hold what is no UTF-8; JSON's readers take it back so.
-        line = (_plain_json(_encode(event)) + "\n").encode(errors="surrogatepass")
+        line = (sealed_row(_plain_json(_encode(event))) + "\n").encode(errors="surrogatepass")
         with storage_errors(self.path):
             size = os.fstat(self._descriptor).st_size
             try:
@@ -158,15 +159,15 @@ def decode(line: bytes) -> Event:
     """One line as an event.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or is damaged.
     """
     try:
-        found = parse_json(line)
+        found = parse_json(unsealed_row(line))
         if found["event"] == "ask":
             return _decode_ask(found)
         if found["event"] == "tell":
             return _decode_tell(found)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not an event of a sweep: {error!r}") from error
     raise ValueError(f"not an event of a sweep: {found['event']!r}")
 
@@ -179,19 +180,27 @@ def _read(path: Path) -> tuple[list[Event], int]:
         return [], 0
     events: list[Event] = []
     size = 0
-    *lines, _ = content.split(b"\n")  # what follows the last line end is torn
-    for index, line in enumerate(lines):
+    try:
+        lines = whole_lines(content)
+    except ValueError as error:
+        raise unreadable(path, content.count(b"\n") + 1, error) from error
+    for number, line in enumerate(lines, start=1):
         try:
             events.append(decode(line))
         except ValueError as error:
-            if index == len(lines) - 1:
+            if number == len(lines) and b"\0" in line:
                 break  # a power cut may leave a last line of the right length that was never filled
-            raise ConfigError(
-                f"{path}: line {index + 1} cannot be read ({error}). The journal of a sweep is written by the sweep "
-                "alone: restore it, or start the sweep in another folder (hydra.sweep.dir=FOLDER)."
-            ) from error
+            raise unreadable(path, number, error) from error
         size += len(line) + 1
     return events, size
+
+
+def unreadable(path: Path, line: int, error: ValueError) -> ConfigError:
+    """What a sweep says of a line of its own that cannot be read."""
+    return ConfigError(
+        f"{path}: line {line} cannot be read ({error}). It is written by the sweep alone: restore it from a copy, or "
+        "start the sweep in another folder (hydra.sweep.dir=FOLDER)."
+    )
 
 
 def _encode(event: Event) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hft.errors import ConfigError
+from hft.checksums import read_sealed, sealed_json
+from hft.errors import ConfigError, DamagedError
 from hft.files import atomic_write, storage_errors
 from hft.parsing import check_size, parse_json
 from hft.search.loop.journal import JOURNAL_NAME
@@ -86,10 +87,10 @@ def read_header(folder: Path) -> dict[str, Any] | None:
     path = folder / HEADER_NAME
     try:
         check_size(path)
-        content = parse_json(path.read_bytes())
+        content = parse_json(read_sealed(path))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, DamagedError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}. To go on without it, {_ANOTHER_FOLDER}") from error
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         found = content.get("schema_version") if isinstance(content, dict) else content
@@ -126,8 +127,7 @@ def settle_header(folder: Path, header: Header) -> None:
     # A header without a trial binds nobody: the next start may bring another space.
     if old is None or any(old.get(key) != new[key] for key in new if key != "details"):
         with atomic_write(folder / HEADER_NAME) as file:
-            json.dump(new, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+            file.write(sealed_json(new))
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from hft.checksums import sealed_row, unsealed_row
 from hft.files import storage_errors
 from hft.parsing import parse_json
-from hft.search.loop.journal import JOURNAL_NAME, Ask, decode
+from hft.search.loop.journal import JOURNAL_NAME, Ask, decode, unreadable
 from hft.search.pruning.pruners import Reports
 from hft.search.trial import State
+
+T = TypeVar("T")
 
 INTERMEDIATE_NAME = "intermediate.jsonl"
 
@@ -30,7 +34,7 @@ def append_report(sweep_folder: Path, number: int, step: int, value: float) -> N
         StorageError: it cannot be written.
     """
     path = intermediate_path(sweep_folder, number)
-    line = json.dumps({"step": step, "value": value if math.isfinite(value) else None}) + "\n"
+    line = sealed_row(json.dumps({"step": step, "value": value if math.isfinite(value) else None})) + "\n"
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a", encoding="utf-8", newline="\n") as file:
@@ -40,7 +44,7 @@ def append_report(sweep_folder: Path, number: int, step: int, value: float) -> N
 def last_report(sweep_folder: Path, number: int) -> tuple[int, float] | None:
     """The step and value of a trial's last report that has a value; None: there is none."""
     file = GrowingFile(intermediate_path(sweep_folder, number))
-    reports = [(step, value) for step, value in map(_report, file.new_lines()) if value is not None]
+    reports = [(step, value) for step, value in file.new_rows(_report) if value is not None]
     return reports[-1] if reports else None
 
 
@@ -55,19 +59,34 @@ class GrowingFile:
     path: Path
     was_replaced: bool = field(default=False, init=False)
     _read: int = field(default=0, init=False)
+    _lines: int = field(default=0, init=False)
     _inode: int | None = field(default=None, init=False)
 
-    def new_lines(self) -> list[bytes]:
-        """Whole lines since the last call. `was_replaced` says that they are of another file under the same name."""
+    def new_rows(self, parse: Callable[[bytes], T]) -> list[T]:
+        """What `parse` makes of whole lines since the last call. `was_replaced`: of another file under the same name.
+
+        Raises:
+            ConfigError: `parse` refuses a line with a ValueError.
+        """
+        rows = []
+        for line in self._new_lines():
+            self._lines += 1
+            try:
+                rows.append(parse(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise unreadable(self.path, self._lines, ValueError(error)) from error
+        return rows
+
+    def _new_lines(self) -> list[bytes]:
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
             self.was_replaced = self._read > 0
-            self._read, self._inode = 0, None
+            self._read, self._lines, self._inode = 0, 0, None
             return []
         self.was_replaced = self._inode is not None and (status.st_ino != self._inode or status.st_size < self._read)
         if self.was_replaced:
-            self._read = 0
+            self._read, self._lines = 0, 0
         self._inode = status.st_ino
         if status.st_size == self._read:
             return []
@@ -76,7 +95,7 @@ class GrowingFile:
             content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         self._read += len(whole)
-        return whole.splitlines()
+        return whole.split(b"\n")[:-1]
 
 
 @dataclass
@@ -87,13 +106,12 @@ class _ReportsOfTrial:
     is_closed: bool = False
 
     def update(self) -> None:
-        lines = self.file.new_lines()
+        reports = self.file.new_rows(_report)
         if self.file.was_replaced:
             self.values.clear()
             self.count = 0
-        for line in lines:
+        for step, value in reports:
             self.count += 1
-            step, value = _report(line)
             self.values.pop(step, None)  # a step that is reported twice is the last one
             if value is not None:
                 self.values[step] = value
@@ -149,13 +167,12 @@ class SweepReports:
         return self._trials[number]
 
     def _read_journal(self) -> None:
-        lines = self._journal.new_lines()
+        events = self._journal.new_rows(decode)
         if self._journal.was_replaced:
             self._states.clear()
             self._stages.clear()
             self._trials.clear()
-        for line in lines:
-            event = decode(line)
+        for event in events:
             if isinstance(event, Ask):
                 self._states[event.number], self._stages[event.number] = "running", event.stage
             else:
@@ -163,5 +180,5 @@ class SweepReports:
 
 
 def _report(line: bytes) -> tuple[int, float | None]:
-    found: dict[str, Any] = parse_json(line)
+    found: dict[str, Any] = parse_json(unsealed_row(line))
     return int(found["step"]), found["value"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from hft.checksums import sealed_yaml
 from hft.files import atomic_write
 from hft.search.hooks import SweepHooks, SweepState
 from hft.search.results.best_config import Groups, winner_config
@@ -88,7 +89,7 @@ class ResultFiles(SweepHooks):
         write_optimization_results(state, self._name, state.folder / OPTIMIZATION_RESULTS_FILE)
         if state.best is not None:
             with atomic_write(state.folder / WINNER_FILE, durable=False) as file:  # the journal has it all
-                file.write(self._winner(state, state.best))
+                file.write(sealed_yaml(self._winner(state, state.best)))
 
     def _winner(self, state: SweepState, best: Trial) -> str:
         stages = state.settings.stages
