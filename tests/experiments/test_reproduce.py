@@ -14,6 +14,7 @@ import torch
 from omegaconf import DictConfig
 from small_runs import small_config, train_line
 
+from hft.checksums import sealed_row, unsealed_row
 from hft.errors import ConfigError
 from hft.experiments import RunRecord, load_record
 from hft.experiments.reproduce import reproduce, vary
@@ -79,9 +80,9 @@ def test_a_kernel_variable_of_the_record_is_set_while_it_runs(recorded: RunRecor
 
 def test_a_loss_that_differs_in_its_last_bit_does_not_hold_and_its_step_is_named(recorded: RunRecord) -> None:
     lines = (recorded.folder / "steps.jsonl").read_text().splitlines()
-    row = json.loads(lines[4])
+    row = json.loads(unsealed_row(lines[4].encode()))
     row["train_loss"] = math.nextafter(row["train_loss"], 1e9)
-    (recorded.folder / "steps.jsonl").write_text("\n".join([*lines[:4], json.dumps(row), *lines[5:], ""]))
+    (recorded.folder / "steps.jsonl").write_text("\n".join([*lines[:4], sealed_row(json.dumps(row)), *lines[5:], ""]))
     verdict, _ = repeat(recorded)
     assert not verdict.holds
     assert failed(verdict) == ["recorded steps.jsonl", "loss of every step"]

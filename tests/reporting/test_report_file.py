@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hft.checksums import read_sealed_json
 from hft.errors import StorageError
 from hft.reporting import write_report
 
@@ -15,7 +16,9 @@ from hft.reporting import write_report
 def test_scripts_read_back_what_was_reported(report: dict[str, Any], tmp_path: Path) -> None:
     path = write_report(report, tmp_path / "run")
     assert path == tmp_path / "run" / "report.json"
-    assert json.loads(path.read_text(encoding="utf-8")) == report
+    assert read_sealed_json(path) == report
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert {key: found[key] for key in report} == report
 
 
 def test_a_number_that_is_none_leaves_the_old_report_as_it_was(report: dict[str, Any], tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ def own_stores(outputs: str) -> frozenset[str]:
 
     found = {store_uri(outputs), absolute_uri(f"sqlite:///{outputs}/mlflow.db")}
     try:
-        config = compose([])
+        config = compose([]).copy()
+        OmegaConf.set_readonly(config, False)
         config.outputs = outputs
         uri = OmegaConf.select(config, "tracking.uri")
     except HftError:  # the user's ./conf is broken, which `hft check` tells

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from hft.cli.sizes import size_text
 
 if TYPE_CHECKING:
-    from hft.cli.own_stores import own_stores
     from hft.experiments.pruning_models import Removal
 
 
@@ -26,7 +25,9 @@ def prune(outputs: str, asked: str, *, dry_run: bool, as_json: bool) -> int:
         ConfigError: `asked` is not understood.
         TrackingError: nobody knows which runs are champions, or a local store cannot be opened.
         StorageError: the system refuses to remove a folder.
+        DamagedError: a record cannot be read.
     """
+    from hft.cli.own_stores import own_stores
     from hft.experiments.pruning_models import iterations_to_keep, models_to_remove, remove
 
     keep = iterations_to_keep(asked)

@@ -12,6 +12,7 @@ import time
 import pytest
 
 import hft.search.pruning.current as current_module
+from hft.checksums import unsealed_row
 from hft.errors import ConfigError, StorageError
 from hft.search import (
     FunctionLauncher,
@@ -64,7 +65,7 @@ def test_reports_are_numbered_from_one_unless_told_and_nan_is_no_value(tmp_path)
 
     sweep(tmp_path, objective, max_evals=1)
     lines = (tmp_path / "0" / "intermediate.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [
+    assert [json.loads(unsealed_row(line.encode())) for line in lines] == [
         {"step": 1, "value": 3.0},
         {"step": 2, "value": None},
         {"step": 10, "value": 1.0},
