@@ -81,7 +81,7 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: it is none, or nests too deeply.
     """
     if isinstance(text, bytes):
-        text = text.decode()
+        text = text.decode("utf-8", "surrogatepass")
     if text.count("[") + text.count("{") > _FEW_BRACKETS and _open_brackets(text) > _MOST_OPEN_BRACKETS:
         raise ValueError(f"it nests more than {DEEPEST} deep")
     try:
