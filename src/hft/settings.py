@@ -104,7 +104,7 @@ class SettingsScalars(BaseModel):
         step_size: optimizer steps between two decays of `scheduler=step_lr`; other schedulers ignore it.
         gamma: factor of each decay of `scheduler=step_lr`; other schedulers ignore it.
         test_each_n_inputs: validate each time that so many training sessions were seen: a whole number is a
-            count, a fraction up to 1.0 a share of the epoch. Rounded to whole batches.
+            count, a fraction up to 1.0 a share of the epoch, -1 once an epoch. Rounded to whole batches.
         is_similarity: whether a higher rank is a better one; None asks the ranker.
         negatives: where negatives come from: results shown with the positive and not picked (`shown`), what was
             picked in the other sessions of the batch (`in_batch`), or `both`: then also what they only showed.
@@ -123,7 +123,7 @@ class SettingsScalars(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] = 32
     step_size: Annotated[int, Field(ge=1)] = 100
     gamma: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    test_each_n_inputs: Annotated[int, Field(ge=1)] | Ratio = 1.0
+    test_each_n_inputs: Annotated[int, Field(ge=1)] | Ratio | Literal[-1] = 1.0
     is_similarity: bool | None = None
     negatives: Literal["shown", "in_batch", "both"] = "in_batch"
     weigh_events: bool = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -413,3 +415,18 @@ def test_the_help_says_how_to_search(folder):
     told = train_help()
     assert "hft train -m search=text" in told
     assert "winner=best" in told
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    ["search=text", "search.max_evals=3", "search.seeds=[0,1]", "hydra/sweeper=hft_optuna", "hydra.sweep.dir=x"],
+)
+def test_a_search_without_the_flag_is_refused_with_the_command_that_searches(folder, chosen):
+    report = check([chosen, "loss=margin"], multirun=False)
+    [error] = report.errors
+    assert str(error).endswith(f"add -m: hft train -m {shlex.join([chosen, 'loss=margin'])}")
+    assert check([chosen, "loss=margin"], multirun=None).ok
+
+
+def test_no_search_needs_no_flag(folder):
+    assert check(["search=none"], multirun=False).ok

@@ -199,6 +199,7 @@ def test_batch_size_is_the_sessions_of_a_step(train: Train, size: int, steps: in
         (0.5, [2, 4, 6, 8]),
         (1.0, [4, 8]),
         (1, [1, 2, 3, 4, 5, 6, 7, 8]),  # a whole number is a count
+        (-1, [4, 8]),  # once an epoch
     ],
 )
 def test_test_each_n_inputs_is_how_often_one_validates(train: Train, each: float, batches: list[int]) -> None:

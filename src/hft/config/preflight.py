@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -36,6 +37,8 @@ from hft.redaction import has_password
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
+
+_OF_A_SEARCH = ("search.", "hydra.sweep.", "hydra.sweeper.", "hydra.launcher.")
 
 
 def check(
@@ -130,6 +133,7 @@ class _Check:
             return
         if not self._multirun and config.hydra.mode != RunMode.MULTIRUN:
             self._refuse_sweeps(request)
+            self._refuse_a_search(request, overrides)
         named = request.named_keys()
         for override in request.values:
             if override.is_hydra_override():
@@ -231,6 +235,22 @@ class _Check:
             if not override.is_discrete_sweep():
                 advice = "add -m, and search=none search.max_evals=20 or search=NAME, to search them"
             findings.append(Finding(line, "several values for one run", advice=advice))
+
+    def _refuse_a_search(self, request: Request, overrides: Sequence[str]) -> None:
+        """Refuse what chooses a search, its sweeper or its launcher for a single run, which would pass it over."""
+        chosen = [str(o.input_line) for o in [*request.groups, *request.values] if _is_of_a_search(o)]
+        if chosen:
+            findings = self._report.warnings if self._multirun is None else self._report.errors
+            advice = f"add -m: {shlex.join(['hft', 'train', '-m', *overrides])}"
+            found = "chooses how to search, but without -m one run is trained and nothing searched"
+            findings.append(Finding(" ".join(chosen), found, advice=advice))
+
+
+def _is_of_a_search(override: Override) -> bool:
+    key = override.key_or_group
+    if key == "search":
+        return override.value() != "none"
+    return key in ("hydra/sweeper", "hydra/launcher") or key.startswith(_OF_A_SEARCH)
 
 
 def _check_schema(tree: ConfigTree, report: CheckReport) -> None:

@@ -198,12 +198,14 @@ def trainer_of(
         "plugins": [CheckpointFile()],
         "use_distributed_sampler": False,
     }
+    if accelerator == "cpu":
+        arguments["devices"] = 1  # an index, such as [0], is of a GPU
     if not has_checkpoints:
         arguments["enable_checkpointing"] = False
     try:
         make = instantiate(config.trainer)
         for name, ours in (("callbacks", list(callbacks)), ("plugins", arguments.pop("plugins"))):
-            arguments[name] = [*ours, *make.keywords.get(name, ())]
+            arguments[name] = [*ours, *(make.keywords.get(name) or ())]
         return make(**arguments)
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: Lightning refuses these arguments: {error}") from error
@@ -213,11 +215,13 @@ def validation_interval(test_each_n_inputs: int | float, batch_size: int, batche
     """Training batches between two validations, at least 1.
 
     Args:
-        test_each_n_inputs: a count of sessions (int) or a share of the epoch (float up to 1.0).
+        test_each_n_inputs: a count of sessions (int), a share of the epoch (float up to 1.0), or -1: once an epoch.
         batch_size: sessions a batch.
         batches: batches an epoch.
     """
-    if isinstance(test_each_n_inputs, int):
+    if test_each_n_inputs == -1:
+        wanted = batches
+    elif isinstance(test_each_n_inputs, int):
         wanted = round(test_each_n_inputs / batch_size)
     else:
         wanted = round(test_each_n_inputs * batches)
