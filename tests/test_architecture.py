@@ -32,6 +32,8 @@ FOUNDATION = {
     "csv_cells": set(),
     "terminal": {"redaction"},
     "consoles": {"terminal"},
+    "stopping": {"errors"},
+    "memory": {"errors"},
 }
 
 # What a room may import beside the foundation and itself. A room that is not named here may import no other room.

@@ -47,3 +47,18 @@ class StorageError(HftError):
 
 class ReproductionError(HftError):
     """A run was repeated and does not hold."""
+
+
+class Terminated(KeyboardInterrupt):  # noqa: N818 - as KeyboardInterrupt, it is no error
+    """The process was told to end, by SIGTERM or SIGHUP: whoever stops in order on Ctrl-C does so on these.
+
+    Args:
+        signal: its name.
+    """
+
+    def __init__(self, signal: str = "SIGTERM") -> None:
+        super().__init__(f"stopped by {signal}")
+
+
+class OutOfMemoryError(HftError):
+    """The system gave no more memory."""

@@ -74,11 +74,15 @@ def _atomic_write(path: Path, mode: Literal["w", "wb"], durable: bool) -> Iterat
 
 
 @contextmanager
-def atomic_folder(path: PathLike) -> Iterator[Path]:
+def atomic_folder(path: PathLike, *, durable: bool = True) -> Iterator[Path]:
     """Gives an empty folder beside `path` to fill; it takes the name `path` when the block has ended well.
 
     A folder that stands at `path` is replaced whole: set aside, and put back if the new one cannot take its
     place.
+
+    Args:
+        path: of the folder.
+        durable: as of `atomic_write`.
 
     Raises:
         StorageError: the system refused a write; what stood at `path` before stands there still.
@@ -89,11 +93,13 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
         try:
             temporary.mkdir(parents=True)
             yield temporary
-            for file in sorted(temporary.rglob("*")):
-                _sync_file(file)
-            _sync_folder(temporary)
+            if durable:
+                for file in sorted(temporary.rglob("*")):
+                    _sync_file(file)
+                _sync_folder(temporary)
             _replace_folder(temporary, path)
-            _sync_folder(path.parent)
+            if durable:
+                _sync_folder(path.parent)
         except BaseException as error:
             full = _disk_is_full(path.parent)
             shutil.rmtree(temporary, ignore_errors=True)

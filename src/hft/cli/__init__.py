@@ -12,12 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from hft.cli.commands import COMMANDS, usage
-from hft.cli.failures import exit_status
-from hft.cli.parser import CommandParser
-from hft.terminal import safe_output
-from hft.threads import wait_politely
-from hft.user_modules import SAFE_PATH, seek_user_modules
+from hft.stopping import interrupts_heard
 
 __all__ = ["main"]
 
@@ -29,21 +24,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; that of the process where None.
 
     Returns:
-        The exit status: 0 done, 1 tried without success, 2 a wrong request, 130 stopped by the user.
+        The exit status: 0 done, 1 tried without success, 2 a wrong request, 130 Ctrl-C, 143 SIGTERM.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # Neither this process nor one that it starts imports from the current folder, unless a config names a class there.
-    os.environ.setdefault(SAFE_PATH, "1")
-    seek_user_modules()
-    wait_politely()
-    with safe_output():
-        try:
-            return _dispatch(arguments)
-        except (Exception, KeyboardInterrupt) as error:
-            return exit_status(error)
+    with interrupts_heard(ends=arguments is None):
+        # Here, so that Ctrl-C is heard from the first import on.
+        from hft.cli.failures import exit_status
+        from hft.terminal import safe_output
+        from hft.threads import wait_politely
+        from hft.user_modules import SAFE_PATH, seek_user_modules
+
+        # Neither this process nor one that it starts imports from the current folder, unless a config names a class.
+        os.environ.setdefault(SAFE_PATH, "1")
+        seek_user_modules()
+        wait_politely()
+        with safe_output():
+            try:
+                return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+            except (Exception, KeyboardInterrupt) as error:
+                return exit_status(error)
 
 
 def _dispatch(arguments: list[str]) -> int:
+    from hft.cli.commands import COMMANDS, usage
+    from hft.cli.parser import CommandParser
+
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if name in ("-h", "--help", "help"):
         print(usage())

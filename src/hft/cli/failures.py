@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 
-from hft.errors import HftError
+from hft.errors import HftError, Terminated
+from hft.memory import out_of_memory
 from hft.redaction import redacted
-
-STOPPED_BY_THE_USER = 130
+from hft.stopping import exit_status_of, received, stopped_line
 
 # What a disk or its permissions refuse.
 _STORAGE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -18,9 +19,11 @@ _STORAGE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM
 
 def exit_status(error: BaseException) -> int:
     """Report a failure on stderr and give the exit status that it means."""
-    if isinstance(error, KeyboardInterrupt):
-        print("hft: stopped", file=sys.stderr)
-        return STOPPED_BY_THE_USER
+    stopped = received()
+    if isinstance(error, KeyboardInterrupt) or stopped is not None:
+        stopped = stopped or (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+        print(stopped_line(stopped), file=sys.stderr)
+        return exit_status_of(stopped)
     if isinstance(error, BrokenPipeError):
         # The reader of our output has gone, as in `hft runs | head`. Nothing more may be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -39,6 +42,8 @@ def exit_status(error: BaseException) -> int:
 
 def user_error(error: BaseException) -> BaseException | None:
     """What is to be told without a traceback, looked for in the chain of causes; None for a bug."""
+    if (memory := out_of_memory(error)) is not None:
+        return memory
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, HftError):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hft.cli.failures import STOPPED_BY_THE_USER, exit_status, user_error
+from hft.cli.failures import exit_status, user_error
 from hft.errors import HftError
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class Jobs:
             from hft.train import train
 
             return train(config, folder=self.folder)
+        except KeyboardInterrupt:
+            from hft.experiments import discard_unbegun
+
+            discard_unbegun(self.folder)
+            raise
         except Exception as error:
             name = " ".join(job.overrides.task) or "(no overrides)"
             self.failures.append((name, self.folder, error))
@@ -67,10 +72,6 @@ class Jobs:
         """Run them all; the exit status. Hydra's basic launcher runs every job of a sweep, whichever fails."""
         try:
             hydra_main()
-        except KeyboardInterrupt:
-            where = f" What there is of the run is in {self.folder}" if self.folder else ""
-            print(f"hft: stopped.{where}", file=sys.stderr)
-            return STOPPED_BY_THE_USER
         except Exception as error:
             if not (self.is_sweep and any(failed is error for _, _, failed in self.failures)):
                 return exit_status(error)

@@ -170,7 +170,7 @@ def _train(trainer: pl.Trainer, module: EmbeddingsFineTuner, checkpoint: Path | 
             raise
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, on_interrupt)
-        raise KeyboardInterrupt from None
+        raise error.__context__ from None
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hft.training.augmented_texts import AugmentedTexts
 from hft.training.batching import EpochSampler, SessionBatch, SessionCollator, session_loader
 from hft.training.callbacks import BestWeights, StepLog, ValidationReport
-from hft.training.checkpoint_file import CheckpointFile
+from hft.training.checkpoint_folder import CheckpointFolder
+from hft.training.checkpoints import Checkpoints, SavedPoint, last_saved
 from hft.training.evaluation import Evaluation, EvaluationArrays, Evaluator, inference
 from hft.training.finetuner import EmbeddingsFineTuner
 from hft.training.hard_negatives import HardNegativeMiner, HardNegativeMining
@@ -22,7 +23,8 @@ from hft.training.validation import Validator
 __all__ = [
     "AugmentedTexts",
     "BestWeights",
-    "CheckpointFile",
+    "CheckpointFolder",
+    "Checkpoints",
     "EmbeddingsFineTuner",
     "EpochSampler",
     "Evaluation",
@@ -35,6 +37,7 @@ __all__ = [
     "PairPlanner",
     "PictureStore",
     "ResumePoint",
+    "SavedPoint",
     "SessionArrays",
     "SessionBatch",
     "SessionCollator",
@@ -45,6 +48,7 @@ __all__ = [
     "constant_rate",
     "cosine_warmup",
     "inference",
+    "last_saved",
     "linear_warmup",
     "resolve_accelerator",
     "resolve_precision",

@@ -93,6 +93,9 @@ class EpochSampler(Sampler[tuple[int, int, IntArray]]):
         rows: int64[sessions], the sessions to draw from.
         batch_size: sessions a batch; the last batch of an epoch may be smaller.
         seed: with the epoch, decides the order.
+
+    Attributes:
+        start_at: (epoch, batch): of that epoch the batches before that one are left out.
     """
 
     def __init__(self, rows: IntArray, batch_size: int, seed: int) -> None:
@@ -101,7 +104,7 @@ class EpochSampler(Sampler[tuple[int, int, IntArray]]):
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
-        self.start_batch = 0
+        self.start_at = (0, 0)
 
     def __len__(self) -> int:
         return -(-len(self.sessions) // self.batch_size)
@@ -112,7 +115,7 @@ class EpochSampler(Sampler[tuple[int, int, IntArray]]):
 
     def __iter__(self) -> Iterator[tuple[int, int, IntArray]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.sessions)
-        first, self.start_batch = self.start_batch, 0
+        first = self.start_at[1] if self.start_at[0] == self.epoch else 0
         for number in range(first, len(self)):
             batch = order[number * self.batch_size : (number + 1) * self.batch_size]
             yield self.epoch, number, batch.astype(np.int64)

@@ -123,12 +123,18 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self.check_losses()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """For a resume in the middle of an epoch."""
+        """For a resume in the middle of an epoch. Weights that do not move are those of the base model, and left out."""
         self.check_losses()
+        fixed = {name for name, one in self.named_parameters(remove_duplicate=False) if not one.requires_grad}
+        checkpoint["state_dict"] = {n: value for n, value in checkpoint["state_dict"].items() if n not in fixed}
+        budget = self.model.budget
+        checkpoint["budget"] = [budget.token_budget, budget.graph_tokens]
         checkpoint["epoch_pairs"] = self._epoch_pairs
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """From the checkpoint."""
+        checkpoint["state_dict"] = {**self.state_dict(), **checkpoint["state_dict"]}
+        self.model.budget.token_budget, self.model.budget.graph_tokens = checkpoint["budget"]
         self._epoch_pairs = checkpoint["epoch_pairs"]
 
     def training_step(self, batch: SessionBatch, batch_idx: int) -> Tensor | None:

@@ -25,13 +25,14 @@ class ResumePoint(pl.Callback):
     def __init__(self, sampler: EpochSampler) -> None:
         self.sampler = sampler
         self._batches_done = 0
+        self._epoch = 0
         self._restored: dict[str, Any] | None = None
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Counts the batches of the epoch."""
-        self._batches_done = batch_idx + 1
+        self._batches_done, self._epoch = batch_idx + 1, trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The next epoch starts from its first batch."""
@@ -45,12 +46,12 @@ class ResumePoint(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint; plain values and tensors only."""
-        return {"batches_done": self._batches_done, "random": _random_state()}
+        return {"epoch": self._epoch, "batches_done": self._batches_done, "random": _random_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint."""
         self._batches_done = state_dict["batches_done"]
-        self.sampler.start_batch = self._batches_done % len(self.sampler)
+        self.sampler.start_at = (state_dict["epoch"], self._batches_done)
         self._restored = state_dict["random"]
 
 

@@ -65,7 +65,7 @@ def outcome_of_error(error: Any, *, folder: str | None = None, seconds: float = 
         KeyboardInterrupt: the error is how a library (Lightning) passes Ctrl-C on, by `sys.exit`.
     """
     if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
-        raise KeyboardInterrupt from None
+        raise error.__context__ from None
     if isinstance(error, TrialPruned):
         return Outcome("pruned", reason=_shortened(str(error)) or "pruned", folder=folder, seconds=seconds)
     told = _message(error) if isinstance(error, HftError) else f"{type(error).__name__}: {_message(error)}"

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.errors import Terminated
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
@@ -213,7 +215,7 @@ def _interrupt_only_by_the_sweep() -> None:
 
 def _stop(number: int, frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def _end_with(parent: int) -> None:
