@@ -109,6 +109,10 @@ class SmallRun:
     trial: Any = None
     is_search_trial: bool = False
 
+    @property
+    def rows_written(self) -> int:
+        return len(self.rows)
+
     def say(self, line: str) -> None:
         self.said.append(line)
 
@@ -226,6 +230,7 @@ def fit_small(
     callbacks: list[pl.Callback] | None = None,
     checkpoint: Path | None = None,
     run: SmallRun | None = None,
+    each_steps: int | None = None,
 ) -> Training:
     """Trains a module with hft.running.fitting, as hft.train does."""
     quiet_lightning()
@@ -241,6 +246,7 @@ def fit_small(
             "trainer": arguments,
             "stopping": {"patience": patience, "min_delta": 0.0},
             "metrics": {"accumulators": dict(accumulators or {})},
+            "checkpoints": {"every_seconds": None, "every_n_steps": each_steps},
         }
     )
     method = EmbeddingsMethod({"name": "small"}, main_metric, direction)

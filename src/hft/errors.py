@@ -49,7 +49,7 @@ class ReproductionError(HftError):
     """A run was repeated and does not hold."""
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818 - as KeyboardInterrupt, it is no error
+class Terminated(KeyboardInterrupt):
     """The process was told to end, by SIGTERM or SIGHUP: whoever stops in order on Ctrl-C does so on these.
 
     Args:
@@ -60,5 +60,5 @@ class Terminated(KeyboardInterrupt):  # noqa: N818 - as KeyboardInterrupt, it is
         super().__init__(f"stopped by {signal}")
 
 
-class OutOfMemoryError(HftError):
+class OutOfMemoryError(TrainingError):
     """The system gave no more memory."""

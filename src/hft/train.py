@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.stopping import terminations_heard
 from hft.threads import wait_politely
 from hft.user_modules import seek_user_modules
 
@@ -29,15 +30,18 @@ def train(
     choices: Mapping[str, Any] | None = None,
     overrides: Sequence[str] | None = None,
     trial: Trial | None = None,
+    elsewhere: bool = False,
 ) -> Report:
     """Fine-tunes as the config declares.
 
     Args:
         config: composed and complete, as hft.compose gives it. It is checked first.
-        folder: where the run lands; None makes a new folder under `config.outputs`.
+        folder: where the run lands; None makes a new folder under `config.outputs`. In the folder of a run that was
+            interrupted and has the same config, that one is resumed: it ends as if nothing had happened.
         choices: option of each config group, for the record; None asks Hydra.
         overrides: as given on the command line, for the record; None asks Hydra.
         trial: where the run is one of a sweep's (see hft.running.Trial). A search trial measures validation alone.
+        elsewhere: resumes a run whose record says that it is running on another machine: its process has ended.
 
     Returns:
         the report on the test split; `report.json` in the run's folder holds the same. Of a search trial: on
@@ -58,7 +62,9 @@ def train(
     from hft.running import Run, drop_checkpoints, fit, on_device, params_of, parts_of, settings_of, settled
 
     config = settled(config)
-    with Run(config, folder, choices=choices, overrides=overrides, trial=trial) as run:
+    run = Run(config, folder, choices=choices, overrides=overrides, trial=trial, elsewhere=elsewhere)
+    with terminations_heard(), run:
+        config = run.config
         method = instantiate(config.method)
         params, settings = params_of(config), settings_of(config)
 
@@ -75,7 +81,7 @@ def train(
             start = run.measure(method, model, texts, settings)
             with run.phase("training"):
                 module = method.build(model, texts, settings, params, **parts_of(config, run.precision))
-                fit(module, method, config, run)
+                fit(module, method, config, run, None if run.resumption is None else run.resumption.checkpoint)
             tuned = run.measure(method, model, texts, settings, start=start)
 
         report: Report = method.evaluate(

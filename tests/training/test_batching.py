@@ -47,7 +47,7 @@ def test_the_order_depends_on_the_seed_and_the_epoch_alone() -> None:
 def test_an_epoch_can_start_at_any_batch_and_the_next_one_starts_at_its_first() -> None:
     sampler = EpochSampler(np.arange(10), batch_size=3, seed=0)
     whole = [(number, rows.tolist()) for _, number, rows in sampler]
-    sampler.start_batch = 2
+    sampler.start_at = (sampler.epoch, 2)
     assert [(number, rows.tolist()) for _, number, rows in sampler] == whole[2:]
     assert [(number, rows.tolist()) for _, number, rows in sampler] == whole
     assert len(sampler) == 4

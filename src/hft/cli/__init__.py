@@ -27,21 +27,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 tried without success, 2 a wrong request, 130 Ctrl-C, 143 SIGTERM.
     """
     with interrupts_heard(ends=arguments is None):
-        # Here, so that Ctrl-C is heard from the first import on.
-        from hft.cli.failures import exit_status
-        from hft.terminal import safe_output
-        from hft.threads import wait_politely
-        from hft.user_modules import SAFE_PATH, seek_user_modules
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        except (Exception, KeyboardInterrupt) as error:
+            from hft.cli.failures import exit_status
+            from hft.terminal import safe_output
 
-        # Neither this process nor one that it starts imports from the current folder, unless a config names a class.
-        os.environ.setdefault(SAFE_PATH, "1")
-        seek_user_modules()
-        wait_politely()
-        with safe_output():
-            try:
-                return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
-            except (Exception, KeyboardInterrupt) as error:
+            with safe_output():
                 return exit_status(error)
+
+
+def _run(arguments: list[str]) -> int:
+    # Imported here, so that Ctrl-C is heard from the first import on.
+    from hft.terminal import safe_output
+    from hft.threads import wait_politely
+    from hft.user_modules import SAFE_PATH, seek_user_modules
+
+    # Neither this process nor one that it starts imports from the current folder, unless a config names a class there.
+    os.environ.setdefault(SAFE_PATH, "1")
+    seek_user_modules()
+    wait_politely()
+    with safe_output():
+        return _dispatch(arguments)
 
 
 def _dispatch(arguments: list[str]) -> int:

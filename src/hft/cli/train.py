@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-cn", "--config-name", metavar="NAME", default="train")
     parser.add_argument("-p", "--package", metavar="NODE")
     parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
+    parser.add_argument("--elsewhere", action="store_true", help="the run's process, on another machine, has ended")
+    parser.add_argument("--trust", metavar="TARGET", action="append", default=[], help="as in hft reproduce")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("-h", "--help", action="store_true")
     mode.add_argument("--hydra-help", action="store_true")
@@ -48,6 +51,10 @@ def run(args: argparse.Namespace) -> int:
 
             print(train_help())
             return 0
+        if args.resume is not None:
+            from hft.cli.resume import resume
+
+            return resume(args)
         if _only_shows(args):
             return _show(args)
         if not _checked(args):
@@ -92,6 +99,10 @@ def _checked(args: argparse.Namespace) -> bool:
     report = check(args.overrides, config_dir=args.config_dir, config_name=args.config_name, multirun=args.multirun)
     if report.errors or report.warnings or report.notes:
         print(report.text(), file=sys.stderr)
+    if report.ok and report.run_folder is not None and not args.multirun:
+        from hft.cli.resume import refuse_taken_folder
+
+        refuse_taken_folder(args, report.run_folder)
     return report.ok
 
 

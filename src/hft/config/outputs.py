@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from hft.config.report import Finding
 
@@ -45,3 +46,16 @@ def check_outputs(config: DictConfig) -> list[Finding]:
         except OSError as error:
             reason = error.strerror
     return [] if reason is None else [Finding("outputs", f"cannot write to {value} ({reason}). Set outputs=DIR")]
+
+
+def run_folder(config: DictConfig) -> str | None:
+    """Where a single run would land; None where only Hydra's job can tell.
+
+    Args:
+        config: composed, with Hydra's own node.
+    """
+    try:
+        value = OmegaConf.select(config, "hydra.run.dir")
+    except (OmegaConfBaseException, ValueError):
+        return None
+    return value if isinstance(value, str) else None

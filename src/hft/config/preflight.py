@@ -21,7 +21,7 @@ from hft.config.composer import CONFIG_NAME, config_loader
 from hft.config.composition_failures import broken_files, explain_failure, unknown_in_hydra
 from hft.config.crosschecks import cross_check
 from hft.config.keys import refuse_unknown_keys, set_values
-from hft.config.outputs import check_outputs
+from hft.config.outputs import check_outputs, run_folder
 from hft.config.overrides import Request, parse, sort_out
 from hft.config.renamed import renamed_group
 from hft.config.report import CheckReport, Finding
@@ -144,6 +144,7 @@ class _Check:
         self._report.errors += [has_a_password(key) for key, text in texts_in("hydra", of_hydra) if has_password(text)]
         self._check_variants(request, config, named)
         self._report.errors.extend(check_outputs(config))
+        self._report.run_folder = run_folder(config)
         self._report.errors = [with_file(f, files, named) for f in self._report.errors]
 
     def _check_variants(self, request: Request, config: DictConfig, named: set[str]) -> None:

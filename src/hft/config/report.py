@@ -54,11 +54,15 @@ class Finding:
 
 @dataclass
 class CheckReport:
-    """Errors refuse a run; warnings and notes do not. A note says what could not be verified."""
+    """Errors refuse a run; warnings and notes do not. A note says what could not be verified.
+
+    `run_folder` is where a single run would land, as far as that can be told before it begins.
+    """
 
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
+    run_folder: str | None = None
 
     @property
     def ok(self) -> bool:

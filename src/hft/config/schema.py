@@ -101,6 +101,13 @@ class StoppingNode(Node):
     min_delta: Annotated[float, Field(ge=0.0)] = 0.0
 
 
+class CheckpointsNode(Node):
+    """How often a run writes what `hft train --resume` goes on from; both null: never."""
+
+    every_seconds: Annotated[float, Field(gt=0.0)] | None = 30.0
+    every_n_steps: Annotated[int, Field(ge=1)] | None = None
+
+
 class TrackingNode(Node):
     """Where runs are tracked."""
 
@@ -165,6 +172,7 @@ class TrainConfig(Node):
     params: FineTuningParams
     settings: SettingsScalars
     stopping: StoppingNode
+    checkpoints: CheckpointsNode = CheckpointsNode()
     method: Target
     model: Target
     technique: Target

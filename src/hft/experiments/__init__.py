@@ -10,7 +10,15 @@ from hft.experiments.listing import RunRow, list_runs
 from hft.experiments.manager import ExperimentsManager, manager_for
 from hft.experiments.opening import open_record
 from hft.experiments.plain import Difference, differences
+from hft.experiments.resuming import (
+    config_to_resume,
+    recorded_in,
+    require_resumable,
+    require_same_config,
+    resume_command,
+)
 from hft.experiments.run_folder import (
+    CHECKPOINTS_NAME,
     MODEL_NAME,
     PER_QUERY_NAME,
     PICTURES_NAME,
@@ -26,10 +34,11 @@ from hft.experiments.store import TrackingError
 from hft.experiments.sweep_run import SweepRun, upload_model
 from hft.experiments.sync import Pushed, PushedSweep, pending_runs, sync, sync_sweeps
 from hft.experiments.tracked_result import TrackedResult
-from hft.experiments.tracked_run import TrackedRun, open_run
+from hft.experiments.tracked_run import TrackedRun, open_run, resume_run
 from hft.experiments.trackers import check_tracking
 
 __all__ = [
+    "CHECKPOINTS_NAME",
     "MODEL_NAME",
     "PER_QUERY_NAME",
     "PICTURES_NAME",
@@ -49,6 +58,7 @@ __all__ = [
     "TrackedRun",
     "TrackingError",
     "check_tracking",
+    "config_to_resume",
     "differences",
     "discard_unbegun",
     "find_run",
@@ -61,7 +71,12 @@ __all__ = [
     "open_run",
     "pending_runs",
     "read_steps",
+    "recorded_in",
+    "require_resumable",
+    "require_same_config",
     "restored_environment",
+    "resume_command",
+    "resume_run",
     "steps_hash",
     "sync",
     "sync_sweeps",

@@ -134,10 +134,7 @@ class ExperimentsManager:
         Returns:
             MLflow's id of the run, which is open again where it was closed.
         """
-        with self._calls() as client:
-            mlflow_run_id = self._start(experiment, {SWEEP_ID_TAG: sweep_id}, name=name, config=config, tags=tags)
-            client.update_run(mlflow_run_id, "RUNNING")
-        return mlflow_run_id
+        return self._start(experiment, {SWEEP_ID_TAG: sweep_id}, name=name, config=config, tags=tags)
 
     def adopt(self, experiment: str, sweep: str, mlflow_run_id: str) -> None:
         """Makes the runs of a sweep children of its run where they were pushed before it was.

@@ -30,9 +30,13 @@ class Process(BaseModel):
         """This process."""
         return cls(host=socket.gethostname(), pid=os.getpid(), started=_start_mark(os.getpid()))
 
+    def is_here(self) -> bool:
+        """Whether it is a process of this machine."""
+        return self.pid is not None and self.host == socket.gethostname()
+
     def may_be_alive(self) -> bool:
         """Whether the process still runs; on another machine nobody can tell, and it may."""
-        if self.pid is None or self.host != socket.gethostname():
+        if self.pid is None or not self.is_here():
             return True
         mark = _start_mark(self.pid)
         return mark is not None and mark == self.started

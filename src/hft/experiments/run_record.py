@@ -101,6 +101,7 @@ class RunRecord(BaseModel):
         trial: number of the trial in it, from 0.
         learns_from: what says which items are relevant to a query in training (labels, logged or simulated clicks), in
             words; None in a record from before runs said so.
+        resumed_at: optimizer steps that were done each time that it was resumed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -123,6 +124,7 @@ class RunRecord(BaseModel):
     sweep: Text | None = None
     trial: Count | None = None
     learns_from: Text | None = None
+    resumed_at: Annotated[list[Count], Field(max_length=10_000)] = []
     process: Process = Process()
     tracking: Tracking = Tracking()
     results: Results = Results()

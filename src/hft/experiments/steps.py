@@ -32,15 +32,24 @@ class StepsWriter:
 
     Args:
         path: the file; a torn last line that a crash left there is cut off.
-        after_step: when a run resumes: rows of later steps than this are dropped, since they come again.
+        keep: when a run resumes: how many rows stay. Those behind come again, and get the times that they had.
+
+    Attributes:
+        rows: of the file when it was opened.
+        count: of the file now.
     """
 
-    def __init__(self, path: str | os.PathLike[str], after_step: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], keep: int | None = None) -> None:
         self.path = Path(path)
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists():
-                _cut_tail(self.path, after_step)
+                _cut_tail(self.path)
+            found = read_steps(self.path) if self.path.exists() else []
+            self.rows, self._again = found[:keep], found[len(found[:keep]) :]
+            self.count = len(self.rows)
+            if self._again:
+                _keep_rows(self.path, self.count)
             self._file = self.path.open("a", encoding="utf-8", newline="\n")
 
     def write(self, row: Mapping[str, Any]) -> Row:
@@ -50,11 +59,15 @@ class StepsWriter:
             the row as `read_steps` gives it back.
         """
         plain = {name: _plain(value) for name, value in row.items()}
+        earlier = self._again.pop(0) if self._again else None
+        if earlier is not None and steps_hash([earlier]) == steps_hash([plain]):
+            plain = earlier  # so that a store which has the row already does not take it for another one
         plain.setdefault("time", round(time.time(), 3))
         line = json.dumps({name: _json(value) for name, value in plain.items()}, allow_nan=False)
         with storage_errors(self.path):
             self._file.write(sealed_row(line) + "\n")
             self._file.flush()
+        self.count += 1
         return plain
 
     def close(self) -> None:
@@ -146,12 +159,18 @@ def _broken(where: Path | str, reason: str) -> DataError:
     )
 
 
-def _cut_tail(path: Path, after_step: int | None) -> None:
+def _cut_tail(path: Path) -> None:
+    """Cuts a torn last line off."""
     content = path.read_bytes()
     complete = content[: content.rfind(b"\n") + 1]
-    if after_step is not None:
-        lines = complete.splitlines(keepends=True)
-        complete = b"".join(line for line in lines if (_parse(line) or {"step": 0})["step"] <= after_step)
     if complete != content:
-        with atomic_write(path, "wb") as file:
-            file.write(complete)
+        _replace(path, complete)
+
+
+def _keep_rows(path: Path, count: int) -> None:
+    _replace(path, b"".join(path.read_bytes().splitlines(keepends=True)[:count]))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with atomic_write(path, "wb") as file:
+        file.write(content)

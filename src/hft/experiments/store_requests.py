@@ -81,6 +81,7 @@ def begin_run(
         parent = {key: text for key, text in tags.items() if key == PARENT_TAG}
         for key, text in {**identity, **parent}.items():
             client.set_tag(mlflow_run_id, key, text)
+        client.update_run(mlflow_run_id, "RUNNING")  # it may have been closed, and goes on
     else:
         mlflow_run_id = str(client.create_run(experiment_id, run_name=name, tags={**tags, **identity}).info.run_id)
     _log_params(client, mlflow_run_id, config, known)

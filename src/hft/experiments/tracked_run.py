@@ -9,20 +9,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hft.errors import HftError, StorageError
+from hft.errors import HftError, StorageError, Terminated
 from hft.experiments.opening import open_record
+from hft.experiments.resuming import reopen
 from hft.experiments.run_folder import STEPS_NAME
 from hft.experiments.run_record import RunRecord, Status
 from hft.experiments.steps import StepsWriter
 from hft.experiments.trackers import Notify, Tracker, open_tracker
+from hft.memory import out_of_memory
 
 
 def open_run(
     config: Mapping[str, Any],
     folder: str | os.PathLike[str],
     *,
-    data_hash: str,
-    base_model_hash: str,
+    hashes: Mapping[str, str],
     precision: str | None = None,
     accelerator: str | None = None,
     choices: Mapping[str, Any] | None = None,
@@ -40,8 +41,7 @@ def open_run(
     Args:
         config: the composed config.
         folder: the run's folder.
-        data_hash: fingerprint of the prepared data.
-        base_model_hash: fingerprint of the weights before step 1.
+        hashes: fingerprints of the prepared `data` and of the `base_model`, its weights before step 1.
         precision: as the Trainer gets it, after `auto` was decided.
         accelerator: `cpu` or `gpu`, after `auto` was decided.
         choices: option of each config group; None asks Hydra, where it runs the job.
@@ -58,7 +58,6 @@ def open_run(
         ConfigError: `tracking.uri` is no address of a store.
         ReproductionError: the run repeats another one and cannot equal it.
     """
-    hashes = {"data": data_hash, "base_model": base_model_hash}
     record = open_record(
         config,
         folder,
@@ -74,9 +73,42 @@ def open_run(
         learns_from=learns_from,
         texts=texts,
     )
-    tracker = open_tracker(record, notify or _to_stderr)
-    run = TrackedRun(record, tracker)
+    return _begun(record, record.config, StepsWriter(record.folder / STEPS_NAME), notify)
+
+
+def resume_run(
+    record: RunRecord,
+    config: Mapping[str, Any],
+    *,
+    hashes: Mapping[str, str],
+    step: int,
+    rows: int,
+    notify: Notify | None = None,
+) -> TrackedRun:
+    """Goes on to track a run that was interrupted, in its folder and under its ids.
+
+    Args:
+        record: of the run.
+        config: of the run, as it is now: where it is tracked.
+        hashes: `data` and `base_model`, as they are now.
+        step: optimizer steps that are done.
+        rows: rows of steps.jsonl that stay: those of the steps that are done.
+        notify: as in `open_run`.
+
+    Raises:
+        ConfigError: data or base model are others, or `tracking.uri` is no address of a store.
+        StorageError: the record cannot be written.
+    """
+    reopen(record, hashes=hashes, step=step, notify=notify or _to_stderr)
+    return _begun(record, config, StepsWriter(record.folder / STEPS_NAME, keep=rows), notify)
+
+
+def _begun(record: RunRecord, config: Mapping[str, Any], steps: StepsWriter, notify: Notify | None) -> TrackedRun:
+    tracker = open_tracker(record, config.get("tracking") or {}, notify or _to_stderr)
+    run = TrackedRun(record, tracker, steps)
     tracker.start()
+    for row in steps.rows:
+        tracker.row(row)
     return run
 
 
@@ -86,12 +118,18 @@ class TrackedRun:
     Args:
         record: of the run, its first half written.
         tracker: follows it.
+        steps: writes its rows.
     """
 
-    def __init__(self, record: RunRecord, tracker: Tracker) -> None:
+    def __init__(self, record: RunRecord, tracker: Tracker, steps: StepsWriter) -> None:
         self.record = record
         self._tracker = tracker
-        self._steps = StepsWriter(record.folder / STEPS_NAME)
+        self._steps = steps
+
+    @property
+    def rows_written(self) -> int:
+        """Rows of steps.jsonl."""
+        return self._steps.count
 
     @property
     def folder(self) -> Path:
@@ -157,7 +195,7 @@ class TrackedRun:
             self._close("failed", error="the training ended without its results")
             return
         stopped = not isinstance(error, Exception)  # Ctrl-C, SystemExit
-        words = str(error) if isinstance(error, HftError) else f"{type(error).__name__}: {error}".strip(": ")
+        words = _in_words(error)
         try:
             self._close("interrupted" if stopped else "failed", error=words)
         except StorageError as second:  # the first error tells more, and the disk may be what it is about
@@ -174,6 +212,13 @@ class TrackedRun:
         self._steps.close()
         self.record.finish(status, metrics=metrics, seconds=seconds, error=error)
         self._tracker.finish()
+
+
+def _in_words(error: BaseException) -> str:
+    memory = out_of_memory(error)
+    if memory is not None or isinstance(error, HftError | Terminated):
+        return str(memory or error)
+    return f"{type(error).__name__}: {error}".strip(": ")
 
 
 def _to_stderr(line: str) -> None:

@@ -52,17 +52,17 @@ def check_tracking(tracking: Mapping[str, Any]) -> None:
         check_uri(str(tracking.get("uri")))
 
 
-def open_tracker(record: RunRecord, notify: Notify) -> Tracker:
+def open_tracker(record: RunRecord, tracking: Mapping[str, Any], notify: Notify) -> Tracker:
     """The tracker that the run's config asks for.
 
     Args:
         record: of the run; its `tracking` part is filled in.
+        tracking: the node of the config.
         notify: shows one line to the user.
 
     Raises:
         ConfigError: `tracking.uri` is no address of a store.
     """
-    tracking = record.config.get("tracking") or {}
     check_tracking(tracking)
     if tracking.get("kind", "csv") == "mlflow":
         uri = str(tracking["uri"])
@@ -141,7 +141,7 @@ class MlflowTracker:
 
     def _start(self) -> None:
         self._sent_at = time.monotonic()
-        self._run_id = push_start(self._manager, self._record, fresh=True)
+        self._run_id = push_start(self._manager, self._record, fresh=not self._record.resumed_at)
         self._record.tracking = self._record.tracking.model_copy(update={"mlflow_run_id": self._run_id})
         self._record.save()
 

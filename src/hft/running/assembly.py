@@ -183,7 +183,7 @@ def trainer_of(
     """
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-    from hft.training import CheckpointFile
+    from hft.training import CheckpointFolder
 
     arguments: dict[str, Any] = {
         "precision": precision,
@@ -195,7 +195,7 @@ def trainer_of(
         "enable_progress_bar": False,  # hft draws its own
         "inference_mode": False,  # what a model caches while it is validated must do for training as well
         "logger": False,
-        "plugins": [CheckpointFile()],
+        "plugins": [CheckpointFolder()],
         "use_distributed_sampler": False,
     }
     if accelerator == "cpu":

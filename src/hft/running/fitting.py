@@ -13,22 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import EarlyStopping
 
-from hft.errors import ConfigError, TrainingError
+from hft.errors import ConfigError, OutOfMemoryError, TrainingError
+from hft.experiments import CHECKPOINTS_NAME
 from hft.running.assembly import accumulators_of, trainer_of, validation_interval
 from hft.running.surroundings import Surroundings
-from hft.training import BestWeights, EmbeddingsFineTuner, ResumePoint, StepLog, ValidationReport
+from hft.training import BestWeights, Checkpoints, EmbeddingsFineTuner, ResumePoint, StepLog, ValidationReport
 from hft.training.batching import EpochSampler
 from hft.training.heap import HeapTrimming
 
 if TYPE_CHECKING:
     from hft.methods import FineTuningMethod
     from hft.running.run import Run
-
-# Holds last.ckpt, from which an interrupted run can go on.
-CHECKPOINTS_NAME = "checkpoints"
 
 
 def fit(
@@ -37,7 +36,7 @@ def fit(
     config: DictConfig,
     run: Run,
     checkpoint: Path | None = None,
-) -> None:
+) -> Checkpoints | None:
     """Trains the module and leaves it with the weights of its best validation.
 
     Args:
@@ -46,6 +45,9 @@ def fit(
         config: the run's.
         run: takes the values of every step.
         checkpoint: of the same run, to go on from; None begins.
+
+    Returns:
+        what wrote checkpoints; None: nothing did.
 
     Raises:
         TrainingError: the loss is not a number, the device is out of memory, or no session can be trained on.
@@ -70,17 +72,16 @@ def fit(
         callbacks.append(_early_stopping(config, best))
     if told is not None:
         callbacks.append(told)
-    # A trial that was killed runs again from its start.
-    has_checkpoints = writes_checkpoints(config) and not run.is_search_trial
-    if has_checkpoints:
-        callbacks.append(_checkpoints(run.folder, at_epoch_end=interval > len(sampler)))
+    checkpoints = _checkpoints(config, run)
+    if checkpoints is not None:
+        callbacks.append(checkpoints)
     trainer = trainer_of(
         config,
         callbacks,
         precision=run.precision,
         accelerator=run.accelerator,
         val_check_interval=interval,
-        has_checkpoints=has_checkpoints,
+        has_checkpoints=checkpoints is not None,
     )
     _train(trainer, module, checkpoint)
     module.model.to(run.accelerator)  # Lightning leaves the model on the CPU
@@ -91,18 +92,18 @@ def fit(
         if told is not None:
             told.tell(last[told.monitor])
     best.restore(module)
+    if checkpoint is not None and best.best_step and module.validator.best is module.validator.start:
+        # It was found before the checkpoint, which holds its weights and not its results.
+        module.validator(module.model)
+        module.validator.keep()
     run.best_step = best.best_step
     if not best.best_step:
         run.say("No validation beat the starting model: the starting weights are kept.")
-
-
-def writes_checkpoints(config: DictConfig) -> bool:
-    """Whether the run writes checkpoints; only `trainer.enable_checkpointing=false` stops it."""
-    return config.trainer.get("enable_checkpointing") is not False
+    return checkpoints
 
 
 def drop_checkpoints(config: DictConfig, folder: Path) -> None:
-    """Removes the checkpoints of a run that succeeded: they are four times the model, and nothing resumes it.
+    """Removes the checkpoints of a run that succeeded: they are up to four times the model, and nothing resumes it.
 
     `trainer.enable_checkpointing=true`, given and not just left out, keeps them.
     """
@@ -145,14 +146,15 @@ def _early_stopping(config: DictConfig, best: BestWeights) -> EarlyStopping:
     return stopping
 
 
-def _checkpoints(folder: Path, *, at_epoch_end: bool) -> ModelCheckpoint:
-    """Keeps the last checkpoint: one a validation, or one an epoch where validations are rarer than epochs."""
-    return ModelCheckpoint(
-        dirpath=folder / CHECKPOINTS_NAME,
-        filename="last",
-        enable_version_counter=False,
-        save_on_train_epoch_end=at_epoch_end,
-    )
+def _checkpoints(config: DictConfig, run: Run) -> Checkpoints | None:
+    """What writes checkpoints, if the run does: a trial that was killed runs again from its start."""
+    if config.trainer.get("enable_checkpointing") is False or run.is_search_trial:
+        return None
+    # A record of an earlier version has no such node.
+    seconds, steps = (OmegaConf.select(config, f"checkpoints.{name}") for name in ("every_seconds", "every_n_steps"))
+    if seconds is None and steps is None:
+        return None
+    return Checkpoints(run.folder / CHECKPOINTS_NAME, seconds=seconds, steps=steps, rows=lambda: run.rows_written)
 
 
 def _train(trainer: pl.Trainer, module: EmbeddingsFineTuner, checkpoint: Path | None) -> None:
@@ -160,10 +162,12 @@ def _train(trainer: pl.Trainer, module: EmbeddingsFineTuner, checkpoint: Path | 
     try:
         trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     except torch.cuda.OutOfMemoryError as error:
-        raise TrainingError(
+        raise OutOfMemoryError(
             f"The GPU is out of memory with settings.batch_size={module.settings.batch_size}. Lower it, lower "
             "model.max_length, or raise params.num_fixed_layers."
         ) from error
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: Lightning refuses: {error}") from error
     except SystemExit as error:
         # Lightning turns Ctrl-C into an exit, and leaves the process deaf to the next one.
         if not isinstance(error.__context__, KeyboardInterrupt):

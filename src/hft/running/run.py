@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -22,12 +23,16 @@ from hft.experiments import (
     MODEL_NAME,
     PER_QUERY_NAME,
     PICTURES_NAME,
+    STEPS_NAME,
     TrackedRun,
     check_tracking,
     discard_unbegun,
     metrics_of_report,
     new_run_folder,
     open_run,
+    read_steps,
+    resume_command,
+    resume_run,
 )
 from hft.files import atomic_write, storage_errors
 from hft.reporting import print_report, save_pictures, write_report
@@ -35,6 +40,7 @@ from hft.running.frozen import FrozenLayers, schedule_of
 from hft.running.initial import initial_values
 from hft.running.kept import store_folder
 from hft.running.progress import StepProgress
+from hft.running.resumption import as_begun, resumption_in
 from hft.running.start import Start
 from hft.running.surroundings import Surroundings
 from hft.running.trial import Trial, kept_values
@@ -61,6 +67,7 @@ class Run:
         choices, overrides: for the record, as in hft.train.
         trial: where the run is one of a sweep's. A search trial leaves test alone, draws and prints nothing, and speaks
             into `output.log` of its folder.
+        elsewhere: of a run that is resumed: its process, on another machine, has ended.
 
     Attributes:
         folder: the run's folder.
@@ -78,8 +85,8 @@ class Run:
         choices: Mapping[str, Any] | None = None,
         overrides: Sequence[str] | None = None,
         trial: Trial | None = None,
+        elsewhere: bool = False,
     ) -> None:
-        self.config = config
         self.trial = trial
         self.curves: dict[str, list[tuple[int, float]]] = {}
         self.seconds: dict[str, float] = {}
@@ -87,6 +94,8 @@ class Run:
         check_tracking(config.tracking)
         self._is_own_folder = folder is None
         self.folder = Path(folder) if folder else new_run_folder(config.outputs, config.method.meta.name)
+        self.resumption = resumption_in(self.folder, config, _to_stderr, elsewhere=elsewhere)
+        self.config = config = config if self.resumption is None else as_begun(config, self.resumption.record)
         self._applied = ExitStack()
         self.surroundings = Surroundings.of(config, self._log_file() if self.is_search_trial else None)
         self._choices, self._overrides = choices, overrides
@@ -96,6 +105,8 @@ class Run:
     def __enter__(self) -> Run:
         self._applied.enter_context(self.surroundings.applied())
         self.say(f"{self.config.method.meta.name}: {self.folder}")
+        if self.resumption is not None:
+            self.say(self.resumption.line)
         return self
 
     def __exit__(
@@ -108,6 +119,8 @@ class Run:
                 if isinstance(error, TrialPruned):
                     self._tracked.prune(str(error))
                 self._tracked.__exit__(kind, error, trace)
+                if isinstance(error, KeyboardInterrupt) and self.trial is None:
+                    self.say(f"To go on: {resume_command(self.folder)}")
             elif self._is_own_folder:
                 discard_unbegun(self.folder)
 
@@ -163,17 +176,32 @@ class Run:
         return texts
 
     def begin(self, data: RankingData, model: Any) -> None:
-        """Writes the first half of the record. Everything before the first step is known now."""
+        """Writes the first half of the record, or opens it again. Everything before the first step is known now."""
         for line in data.report.lines():
             self.say(line)
         note_trained(own_classes(self.config))
         declared = self._start.declared
         model.texts = None if declared is None else declared.to_plain()
-        self._tracked = open_run(
+        hashes = {"data": data.fingerprint(), "base_model": model.fingerprint}
+        if self.resumption is None:
+            self._tracked = self._open(hashes, data, model)
+        else:
+            point = self.resumption
+            self._tracked = resume_run(
+                point.record, self.config, hashes=hashes, step=point.step, rows=point.rows, notify=self.say
+            )
+            for row in read_steps(self.folder / STEPS_NAME):
+                add_to_curves(self.curves, row)
+        # Whatever came before, the training draws the same numbers.
+        self.surroundings.seed_everything()
+        if self._start.parent is None:
+            self._tracked.initial_model(model.save)
+
+    def _open(self, hashes: Mapping[str, str], data: RankingData, model: Any) -> TrackedRun:
+        return open_run(
             self.config,
             self.folder,
-            data_hash=data.fingerprint(),
-            base_model_hash=model.fingerprint,
+            hashes=hashes,
             precision=self.precision,
             accelerator="gpu" if self.accelerator == "cuda" else self.accelerator,
             choices=self._choices,
@@ -185,10 +213,12 @@ class Run:
             texts=model.texts,
             notify=self.say,
         )
-        # Whatever came before, the training draws the same numbers.
-        self.surroundings.seed_everything()
-        if self._start.parent is None:
-            self._tracked.initial_model(model.save)
+
+    @property
+    def rows_written(self) -> int:
+        """Rows of steps.jsonl."""
+        assert self._tracked is not None
+        return self._tracked.rows_written
 
     def log(self, row: Mapping[str, float]) -> None:
         """Writes down the values of one step, or of one validation, which are passed on to the tracking store."""
@@ -314,6 +344,10 @@ def write_results(report: Mapping[str, Any], values: Mapping[str, Any], folder: 
         np.savez_compressed(file, **values)
     save_pictures(report, folder / PICTURES_NAME)
     write_report(report, folder)  # last: where it stands, the others do
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def add_to_curves(curves: dict[str, list[tuple[int, float]]], row: Mapping[str, float]) -> None:

@@ -98,7 +98,7 @@ class _Tensor(str):
 
 
 def _encoded(value: Any, tensors: dict[str, torch.Tensor], names: dict[tuple[Any, ...], str], where: str) -> Any:
-    """A value as JSON can hold it: `{"of": [[key, value], ...]}`, `{"tuple": [...]}`, `{"tensor": name}`, or as it is."""
+    """A value as JSON can hold it: a mapping as `{"of": pairs}`, `{"tuple": [...]}`, `{"tensor": name}`, or itself."""
     if isinstance(value, torch.Tensor):
         return {"tensor": _named(value, tensors, names)}
     if isinstance(value, Mapping):

@@ -48,7 +48,9 @@ def last_saved(folder: Path, *, rows: int, notify: Callable[[str], object]) -> S
     for path in checkpoints_in(folder):
         try:
             state = read_state(path)
-            found = SavedPoint(path, int(state["global_step"]), int(state["callbacks"][Checkpoints.__qualname__]["rows"]))
+            found = SavedPoint(
+                path, int(state["global_step"]), int(state["callbacks"][Checkpoints.__qualname__]["rows"])
+            )
         except (DamagedError, OSError, ValueError, KeyError, TypeError) as error:
             notify(f"{path}: is damaged and passed over ({error})")
             CheckpointFolder().remove_checkpoint(path)

@@ -123,7 +123,7 @@ class EmbeddingsFineTuner(pl.LightningModule):
         self.check_losses()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """For a resume in the middle of an epoch. Weights that do not move are those of the base model, and left out."""
+        """For a resume in the middle of an epoch. Left out are weights that do not move: the base model has them."""
         self.check_losses()
         fixed = {name for name, one in self.named_parameters(remove_duplicate=False) if not one.requires_grad}
         checkpoint["state_dict"] = {n: value for n, value in checkpoint["state_dict"].items() if n not in fixed}
