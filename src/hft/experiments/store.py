@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import http.client
 import logging
 import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from hft.errors import ConfigError, HftError
@@ -25,7 +26,7 @@ _SQLITE = "sqlite:///"
 # What an address gives another meaning; and what may follow the file in one that somebody typed.
 _SIGNS_OF_ADDRESSES = re.compile(r"[%?#\x00-\x1f]")
 _QUERY = re.compile(r"\?[\w.]+=[^/?]*\Z")
-_LOCK_SECONDS = 120
+_LOCK_SECONDS = 60  # another process makes the store, which takes 5 s
 _PROBE_SECONDS = 0.8  # name lookup, connection and answer together
 _QUICK_SECONDS = 5  # a request while a model trains
 _PATIENT_SECONDS = 60  # a request of `hft runs --sync`, where somebody chose to wait
@@ -86,7 +87,8 @@ def why_away(uri: str) -> str | None:
 def open_client(uri: str) -> MlflowClient:
     """A client of the store at `uri`, which is created where it is an SQLite file that does not exist yet.
 
-    A new SQLite store is made under a file lock: two processes that make its tables at once crash.
+    A new SQLite store is made under a temporary name, by one process at a time: a process that is killed meanwhile
+    leaves no half of one, and two that make the tables at once crash. Nothing here waits for long.
 
     Raises:
         TrackingError: the store cannot be opened.
@@ -96,10 +98,12 @@ def open_client(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdout holds results only
     with tracking_errors(uri):
         from mlflow import MlflowClient
+        from mlflow.store.db import utils as databases
 
+        databases.MAX_RETRY_COUNT = 1  # its own would try a file that is no database for 100 s
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        with _creation_lock(uri), _without_stray_folder(uri):
+        with _without_stray_folder(uri):
             _make_where_missing(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
@@ -169,14 +173,26 @@ def tracking_errors(uri: str, *, patient: bool = False) -> Iterator[None]:
 
 
 def _make_where_missing(uri: str) -> None:
-    """Makes the tables of an SQLite store. MLflow's own way puts the current folder into a statement as it is, which
-    fails where its name has a quote."""
+    """Makes the tables of an SQLite store that does not exist, unless another process is about to.
+
+    MLflow's own way puts the current folder into a statement as it is, which fails where its name has a quote.
+    """
+    from filelock import FileLock
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     file, root = sqlite_file(uri), artifact_root(uri)
-    if file is not None and root is not None and str(file) != ":memory:" and not file.exists():
-        make: Any = SqlAlchemyStore  # it has no types
-        make(uri, root.as_uri()).engine.dispose()
+    if file is None or root is None or str(file) == ":memory:" or file.exists():
+        return
+    with storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    begun = f".{file.name}.partial"
+    with FileLock(file.parent / f".{file.name}.lock", timeout=_LOCK_SECONDS):
+        for left in file.parent.glob(f"{glob.escape(begun)}*"):  # by a process that was killed; and its journal
+            left.unlink()
+        if not file.exists():
+            temporary, make = file.absolute().parent / begun, cast(Any, SqlAlchemyStore)  # it has no types
+            make(sqlite_uri(temporary), root.as_uri()).engine.dispose()
+            temporary.rename(file)
 
 
 @contextmanager
@@ -192,17 +208,6 @@ def _without_stray_folder(uri: str) -> Iterator[None]:
 
 def _encoded(path: str) -> str:
     return _SIGNS_OF_ADDRESSES.sub(lambda sign: quote(sign[0], safe=""), path)
-
-
-def _creation_lock(uri: str) -> AbstractContextManager[object]:
-    from filelock import FileLock
-
-    file = sqlite_file(uri)
-    if file is None or str(file) == ":memory:":
-        return nullcontext()
-    with storage_errors(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(file.parent / f".{file.name}.lock", timeout=_LOCK_SECONDS)
 
 
 def _ask_health(address: SplitResult) -> None:

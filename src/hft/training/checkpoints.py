@@ -94,7 +94,7 @@ class Checkpoints(Checkpoint):
         is_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
         self._is_due = is_step and self._is_time(trainer.global_step)
         batches = trainer.fit_loop.total_batch_idx + 1
-        if self._is_due and batches % int(trainer.val_check_batch) != 0:
+        if self._is_due and batches % int(trainer.val_check_batch or 1) != 0:
             self._write(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
