@@ -11,7 +11,7 @@ import pytest
 
 import hft.train
 from hft.cli import main
-from hft.errors import DataError, TrainingError
+from hft.errors import DataError, Terminated, TrainingError
 from hft.metrics import Report
 
 # A stand-in for the training itself, which tests/end_to_end covers: here it is about what surrounds it.
@@ -129,12 +129,17 @@ def test_a_bug_keeps_its_traceback(failing, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_an_interrupt_says_where_the_run_is(failing, capsys):
-    failing(KeyboardInterrupt())
-    assert main(["train"]) == 130
-    printed = capsys.readouterr().err
-    assert "stopped" in printed
-    assert "outputs" in printed
+@pytest.mark.parametrize(
+    ("signal", "status", "says"),
+    [(KeyboardInterrupt(), 130, "hft: stopped\n"), (Terminated("SIGTERM"), 143, "hft: stopped by SIGTERM\n")],
+)
+def test_what_is_stopped_before_it_has_begun_says_so_and_leaves_no_folder(
+    failing, folder, capsys, signal, status, says
+):
+    failing(signal)
+    assert main(["train"]) == status
+    assert capsys.readouterr().err.endswith(says)
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 def test_every_job_of_a_sweep_runs_and_the_failed_ones_are_listed(failing, capsys):

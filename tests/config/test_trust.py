@@ -69,7 +69,7 @@ def test_only_optimizers_and_schedulers_are_trusted_of_torch():
 
 # Each built, or overwrote, or called something that no config is meant to name.
 ATTACKS = [
-    ("loss", "hft.training.checkpoint_file.CheckpointFile.save_checkpoint"),
+    ("loss", "hft.training.checkpoint_folder.CheckpointFolder.save_checkpoint"),
     ("loss", "hft.models.sentence_saving.save_model"),
     ("model", "hft.models.TextEmbeddingModel.save"),
     ("model", "hft.models.load_saved_model"),

@@ -54,11 +54,25 @@ def test_a_writer_cuts_a_torn_line_off_before_it_goes_on(tmp_path: Path) -> None
     assert [row["step"] for row in write(path, {"step": 2})] == [1, 2]
 
 
-def test_a_resumed_run_drops_the_steps_that_come_again(tmp_path: Path) -> None:
+def test_a_resumed_run_drops_the_rows_that_come_again(tmp_path: Path) -> None:
     path = tmp_path / "steps.jsonl"
-    write(path, {"step": 1}, {"step": 2}, {"step": 3})
-    StepsWriter(path, after_step=1).close()
+    write(path, {"step": 1}, {"step": 2}, {"step": 2, "validation_loss": 1.0})
+    with StepsWriter(path, keep=1) as steps:
+        assert [row["step"] for row in steps.rows] == [1]
     assert [row["step"] for row in read_steps(path)] == [1]
+
+
+def test_a_row_that_comes_again_as_it_was_keeps_its_time(tmp_path: Path) -> None:
+    """A store that has it already, with that time, would take it for another one."""
+    path = tmp_path / "steps.jsonl"
+    before = write(path, {"step": 1}, {"step": 2, "loss": 0.5, "time": 7.0}, {"step": 3, "loss": 0.5, "time": 8.0})
+    with StepsWriter(path, keep=1) as steps:
+        steps.write({"step": 2, "loss": 0.5})
+        steps.write({"step": 3, "loss": 0.25, "time": 9.0})
+        assert steps.count == 3
+    now = read_steps(path)
+    assert now[:2] == before[:2]
+    assert now[2] == {"step": 3, "loss": 0.25, "time": 9.0}
 
 
 @pytest.mark.parametrize("line", [b"not json", b"[1, 2]", b'{"loss": 1.0}'])

@@ -19,6 +19,7 @@ from hft.errors import ConfigError, StorageError, TrainingError
 from hft.experiments import load_record
 from hft.experiments.steps import read_steps, repeatable
 from hft.losses import InfoNCELoss
+from hft.training.checkpoint_folder import checkpoints_in
 
 WORDS = ("server", "film", "path", "number", "list", "cinema", "message", "file", "answer", "night", "door", "tree")
 Run = Callable[..., Path]
@@ -118,9 +119,8 @@ def test_a_run_that_succeeded_keeps_its_model_and_no_checkpoint(train: Run) -> N
 
 
 def test_checkpoints_stay_where_they_are_asked_for(train: Run) -> None:
-    run = train("run", "trainer.max_steps=8", "+trainer.enable_checkpointing=true", "settings.test_each_n_inputs=8")
-    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert state["global_step"] == max(row["step"] for row in steps_of(run))
+    run = train("run", "trainer.max_steps=4", "+trainer.enable_checkpointing=true", "checkpoints.every_n_steps=2")
+    assert [path.name for path in checkpoints_in(run / "checkpoints")] == ["step-00000004", "step-00000002"]
 
 
 def test_after_a_run_the_model_is_on_the_cpu(
@@ -190,7 +190,7 @@ def full_disk_for(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
 
     def creating(path: Path, mode: Any) -> Any:
         file = create(path, mode)
-        return FullDisk(file, room=4000) if word in path.name else file
+        return FullDisk(file, room=0) if word in path.name else file
 
     monkeypatch.setattr(hft.files, "_create", creating)
 
@@ -207,11 +207,11 @@ def assert_failed_for_want_of_space(run: Path, error: StorageError) -> None:
 
 
 def test_a_disk_that_fills_while_a_checkpoint_is_written(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    full_disk_for(monkeypatch, "last.ckpt")
-    with pytest.raises(StorageError, match=r"last\.ckpt: cannot be written") as caught:
-        train("run")
+    full_disk_for(monkeypatch, "checksums.json")
+    with pytest.raises(StorageError, match=r"cannot be written") as caught:
+        train("run", "checkpoints.every_n_steps=1")
     assert_failed_for_want_of_space(Path("run"), caught.value)
-    assert not list(Path("run").rglob("*.ckpt"))
+    assert checkpoints_in(Path("run/checkpoints")) == []
 
 
 def test_a_disk_that_fills_while_the_model_is_saved(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,11 +232,12 @@ def test_the_command_says_it_in_one_message_and_exits_with_1(
 ) -> None:
     from hft.cli import main
 
-    full_disk_for(monkeypatch, "last.ckpt")
+    full_disk_for(monkeypatch, "checksums.json")
     arguments = [
         *("train", "data=sessions", f"data.source.sessions={files}/sessions.jsonl"),
         *(f"data.source.items={files}/items.jsonl", "model=local", f"model.source={tiny_bert}"),
         *("model.max_length=32", "tracking=csv", "threads=1", "trainer=debug"),
+        "checkpoints.every_n_steps=1",
     ]
     assert main(arguments) == 1
     told = capsys.readouterr().err

@@ -12,12 +12,13 @@ import pytorch_lightning as pl
 import torch
 from pydantic import ValidationError
 
+from hft.experiments import CHECKPOINTS_NAME
 from hft.methods import EmbeddingsMethod
 from hft.models import CosineRanker
 from hft.models.rankers import EuclideanRanker
-from hft.running.fitting import CHECKPOINTS_NAME
 from hft.settings import HardNegativeSettings
 from hft.training import HardNegativeMiner, HardNegativeMining, ItemParts, PairPlanner, SessionArrays
+from hft.training.checkpoint_folder import checkpoints_in
 from hft.training.hard_negatives import MinedNegatives
 from small_training import (
     SmallRun,
@@ -240,7 +241,9 @@ def train(tiny_bert: Path, into: Path, *callbacks: pl.Callback, checkpoint: Path
     run = SmallRun(into)
     trainer = {"enable_checkpointing": True}
     try:
-        return fit_small(module, into, callbacks=list(callbacks), trainer=trainer, checkpoint=checkpoint, run=run)
+        return fit_small(
+            module, into, callbacks=list(callbacks), trainer=trainer, checkpoint=checkpoint, run=run, each_steps=1
+        )
     except PowerCutError:
         return Training(module, run, {}, {})
 
@@ -289,7 +292,7 @@ def test_a_training_resumed_in_the_middle_of_an_epoch_has_the_negatives_of_its_b
     whole = train(tiny_bert, tmp_path / "whole")
     train(tiny_bert, tmp_path / "half", Crash(crash))
     torch.manual_seed(12345)
-    resumed = train(tiny_bert, tmp_path / "half", checkpoint=tmp_path / "half" / CHECKPOINTS_NAME / "last.ckpt")
+    resumed = train(tiny_bert, tmp_path / "half", checkpoint=checkpoints_in(tmp_path / "half" / CHECKPOINTS_NAME)[0])
     assert same(resumed.last, whole.last)
     assert same(resumed.weights, whole.weights)
 
