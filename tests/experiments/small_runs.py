@@ -38,12 +38,14 @@ def small_config(**changes: Any) -> DictConfig:
     return config
 
 
-def start_run(config: DictConfig, folder: Path, *, data_hash: str = "data-1", **options: Any) -> TrackedRun:
+def start_run(
+    config: DictConfig, folder: Path, *, data_hash: str = "data-1", base_hash: str = "base-1", **options: Any
+) -> TrackedRun:
     """Opens a run as hft.train does before step 1."""
     folder.mkdir(parents=True, exist_ok=True)
     if config.threads:
         torch.set_num_threads(config.threads)
-    facts = {"data_hash": data_hash, "base_model_hash": "base-1", "precision": "32-true", "accelerator": "cpu"}
+    facts = {"hashes": {"data": data_hash, "base_model": base_hash}, "precision": "32-true", "accelerator": "cpu"}
     return open_run(config, folder, **{**facts, **options})
 
 

@@ -122,7 +122,7 @@ def test_other_weights_do_not_hold(recorded: RunRecord) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "what"), [({"data_hash": "data-2"}, "data"), ({"base_model_hash": "base-2"}, "base model")]
+    ("options", "what"), [({"data_hash": "data-2"}, "data"), ({"base_hash": "base-2"}, "base model")]
 )
 def test_other_data_or_another_base_model_ends_it_before_step_1(
     recorded: RunRecord, options: dict[str, str], what: str

@@ -14,8 +14,8 @@ _Path = tuple[str, ...]
 
 # Nodes of a config that hft reads from records; and those in them.
 _NODES = (
-    "compute", "data", "iteration", "loss", "method", "metrics", "model", "optimizer", "params", "promotion", "ranker",
-    "scheduler", "search", "settings", "stopping", "stores", "technique", "tracking", "trainer",
+    "checkpoints", "compute", "data", "iteration", "loss", "method", "metrics", "model", "optimizer", "params",
+    "promotion", "ranker", "scheduler", "search", "settings", "stopping", "stores", "technique", "tracking", "trainer",
 )  # fmt: skip
 _INNER_NODES: tuple[_Path, ...] = (
     ("method", "meta"),
