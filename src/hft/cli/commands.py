@@ -5,7 +5,7 @@ from __future__ import annotations
 from hft.errors import ConfigError
 
 COMMANDS = {
-    "train": "fine-tune a model: hft train [KEY=VALUE ...] [-m]",
+    "train": "fine-tune a model: hft train [KEY=VALUE ...] [-m], or go on: hft train --resume RUN",
     "check": "say what is wrong with a request, in under a second: hft check [KEY=VALUE ...]",
     "data": "show what the data looks like, and what of it is left out: hft data describe [KEY=VALUE ...]",
     "evaluate": "measure a model or a run on the test split: hft evaluate RUN|MODEL [KEY=VALUE ...]",
@@ -35,7 +35,7 @@ def usage() -> str:
             *lines,
             "",
             "`hft COMMAND --help` says more; `hft --version` prints the version.",
-            "Exit status: 0 done, 1 tried without success, 2 a wrong request.",
+            "Exit status: 0 done, 1 tried without success, 2 a wrong request, 130 Ctrl-C, 143 SIGTERM.",
         ]
     )
 
