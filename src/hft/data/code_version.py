@@ -16,6 +16,7 @@ __all__ = ["PACKAGES", "code_files", "code_version"]
 
 # Whose versions may change what is prepared.
 PACKAGES = (
+    "PyYAML",
     "SQLAlchemy",
     "bm25s",
     "datasets",
