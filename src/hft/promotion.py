@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hft.errors import ConfigError
+from hft.settings import PROMOTION_WINDOW
 from hft.threads import wait_politely
 from hft.user_modules import seek_user_modules
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hft.data import PreparationReport
     from hft.experiments import RunRecord
     from hft.experiments.champion_version import Champion
+    from hft.experiments.gate_looks import Look
     from hft.metrics.promotion import Gate, Held, Verdict
 
 CHAMPION, BEST, INITIAL = "champion", "best champion ever", "initial model"
@@ -50,7 +51,8 @@ class Promotion:
         split: that was looked at.
         candidate: the run.
         rivals: what it was held against, the champion first; empty where the run is champion already.
-        gate: what it had to show, with the number of the look; None where no look was taken.
+        gate: what it had to show; None where no look was taken.
+        look: which look it was; None where none was taken.
         verdict: of the gate; None where no look was taken.
         champion: the champion now; None where there is none.
     """
@@ -61,6 +63,7 @@ class Promotion:
     candidate: RunRecord
     rivals: tuple[Rival, ...]
     gate: Gate | None
+    look: Look | None
     verdict: Verdict | None
     champion: Champion | None
 
@@ -95,15 +98,15 @@ def promote(record: RunRecord, config: DictConfig, *, outputs: str | Path, uri: 
     metric, split = str(config.method.main_metric), str(config.promotion.split)
     champion = champions.champion(method)
     if champion is not None and champion.run_id == record.run_id:
-        return Promotion(method, metric, split, record, (), None, None, champion)
+        return Promotion(method, metric, split, record, (), None, None, None, champion)
     champions.require_model(record)
     rivals: dict[str, RunRecord | None] = {INITIAL: None}
     if champion is not None:
         rivals = {CHAMPION: record_of(champion, outputs, champions.uri)}
         if champion.best != champion.version:
             rivals[BEST] = record_of(champions.version(method, champion.best), outputs, champions.uri)
-    values = _measured(record, rivals, config)
-    return _at_the_gate(record, config, rivals, values, champions, champion)
+    values, units = _measured(record, rivals, config)
+    return _at_the_gate(record, config, rivals, values, units, champions, champion)
 
 
 def _require_promotable(record: RunRecord, config: DictConfig) -> None:
@@ -127,15 +130,24 @@ def _require_promotable(record: RunRecord, config: DictConfig) -> None:
 
 def _require_gate(config: DictConfig) -> None:
     """Refuses what the gate would refuse, before anything is measured and a look is spent."""
+    _gate(config, 1)
+
+
+def _gate(config: DictConfig, candidate: int) -> Gate:
     from hft.metrics.promotion import Gate
 
-    Gate(config.promotion.rule, config.promotion.margin, 1, config.promotion.alpha)
+    node = config.promotion
+    # A record from before there were windows has none.
+    return Gate(node.rule, node.margin, candidate, node.alpha, node.get("window", PROMOTION_WINDOW))
 
 
 def _measured(
     record: RunRecord, rivals: Mapping[str, RunRecord | None], config: DictConfig
-) -> dict[str, Mapping[str, npt.NDArray[Any]]]:
-    """By rival, arrays as FineTuningMethod.values gives them: `start` is the rival's, `tuned` the candidate's."""
+) -> tuple[dict[str, Mapping[str, npt.NDArray[Any]]], str]:
+    """What was measured, and the hash of the test queries and what is known of them.
+
+    By rival, arrays as FineTuningMethod.values gives them: `start` is the rival's, `tuned` the candidate's.
+    """
     from hydra.utils import instantiate
 
     from hft.experiments import MODEL_NAME
@@ -172,7 +184,8 @@ def _measured(
                 measured[role] = method.measure(
                     loaded, texts, settings, precision=surroundings.precision, seed=config.seed, progress=progress
                 )
-        return {role: method.values(measured[role], measured["candidate"], texts) for role in rivals}
+        values = {role: method.values(measured[role], measured["candidate"], texts) for role in rivals}
+        return values, data.split_hash(config.promotion.split)
 
 
 def _left_out(report: PreparationReport) -> str | None:
@@ -196,28 +209,25 @@ def _at_the_gate(
     config: DictConfig,
     rivals: Mapping[str, RunRecord | None],
     values: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+    units: str,
     champions: Any,
     champion: Champion | None,
 ) -> Promotion:
     from hft.experiments.gate_looks import GateLooks
-    from hft.metrics.promotion import Gate, decide, hold
+    from hft.metrics.promotion import decide, hold
 
     node, method, metric = config.promotion, record.method, str(config.method.main_metric)
     batch = None if config.data.get("batch_id") is None else str(config.data.batch_id)
-    first = next(iter(values.values()))
-    facts = {
+    comparison = {
         "candidate": record.run_id,
         **{role.replace(" ", "_"): None if run is None else run.run_id for role, run in rivals.items()},
         "metric": metric,
-        "rule": node.rule,
-        "margin": node.margin,
-        "alpha": node.alpha,
-        "batch": batch,
-        "queries": hashlib.sha256("\n".join(map(str, first[f"{node.split}/query_hash"])).encode()).hexdigest(),
     }
+    asked = _gate(config, 1)
+    facts = {"rule": asked.rule, "margin": asked.margin, "alpha": asked.alpha, "window": asked.window, "batch": batch}
     looks = GateLooks(champions.uri)
-    look = looks.begin(method, node.split, facts)
-    gate = Gate(node.rule, node.margin, look.number, node.alpha)
+    look = looks.begin(method, node.split, facts, units=units, comparison=comparison)
+    gate = _gate(config, look.candidate)
     held = [
         Rival(
             role,
@@ -238,7 +248,7 @@ def _at_the_gate(
         told = {**{key: f"{value:.6g}" for key, value in numbers.items()}, "rule": gate.rule, "metric": metric}
         told["look_run"] = look.mlflow_run_id
         champion = champions.promote(record, expected=champion, is_best=verdict.is_best, batch=batch, gate=told)
-    return Promotion(method, metric, str(node.split), record, tuple(held), gate, verdict, champion)
+    return Promotion(method, metric, str(node.split), record, tuple(held), gate, look, verdict, champion)
 
 
 def _numbers(rivals: list[Rival]) -> dict[str, float]:

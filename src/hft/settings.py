@@ -58,6 +58,9 @@ class FineTuningParams(BaseModel):
         return self
 
 
+# `promotion.window`. Half a year of weekly iterations; docs/statistics.md shows what other lengths promote and miss.
+PROMOTION_WINDOW = 26
+
 # `none` leaves words as they are; `auto` asks the texts. The rest are Snowball's languages, as PyStemmer names them.
 Bm25Language = Literal[
     "auto", "none", "arabic", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german", "greek",

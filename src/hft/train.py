@@ -87,8 +87,10 @@ def train(
         report: Report = method.evaluate(
             start, tuned, texts, settings, module=module, seed=config.seed, curves=run.curves, seconds=run.seconds
         )
-        values = None if start is None else method.values(start, tuned, texts)
-        run.finish(report, model, values and {**values, **run.initial_values(method, data, settings)})
+        values = method.validation_values(module, texts)
+        if start is not None:
+            values |= {**method.values(start, tuned, texts), **run.initial_values(method, data, settings)}
+        run.finish(report, model, values)
         drop_checkpoints(config, run.folder)
     return report
 

@@ -76,7 +76,7 @@ def gains(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         values = {"test/ndcg@10/start": 0.5 - half, "test/ndcg@10/tuned": 0.5 + half, "test/query_hash": np.arange(500)}
 
         def measured(record: Any, rivals: Any, config: Any) -> Any:
-            return dict.fromkeys(rivals, values)
+            return dict.fromkeys(rivals, values), f"split by {config.data.splitter.salt}"
 
         monkeypatch.setattr(hft.promotion, "_measured", measured)
 
@@ -186,8 +186,8 @@ def test_the_table_names_both_the_bound_the_look_and_what_follows(
     assert status == 1
     first, second = (find_run(name, outputs).run_id[:8] for name in ("a", "b"))
     assert [f"candidate  {second} b", f"champion   {first} a"] == [line[:21] for line in out.splitlines()[1:3]]
-    assert "Look 2 of text_embeddings at it" in out
-    assert "Worse: it is worse by at least 0.01" in out
+    assert "Look 2 of text_embeddings, at set 1 of test queries, candidate 2 there." in out
+    assert "Worse: it is worse by at least 0.00" in out
     assert f"The champion stays: run {first}, version 1." in out
 
 
@@ -201,10 +201,53 @@ def test_the_champion_itself_costs_no_look(told: Told, gains: Callable[[float], 
     assert looks(outputs) == 1
 
 
-def test_each_look_is_stricter(told: Told, gains: Callable[[float], None]) -> None:
+def test_candidates_at_the_same_queries_share_a_level_and_one_held_again_is_no_other(
+    told: Told, gains: Callable[[float], None]
+) -> None:
     gains(0.001)
-    levels = [json.loads(told("promote", "a", "--json")[1])["level"] for _ in range(3)]
-    assert levels == pytest.approx([0.0303964, 0.0303964 / 4, 0.0303964 / 9], rel=1e-5)
+    found = [json.loads(told("promote", name, "--json")[1]) for name in ("a", "a", "b", "a")]
+    first = 0.05 / 26 * 0.607927
+    assert [one["level"] for one in found] == pytest.approx([first, first, first / 4, first / 4], rel=1e-5)
+    assert [(one["look"], one["set"], one["candidate_at_set"]) for one in found] == [
+        (1, 1, 1),
+        (2, 1, 1),
+        (3, 1, 2),
+        (4, 1, 2),
+    ]
+
+
+def test_other_queries_have_a_level_of_their_own(told: Told, gains: Callable[[float], None], outputs: Path) -> None:
+    gains(0.001)
+    first = json.loads(told("promote", "a", "--json")[1])
+    other = write_session_files(outputs.parent / "other")
+    second = json.loads(told("promote", "a", *other, "data.splitter.salt=other", "--json")[1])
+    assert (second["set"], second["candidate_at_set"], second["look"]) == (2, 1, 2)
+    assert second["level"] == first["level"]
+
+
+def test_the_window_is_declared_printed_and_decides_the_level(told: Told, gains: Callable[[float], None]) -> None:
+    gains(0.001)
+    status, out, _ = told("promote", "a", "promotion.window=4", "promotion.alpha=0.1")
+    assert status == 1
+    assert "Within any 4 sets in a row (promotion.window) the chance of a mistaken promotion is at most 0.1" in out
+    found = json.loads(told("promote", "a", "promotion.window=4", "promotion.alpha=0.1", "--json")[1])
+    assert (found["window"], found["alpha"]) == (4, 0.1)
+    assert found["level"] == pytest.approx(0.1 / 4 * 0.607927, rel=1e-5)
+
+
+@pytest.mark.parametrize("recorded", [None, {"split": "test", "rule": "superior", "margin": None, "alpha": 0.1}])
+def test_a_record_from_before_there_were_windows_is_judged_by_the_default_one(
+    told: Told, gains: Callable[[float], None], outputs: Path, recorded: dict[str, object] | None
+) -> None:
+    gains(0.001)
+    record = find_run("a", outputs)
+    for config in (record.config, record.config_unresolved):
+        del config["promotion"]
+        if recorded is not None:
+            config["promotion"] = dict(recorded)
+    record.save()
+    found = json.loads(told("promote", "a", "--json")[1])
+    assert (found["window"], found["alpha"]) == (26, 0.05 if recorded is None else 0.1)
 
 
 def test_a_look_counts_though_the_process_dies_before_it_answers(
@@ -247,6 +290,7 @@ def test_the_best_champion_ever_is_held_against_too(told: Told, gains: Callable[
         (["a", "promotion.margin=0.3"], "promotion.margin: found 0.3 with promotion.rule=superior"),
         (["a", "promotion.marginn=1"], "did you mean promotion.margin"),
         (["a", "promotion.split=validation"], "promotion.split"),
+        (["a", "promotion.window=0"], "promotion.window"),
         (["a", "method=text_embeddings_two_towers"], "belongs to the method text_embeddings"),
         (["a", "seed=1,2"], "several values for one run"),
     ],

@@ -13,7 +13,8 @@ from small_runs import small_config, train_line
 from hft.errors import ConfigError, RunNotFoundError
 from hft.experiments import RunRecord
 from hft.experiments.champions import champion_of, protected_run_ids, rollback, store_uri
-from hft.experiments.gate_looks import PROMOTIONS, GateLooks
+from hft.experiments.gate_looks import PROMOTIONS, GateLooks, Look
+from hft.experiments.manager import ExperimentsManager
 from hft.experiments.registry import CHAMPION, Champions
 from hft.experiments.store import absolute_uri
 
@@ -250,35 +251,52 @@ def test_the_store_may_be_named(local_store: str, monkeypatch: pytest.MonkeyPatc
     assert champion_of("line") is not None
 
 
+def begun(store: str, method: str = "line", split: str = "test", units: str = "u", candidate: str = "a") -> Look:
+    return GateLooks(store).begin(method, split, {}, units=units, comparison={"candidate": candidate})
+
+
 def test_looks_are_counted_by_method_and_split(local_store: str) -> None:
     looks = GateLooks(local_store)
     assert looks.count("line", "test") == 0
-    assert [looks.begin("line", "test", {}).number for _ in range(2)] == [1, 2]
-    assert looks.begin("curve", "test", {}).number == 1
-    assert looks.begin("line", "other", {}).number == 1
+    assert [begun(local_store).number for _ in range(2)] == [1, 2]
+    assert begun(local_store, method="curve").number == 1
+    assert begun(local_store, split="other").number == 1
     assert looks.count("line", "test") == 2
+
+
+def test_candidates_are_counted_at_each_set_of_queries_and_the_same_comparison_once(local_store: str) -> None:
+    found = [begun(local_store, units=units, candidate=name) for units, name in ("ua", "ua", "ub", "va", "uc", "wa")]
+    assert [look.candidate for look in found] == [1, 1, 2, 1, 3, 1]
+    assert [look.sets for look in found] == [1, 1, 1, 2, 2, 3]
+    assert [look.number for look in found] == [1, 2, 3, 4, 5, 6]
+
+
+def test_looks_of_an_older_hft_are_counted_and_take_no_level_from_another_set(local_store: str) -> None:
+    tags = {"hft.method": "line", "hft.gate.split": "test"}
+    ExperimentsManager(local_store).start_run(PROMOTIONS, "0" * 32, config={"candidate": "old"}, tags=tags)
+    found = begun(local_store)
+    assert (found.number, found.candidate, found.sets) == (2, 1, 2)
 
 
 def test_a_look_counts_whether_or_not_its_answer_was_ever_told(local_store: str) -> None:
     looks = GateLooks(local_store)
-    told = looks.begin("line", "test", {"candidate": "abc"})
-    looks.begin("line", "test", {})
+    told = begun(local_store, candidate="abc")
+    begun(local_store)
     looks.end(told, "not better", {"lower": -0.01})
     run = mlflow.MlflowClient(absolute_uri(local_store)).get_run(told.mlflow_run_id)
     assert run.data.tags["hft.gate.answer"] == "not better"
     assert run.data.metrics["lower"] == -0.01
     assert run.info.status == "FINISHED"
-    assert GateLooks(local_store).begin("line", "test", {}).number == 3
+    assert begun(local_store).number == 3
 
 
 def test_a_look_that_somebody_deletes_counts_on(local_store: str) -> None:
-    look = GateLooks(local_store).begin("line", "test", {})
-    mlflow.MlflowClient(absolute_uri(local_store)).delete_run(look.mlflow_run_id)
-    assert GateLooks(local_store).begin("line", "test", {}).number == 2
+    mlflow.MlflowClient(absolute_uri(local_store)).delete_run(begun(local_store).mlflow_run_id)
+    assert begun(local_store).number == 2
 
 
 def test_looks_are_no_runs_of_an_iteration(local_store: str) -> None:
-    GateLooks(local_store).begin("line", "test", {})
+    begun(local_store)
     trained("a", **MLFLOW)
     names = {experiment.name for experiment in mlflow.MlflowClient(absolute_uri(local_store)).search_experiments()}
     assert {PROMOTIONS, "line/initial"} <= names

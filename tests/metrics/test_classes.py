@@ -91,3 +91,15 @@ def test_accuracy_is_whether_the_first_result_is_relevant() -> None:
     lists = rank_lists(scores, gains, np.array([0, 2, 4, 6]))
     np.testing.assert_array_equal(Accuracy()(lists), [1.0, 0.0, np.nan])
     assert Accuracy().name == "accuracy"
+
+
+@pytest.mark.parametrize("queries", [1, 2, 10, 49])
+def test_of_few_queries_no_interval_is_without_a_width_even_where_all_are_right(queries: int) -> None:
+    true = np.arange(queries) % 2
+    found = compared_macro_f1((true, true), (true, true), 2)
+    for interval in ("start_interval", "tuned_interval"):
+        low, high = found[interval]
+        assert low < 1.0 == pytest.approx(high)
+    low, high = found["interval"]
+    assert low < 0.0 < high
+    assert compared_macro_f1((true, None), (true, None), 2)["start_interval"][0] < 1.0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from hft.errors import DataError
 from hft.metrics import Comparison, bootstrap_interval, compare, paired_randomization_p
+from hft.metrics.comparison import FEW_QUERIES, SIGNIFICANT_BELOW, is_small_or_skewed
 
 
 def exact_p(differences: np.ndarray) -> float:
@@ -70,7 +72,7 @@ def test_p_does_not_depend_on_the_direction() -> None:
 def test_a_comparison_says_what_changed() -> None:
     random = np.random.default_rng(0)
     start = random.random(300)
-    tuned = start + random.normal(0.1, 0.1, 300)
+    tuned = start + random.normal(0.2, 0.3, 300)
     found = compare(start, tuned, seed=1)
     assert found.start == pytest.approx(start.mean())
     assert found.tuned == pytest.approx(tuned.mean())
@@ -85,11 +87,11 @@ def test_a_comparison_says_what_changed() -> None:
 
 
 def test_the_difference_is_judged_by_pairs_not_by_two_means() -> None:
-    start = np.random.default_rng(0).random(100)
-    found = compare(start, start + 0.01)
-    assert found.interval == pytest.approx((0.01, 0.01))
-    assert found.p is not None
-    assert found.p < 0.001
+    random = np.random.default_rng(0)
+    start = random.random(500)
+    found = compare(start, start + random.normal(0.01, 0.1, 500))
+    assert found.interval is not None
+    assert found.start_interval[1] - found.start_interval[0] > 2 * (found.interval[1] - found.interval[0])
 
 
 def test_queries_without_a_value_are_left_out_and_counted() -> None:
@@ -127,6 +129,91 @@ def test_a_comparison_survives_json() -> None:
     for tuned in ([0.4, 0.9], None):
         found = compare([0.1, 0.5], tuned)
         assert Comparison.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+SHAPES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "normal": lambda random, n: random.normal(0.05, 0.2, n).clip(-1, 1),
+    "skewed": lambda random, n: 0.1 * (1.0 - random.exponential(size=n)).clip(-10, 1),
+    "sparse": lambda random, n: np.where(random.random(n) < 0.2, random.uniform(-0.5, 0.5, n), 0.0),
+    "all equal": lambda random, n: np.full(n, 0.01),
+    "no change": lambda random, n: np.zeros(n),
+}
+
+
+@pytest.mark.parametrize("queries", [1, 2, 10, 49, 50, 112, 500])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_p_and_interval_give_one_answer_and_no_interval_is_without_a_width(shape: str, queries: int) -> None:
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        difference = SHAPES[shape](random, queries)
+        start = random.uniform(0.0, 1.0, queries)
+        found = compare(start, start + difference, seed=seed)
+        assert found.interval is not None
+        assert found.p is not None
+        assert (found.p < SIGNIFICANT_BELOW) == (found.interval[0] > 0.0 or found.interval[1] < 0.0)
+        assert found.interval[0] < found.interval[1]
+        assert found.interval[0] - 1e-9 <= found.difference <= found.interval[1] + 1e-9
+        assert found.start_interval[0] < found.start_interval[1]
+        assert ("interval" in found.by_bound) or queries >= FEW_QUERIES
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.37, 7.0])
+def test_one_query_says_next_to_nothing(value: float) -> None:
+    found = compare([value], None)
+    assert found.start_interval[1] - found.start_interval[0] > 0.9
+    assert found.start_interval[0] <= value <= found.start_interval[1]
+    assert found.by_bound == ("start_interval",)
+    both = compare([value], [value + 0.2])
+    assert both.p is not None
+    assert both.p > 0.5
+
+
+def test_intervals_of_few_queries_cover() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for trial in range(300):
+        low, high = compare(np.zeros(10), random.normal(0.2, 0.3, 10), seed=trial).interval or (0.0, 0.0)
+        covered += low <= 0.2 <= high
+    assert covered / 300 >= 0.93
+
+
+def test_a_rare_loss_that_the_sample_lacks_makes_no_gain_significant() -> None:
+    """A truly equal model: small gains, and a total loss in 2 of 100 queries. 112 queries lack it one time in ten."""
+    random = np.random.default_rng(0)
+    errors = by_randomisation = 0
+    for trial in range(300):
+        lost = random.random(112) < 0.02
+        difference = np.where(lost, -1.0, 0.02 / 0.98 + random.normal(0.0, 0.005, 112))  # of mean 0
+        found = compare((1.0 - difference) / 2, (1.0 + difference) / 2, seed=trial)
+        errors += found.p is not None and found.p < SIGNIFICANT_BELOW
+        by_randomisation += paired_randomization_p(difference, seed=trial, draws=500) < SIGNIFICANT_BELOW
+    assert by_randomisation / 300 > 0.08, "what the bound is for"
+    assert errors / 300 <= 0.03
+
+
+def test_many_and_even_queries_are_resampled() -> None:
+    random = np.random.default_rng(0)
+    start = random.random(400)
+    differences = random.normal(0.05, 0.2, 400)
+    found = compare(start, start + differences, seed=3)
+    assert found.by_bound == ()
+    assert found.p == paired_randomization_p((start + differences) - start, seed=3)
+    assert found.interval == bootstrap_interval((start + differences) - start, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_bounded"),
+    [
+        (np.random.default_rng(0).normal(0.0, 0.2, 49), True),
+        (np.random.default_rng(0).normal(0.0, 0.2, 60), False),
+        (np.random.default_rng(0).normal(0.0, 0.02, 60), True),  # one query lost would tip the mean
+        (np.random.default_rng(0).normal(0.0, 0.02, 60_000), False),
+        (np.repeat([0.0, -1.0], [490, 10]), True),
+        (np.zeros(5_000), True),
+    ],
+)
+def test_small_and_skewed_are_told_by_named_limits(values: np.ndarray, is_bounded: bool) -> None:
+    assert is_small_or_skewed(values, -1.0, 1.0) == is_bounded
 
 
 def test_three_thousand_queries_take_under_two_seconds() -> None:

@@ -75,21 +75,28 @@ def test_an_outcome_without_a_tuned_model_is_refused() -> None:
         fine_tuning_outcome(alone(0.4, 0.38, 0.42), {}, "ndcg@10", "maximize")
 
 
-@pytest.mark.parametrize(
-    ("difference", "p", "said"),
-    [
-        (0.05, 0.06, "The interval leaves out 0, but p is not below 0.05, and p decides."),
-        (-0.05, 0.06, "The interval leaves out 0, but p is not below 0.05, and p decides."),
-        (0.01, 0.04, "The interval holds 0, but p is below 0.05, and p decides."),
-    ],
-)
-def test_where_interval_and_p_disagree_the_rule_is_told(difference: float, p: float, said: str) -> None:
-    assert said in fine_tuning_outcome(tuned_by(difference, p), {}, "ndcg@10", "maximize")
+def lead(difference: float, low: float, high: float) -> Comparison:
+    return Comparison(0.492, 0.492 + difference, difference, (low, high), 0.5, 730, 0, (0.4, 0.5), (0.4, 0.5))
 
 
-@pytest.mark.parametrize(("difference", "p"), [(0.05, 0.01), (0.01, 0.5)])
-def test_where_interval_and_p_agree_no_rule_is_told(difference: float, p: float) -> None:
-    assert "decides" not in fine_tuning_outcome(tuned_by(difference, p), {}, "ndcg@10", "maximize")
+def test_a_baseline_is_called_better_only_where_the_paired_interval_says_so() -> None:
+    args = (tuned_by(0.05, 0.0001), {"bm25": 0.492}, "ndcg@10", "maximize")
+    assert "still scores better (the tuned model's difference -0.022" in fine_tuning_outcome(
+        *args, {"bm25": lead(-0.022, -0.04, -0.01)}
+    )
+    assert "cannot be told from it" in fine_tuning_outcome(*args, {"bm25": lead(-0.022, -0.05, 0.01)})
+
+
+def test_advice_goes_by_pairs_where_it_has_them() -> None:
+    model, baselines = alone(0.42, 0.40, 0.44), {"bm25": 0.41, "random": 0.1}
+    paired = {"bm25": lead(0.01, 0.005, 0.015), "random": lead(0.3, 0.2, 0.4)}
+    assert evaluation_advice(model, baselines, "ndcg@10", "maximize", paired).startswith("The model beats every")
+    unclear = {**paired, "bm25": lead(0.01, -0.005, 0.025)}
+    assert "does no better than the baseline bm25" in evaluation_advice(
+        model, baselines, "ndcg@10", "maximize", unclear
+    )
+    chance = {**paired, "random": lead(0.3, -0.2, 0.8)}
+    assert "no better than chance" in evaluation_advice(model, baselines, "ndcg@10", "maximize", chance)
 
 
 def test_few_queries_are_called_few() -> None:

@@ -114,3 +114,14 @@ def test_clicks_of_one_query_are_no_independent_evidence() -> None:
 def test_without_a_click_there_is_no_estimate() -> None:
     none = WeightedClicks(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64))
     assert click_estimates(none, OFFSETS, REVERSED, None, k=5, higher_is_better=True) == {}
+
+
+@pytest.mark.parametrize("queries", [1, 2, 10])
+def test_of_few_queries_the_interval_has_a_width_and_stays_in_range(queries: int) -> None:
+    clicks = WeightedClicks(np.arange(queries), np.ones(queries), np.arange(queries))
+    mean, (low, high) = snips_mean(np.full(queries, 0.6), clicks)
+    assert mean == pytest.approx(0.6)
+    assert 0.0 <= low < 0.6 < high <= 1.0
+    assert high - low > 0.9 or queries > 1
+    _, (low, high) = snips_mean(np.zeros(queries), clicks, -1.0)
+    assert -1.0 <= low < 0.0 < high <= 1.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from hft.metrics.mean_bound import lower_bound
+from hft.metrics.mean_bound import lower_bound, spread_of, two_sided_p
 from hft.metrics.promotion import level_of_look
 
 Values = npt.NDArray[np.float64]
@@ -91,6 +91,24 @@ def test_with_many_queries_it_comes_near_to_students_t() -> None:
     of_t = values.mean() - stats.t.ppf(0.97, 3999) * values.std(ddof=1) / math.sqrt(4000)
     price = (values.mean() - lower_bound(values, 0.03)) / (values.mean() - of_t)
     assert 1.0 < price < 1.15
+
+
+@given(some_gains)
+def test_p_is_below_a_level_exactly_if_the_bounds_at_half_of_it_leave_out_0(values: Values) -> None:
+    low, high = lower_bound(values, 0.025), -lower_bound(-values, 0.025)
+    assert (two_sided_p(values) < 0.05) == (low > 0.0 or high < 0.0)
+
+
+def test_p_of_no_change_is_one_and_of_one_query_nearly() -> None:
+    assert two_sided_p(np.zeros(500)) == 1.0
+    assert two_sided_p([0.9]) > 0.9
+    assert two_sided_p(np.full(500, 0.9)) < 1e-6
+
+
+def test_the_largest_difference_is_1_unless_values_say_otherwise() -> None:
+    assert spread_of(np.array([0.2]), np.array([0.3])) == 1.0
+    assert spread_of(np.array([0.2, 5.0]), np.array([-3.0])) == 8.0
+    assert spread_of(np.array([5.0]), np.array([5.0])) == 1.0
 
 
 def test_copies_count_each_value_so_many_times() -> None:

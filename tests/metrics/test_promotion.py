@@ -36,15 +36,16 @@ def answer(gains: Values, **gate: object) -> Verdict:
     return decide(asked, held(gains, asked.level))
 
 
-def test_the_levels_of_all_looks_add_up_to_alpha() -> None:
-    levels = [level_of_look(look) for look in range(1, 100_000)]
-    assert levels[0] == pytest.approx(0.05 * 6 / math.pi**2)
+@pytest.mark.parametrize("window", [1, 26])
+def test_the_candidates_at_one_set_share_its_part_of_alpha_and_a_window_of_sets_makes_it_whole(window: int) -> None:
+    levels = [level_of_look(candidate, window=window) for candidate in range(1, 100_000)]
+    assert levels[0] == pytest.approx(0.05 / window * 6 / math.pi**2)
     assert levels[1] == pytest.approx(levels[0] / 4)
-    assert sum(levels) == pytest.approx(0.05, abs=1e-6)
-    assert sum(levels) < 0.05
+    assert window * sum(levels) == pytest.approx(0.05, abs=1e-6)
+    assert window * sum(levels) < 0.05
 
 
-def test_looks_are_counted_from_one() -> None:
+def test_candidates_are_counted_from_one() -> None:
     with pytest.raises(ValueError, match="found 0"):
         level_of_look(0)
 
@@ -52,14 +53,18 @@ def test_looks_are_counted_from_one() -> None:
 @pytest.mark.parametrize(
     ("gain", "gate", "expected"),
     [
-        (0.03, {}, "promoted"),
-        (0.03, {"look": 8}, "cannot tell"),  # what is enough at the first look is not at the eighth
+        (0.04, {}, "promoted"),
+        (
+            0.04,
+            {"candidate": 8},
+            "cannot tell",
+        ),  # what is enough for the first candidate at a set is not for the eighth
         (0.01, {}, "cannot tell"),
         (-0.005, {}, "not better"),
         (-0.03, {}, "worse"),
         (0.0, {"rule": "non_inferior", "margin": 0.03}, "promoted"),
         (0.0, {"rule": "non_inferior", "margin": 0.005}, "cannot tell"),
-        (-0.05, {"rule": "non_inferior", "margin": 0.02}, "worse"),
+        (-0.07, {"rule": "non_inferior", "margin": 0.02}, "worse"),
         (
             -0.03,
             {"rule": "non_inferior", "margin": 0.04},
@@ -84,6 +89,15 @@ def test_cannot_tell_says_how_many_queries_it_would_take() -> None:
     assert verdict.queries_needed is not None
     assert QUERIES < verdict.queries_needed < 10 * QUERIES
     assert f"{verdict.queries_needed:,}" in verdict.reason
+
+
+def test_a_later_candidate_at_the_same_queries_is_told_how_many_new_ones_it_would_take() -> None:
+    verdict = answer(scattered(0.04), candidate=8)
+    assert verdict.answer == "cannot tell"
+    assert "too few for candidate 8 at them" in verdict.reason
+    assert verdict.reason.endswith("new ones")
+    assert verdict.queries_needed is not None
+    assert verdict.queries_needed < QUERIES
 
 
 def test_a_gain_that_no_number_of_queries_shows_has_none() -> None:
@@ -155,6 +169,7 @@ def test_a_metric_beyond_one_may_lose_as_much_as_was_seen(scale: float, spread: 
         ({"margin": -0.1}, "promotion.margin"),
         ({"margin": 0.3}, "promotion.margin: found 0.3 .* belongs to promotion.rule=non_inferior"),
         ({"alpha": 0.5}, "promotion.alpha"),
+        ({"window": 0}, "promotion.window"),
     ],
 )
 def test_a_gate_that_makes_no_sense_is_refused(settings: dict[str, object], key: str) -> None:
@@ -170,7 +185,7 @@ def test_non_inferior_must_hold_against_the_best_champion_ever_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("of_champion", "of_best", "is_best"), [(0.04, None, True), (0.04, 0.03, True), (0.04, 0.0, False)]
+    ("of_champion", "of_best", "is_best"), [(0.05, None, True), (0.05, 0.04, True), (0.05, 0.0, False)]
 )
 def test_the_best_is_who_was_shown_to_be_better_than_the_best(
     of_champion: float, of_best: float | None, is_best: bool
@@ -188,9 +203,9 @@ def test_twenty_rounds_of_slightly_worse_candidates_do_not_walk_the_champion_dow
     lost, lost_naively = np.zeros(worlds), np.zeros(worlds)
     critical = -stats.t.ppf(0.95, QUERIES - 1)
     for world in range(worlds):
-        for look in range(1, ROUNDS + 1):
+        for _ in range(ROUNDS):
             gains = _movie_search(random, QUERIES, 0.146) - EACH_WORSE_BY
-            gate = Gate(look=look)
+            gate = Gate()
             lost[world] += EACH_WORSE_BY * decide(gate, held(gains.round(2), gate.level)).promoted
             t = gains.mean() / (gains.std(ddof=1) / math.sqrt(QUERIES))
             lost_naively[world] += EACH_WORSE_BY * (t >= critical)
@@ -205,9 +220,9 @@ def test_nor_does_a_margin_walk_it_downhill_because_the_best_champion_is_remembe
     for _ in range(2):
         for remembers in (True, False):
             champion, best, lost = np.zeros(queries), np.zeros(queries), 0.0
-            for look in range(1, ROUNDS + 1):
+            for _ in range(ROUNDS):
                 candidate = champion - EACH_WORSE_BY + _movie_search(random, queries, 0.06)
-                gate = Gate("non_inferior", margin, look)
+                gate = Gate("non_inferior", margin)
                 of_best = held((candidate - best).round(2), gate.level) if remembers else None
                 verdict = decide(gate, held((candidate - champion).round(2), gate.level), of_best)
                 if verdict.promoted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hft.terminal import escaped_line
@@ -10,7 +11,10 @@ from hft.terminal import escaped_line
 if TYPE_CHECKING:
     from hft.consoles import Console
     from hft.experiments.run_record import RunRecord
-    from hft.experiments.side_by_side import SideBySide
+    from hft.experiments.side_by_side import SideBySide, Split
+
+SPLITS: tuple[Split, ...] = ("test", "validation")
+Significance = dict[str, dict[str, Any]]
 
 # What a run's own report says of its start and its tuned model; a difference of two such means nothing.
 _OF_ONE_RUN = ("_difference", "_p")
@@ -33,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     first, second = find_run(args.first, args.outputs), find_run(args.second, args.outputs)
     compared = side_by_side(first, second)
-    significance = _significance(first, second)
+    significance = {split: _significance(first, second, split) for split in SPLITS}
     if args.json:
         _print_json(first, second, compared, significance)
     else:
@@ -41,24 +45,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _significance(first: RunRecord, second: RunRecord) -> dict[str, dict[str, Any]]:
-    """By metric, over the queries that both runs were tested on: mean difference, 95% interval, p."""
+def _significance(first: RunRecord, second: RunRecord, split: Split = "test") -> dict[str, dict[str, Any]]:
+    """By metric, over the queries of a split that both runs have: mean difference, 95% interval, p, changed queries."""
     import numpy as np
 
     from hft.experiments.side_by_side import paired_values
     from hft.metrics.comparison import compare
 
     found = {}
-    for metric, (ours, theirs) in paired_values(first, second).items():
+    for metric, (ours, theirs) in paired_values(first, second, split=split).items():
         known = ~(np.isnan(ours) | np.isnan(theirs))
         if known.any():
             of_metric = compare(ours[known], theirs[known]).to_dict()
-            found[metric] = {key: of_metric[key] for key in ("difference", "interval", "p", "queries")}
+            found[metric] = {key: of_metric[key] for key in ("difference", "interval", "p", "queries", "by_bound")}
+            found[metric]["changed"] = int((ours[known] != theirs[known]).sum())
     return found
 
 
 def _print_json(
-    first: RunRecord, second: RunRecord, compared: SideBySide, significance: dict[str, dict[str, Any]]
+    first: RunRecord, second: RunRecord, compared: SideBySide, significance: Mapping[Split, Significance]
 ) -> None:
     import json
 
@@ -67,13 +72,14 @@ def _print_json(
         "settings": {key: [one, other] for key, one, other in compared.settings},
         "surroundings": {key: [one, other] for key, one, other in compared.surroundings},
         "metrics": {name: list(values) for name, values in compared.metrics.items()},
-        "significance": significance,
+        "significance": significance["test"],
+        "significance_on_validation": significance["validation"],
     }
     print(json.dumps(value, indent=2))
 
 
 def _print_tables(
-    first: RunRecord, second: RunRecord, compared: SideBySide, significance: dict[str, dict[str, Any]]
+    first: RunRecord, second: RunRecord, compared: SideBySide, significance: Mapping[Split, Significance]
 ) -> None:
     from rich.table import Table
 
@@ -93,10 +99,11 @@ def _print_tables(
         console.print(table)
         console.print()
     _print_metrics(console, headings, compared.metrics)
-    _print_significance(console, significance)
+    for split, found in significance.items():
+        _print_significance(console, found, split)
     differ = first.hashes.get("data") != second.hashes.get("data")
-    if not significance:
-        console.print("No test of significance: the runs kept no values of the same test queries.")
+    if not any(significance.values()):
+        console.print("No test of significance: the runs kept no values of the same queries.")
     elif differ:
         console.print("The runs had different data: only the queries that both have were compared.")
     if differ:
@@ -141,14 +148,15 @@ def _print_metrics(
         console.print()
 
 
-def _print_significance(console: Console, significance: dict[str, dict[str, Any]]) -> None:
+def _print_significance(console: Console, significance: Significance, split: str) -> None:
     from rich.table import Table
 
-    from hft.metrics.conclusion import SIGNIFICANT_BELOW, format_p
+    from hft.metrics.comparison import SIGNIFICANT_BELOW
+    from hft.metrics.conclusion import format_p
 
-    shown = {metric: found for metric, found in significance.items() if found["difference"] or any(found["interval"])}
+    shown = {metric: found for metric, found in significance.items() if found["changed"]}
     if shown:
-        said = "The tuned models (second - first) over the test queries that both runs were tested on:"
+        said = f"The tuned models (second - first) over the {split} queries that both runs have:"
         console.print(said, soft_wrap=True)
         table = Table(
             "metric", "queries", "difference", "95% interval", "p", box=None, pad_edge=False, header_style="bold"
@@ -160,9 +168,17 @@ def _print_significance(console: Console, significance: dict[str, dict[str, Any]
                 metric, f"{found['queries']:,}", f"{found['difference']:+.4f}", interval, format_p(found["p"])
             )
         console.print(table)
-        console.print(f"A difference with p below {SIGNIFICANT_BELOW} is more than chance; p decides.")
+        flattered = "; validation chose both models, which flatters them" if split == "validation" else ""
+        said = (
+            f"A difference with p below {SIGNIFICANT_BELOW} is more than chance: the interval leaves out 0{flattered}."
+        )
+        console.print(said, soft_wrap=True)
+        by_bound = [metric for metric, found in shown.items() if "interval" in found["by_bound"]]
+        if by_bound:
+            said = f"Few or skewed queries ({', '.join(by_bound)}): by a bound that holds for any distribution."
+            console.print(said, soft_wrap=True)
     elif significance:
-        console.print("The tuned models score the same for every test query that both have.")
+        console.print(f"The tuned models score the same for every {split} query that both have.")
 
 
 def _stem(name: str) -> str:

@@ -59,14 +59,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_promotion(record: RunRecord) -> RunRecord:
-    """The record with a `promotion` node: an older hft wrote none."""
-    if "promotion" in record.config:
-        return record
+    """The record with a whole `promotion` node: an older hft wrote none, or one without a window."""
     from omegaconf import OmegaConf
 
     from hft.config import compose
 
-    own = {"promotion": OmegaConf.to_container(compose([]).promotion, resolve=True)}
+    defaults: Any = OmegaConf.to_container(compose([]).promotion, resolve=True)
+    recorded = record.config.get("promotion") or {}
+    if not defaults.keys() - recorded.keys():
+        return record
+    own = {"promotion": {**defaults, **recorded}}
     return record.model_copy(
         update={"config": {**record.config, **own}, "config_unresolved": {**record.config_unresolved, **own}}
     )
@@ -121,11 +123,11 @@ def _print(outcome: Promotion) -> None:
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_FILE
     candidate = outcome.candidate
-    if outcome.gate is None or outcome.verdict is None:
+    if outcome.gate is None or outcome.look is None or outcome.verdict is None:
         said = f"Run {candidate.run_id[:8]} is the champion of {outcome.method} already. Nothing was measured."
         console.print(said, soft_wrap=True)
         return
-    gate, verdict, held = outcome.gate, outcome.verdict, outcome.rivals[0].held
+    gate, look, verdict, held = outcome.gate, outcome.look, outcome.verdict, outcome.rivals[0].held
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "run", outcome.metric, "candidate's gain", "at least", "at most"):
         table.add_column(heading, overflow="fold")
@@ -133,12 +135,16 @@ def _print(outcome: Promotion) -> None:
     for rival in outcome.rivals:
         table.add_row(*_cells(rival))
     console.print(table)
-    console.print(
-        f"{held.queries:,} queries of the {outcome.split} split, {held.changed:,} of them changed. Look {gate.look} of "
-        f"{outcome.method} at it: each bound holds with a chance of {1 - gate.level:.2%}, whatever the distribution of "
-        "the gains; so with few queries it is wide, even where none of them changed.",
-        soft_wrap=True,
+    lines = (
+        f"{held.queries:,} queries of the {outcome.split} split, {held.changed:,} of them changed. Look {look.number} "
+        f"of {outcome.method}, at set {look.sets} of test queries, candidate {gate.candidate} there.",
+        f"Each bound holds with a chance of {1 - gate.level:.3%}, whatever the distribution of the gains; so with few "
+        "queries it is wide, even where none of them changed.",
+        f"Within any {gate.window} sets in a row (promotion.window) the chance of a mistaken promotion is at most "
+        f"{gate.alpha:g} (promotion.alpha); the candidates at one set share its part.",
     )
+    for line in lines:
+        console.print(line, soft_wrap=True)
     style = "green" if verdict.promoted else "yellow" if verdict.answer == "cannot tell" else "red"
     answer, follows = (verdict.answer.capitalize(), style), _what_follows(outcome)
     console.print(Text.assemble(answer, f": {verdict.reason}. {follows}"), soft_wrap=True)
@@ -165,7 +171,7 @@ def _what_follows(outcome: Promotion) -> str:
 
 
 def _as_dict(outcome: Promotion) -> dict[str, Any]:
-    gate, verdict, champion = outcome.gate, outcome.verdict, outcome.champion
+    gate, look, verdict, champion = outcome.gate, outcome.look, outcome.verdict, outcome.champion
     return {
         "method": outcome.method,
         "metric": outcome.metric,
@@ -182,7 +188,11 @@ def _as_dict(outcome: Promotion) -> dict[str, Any]:
         ],
         "rule": None if gate is None else gate.rule,
         "margin": None if gate is None else gate.margin,
-        "look": None if gate is None else gate.look,
+        "look": None if look is None else look.number,
+        "set": None if look is None else look.sets,
+        "candidate_at_set": None if gate is None else gate.candidate,
+        "alpha": None if gate is None else gate.alpha,
+        "window": None if gate is None else gate.window,
         "level": None if gate is None else gate.level,
         "answer": "champion already" if verdict is None else verdict.answer,
         "promoted": verdict is not None and verdict.promoted,

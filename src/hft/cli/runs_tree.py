@@ -37,10 +37,13 @@ def show_tree(outputs: str, *, as_json: bool) -> int:
 
 def _paired_test(other: Any, winner: Any) -> Significance:
     from hft.experiments.history import Significance
-    from hft.metrics.comparison import paired_randomization_p
+    from hft.metrics.comparison import compare
 
-    differences = winner - other
-    return Significance(float(differences.mean()), paired_randomization_p(differences), len(differences))
+    found = compare(other, winner)
+    assert found.difference is not None
+    assert found.interval is not None
+    assert found.p is not None
+    return Significance(found.difference, found.p, found.queries, interval=found.interval)
 
 
 def _print_rows(rows: list[IterationRow], notes: Iterable[str]) -> None:
@@ -114,8 +117,9 @@ def _results(row: IterationRow) -> list[str]:
 
 
 def _tested(found: Significance) -> str:
-    """`+0.0213 (p 0.0310), 45 queries`, or `..., on 38 of 126 queries, which a run of another iteration has too`."""
-    told = f"{found.difference:+.4f}{_p(found.p)}, "
+    """`+0.0213 (p 0.0310, 95% +0.0021 to +0.0398), 45 queries`, or `..., on 38 of 126 queries, those that ...`."""
+    interval = "" if found.interval is None else f", 95% {found.interval[0]:+.4f} to {found.interval[1]:+.4f}"
+    told = f"{found.difference:+.4f}{_p(found.p)[:-1]}{interval}), "
     if found.of_queries is None:
         return f"{told}{found.queries:,} queries"
     return (

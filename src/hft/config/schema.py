@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from hft.moments import seconds_of
 from hft.search.settings import Direction, Pruner, Stage
-from hft.settings import Bm25Language, ComputeSettings, FineTuningParams, SettingsScalars
+from hft.settings import PROMOTION_WINDOW, Bm25Language, ComputeSettings, FineTuningParams, SettingsScalars
 
 
 def _names_a_target(node: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +153,7 @@ class PromotionNode(Node):
     rule: Literal["superior", "non_inferior"] = "superior"
     margin: Annotated[float, Field(gt=0.0)] | None = None
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.05
+    window: Annotated[int, Field(ge=1)] = PROMOTION_WINDOW
 
     @field_validator("margin")
     @classmethod

@@ -155,16 +155,30 @@ class RankingData:
         tables.update({name: inputs.table for name, inputs in self.splits.items()})
         tables.update({f"{name}.unclicked": self.unclicked[name].table for name in sorted(self.unclicked)})
         for name, table in tables.items():
-            for column in table.column_names:
-                table_column = table.column(column)
-                is_absent = name != "items" and column in LATER_COLUMNS and table_column.null_count == len(table)
-                if is_absent or column == "image":
-                    continue
-                digest.update(f"{name}.{column}:".encode())
-                update_hash(digest, table.column(column))
+            _update_by_table(digest, name, table)
         if any(hash is not None for hash in self.items.image_hashes):  # what they show, not where they lie
             digest.update("\n".join(hash or "" for hash in self.items.image_hashes).encode())
         for name in sorted(self.pools):
             digest.update(f"pool.{name}:{len(self.pools[name])};".encode())
             digest.update(self.pools[name].astype("<i4").tobytes())
         return digest.hexdigest()
+
+    def split_hash(self, split: str) -> str:
+        """SHA-256 (hex) over the sessions of a split: what is asked, shown and known of it.
+
+        Args:
+            split: its name.
+        """
+        digest = hashlib.sha256(f"{self.candidates}.{split}".encode())
+        _update_by_table(digest, split, self.splits[split].table)
+        return digest.hexdigest()
+
+
+def _update_by_table(digest: Any, name: str, table: pa.Table) -> None:
+    """Adds the columns of a table to a hash, without images, and without later columns that nothing fills."""
+    for column in table.column_names:
+        is_absent = name != "items" and column in LATER_COLUMNS and table.column(column).null_count == len(table)
+        if is_absent or column == "image":
+            continue
+        digest.update(f"{name}.{column}:".encode())
+        update_hash(digest, table.column(column))

@@ -34,12 +34,14 @@ class Significance:
         queries: how many.
         of_queries: how many the winner has, where the other model was measured in another run, so that only the queries
             that both have were compared; None: both were measured on all of the winner's.
+        interval: 95% of the difference; None where it is not known.
     """
 
     difference: float
     p: float
     queries: int
     of_queries: int | None = None
+    interval: tuple[float, float] | None = None
 
 
 # Values a query of the other model and of the winner, none of them NaN, same order.

@@ -18,8 +18,23 @@ from hft.experiments.run_record import RunRecord, load_record
 
 # Keys that change nothing about what a training gives. `threads` changes sums by rounding alone, and workers that run
 # side by side get fewer of them. Of the iteration the runs share the name, and the base model is compared itself.
-_WITHOUT_EFFECT = ("run_name", "outputs", "threads", "stores", "compute", "tracking", "search", "iteration", "hydra")
-_WITHOUT_EFFECT_INSIDE = (("method", "meta", "description"), ("trainer", "enable_progress_bar"))
+_WITHOUT_EFFECT = (
+    "run_name",
+    "outputs",
+    "threads",
+    "stores",
+    "compute",
+    "tracking",
+    "search",
+    "iteration",
+    "promotion",
+    "hydra",
+)
+_WITHOUT_EFFECT_INSIDE = (
+    ("method", "meta", "description"),
+    ("metrics", "bm25_language"),
+    ("trainer", "enable_progress_bar"),
+)
 
 # Of `search`: a value that is a mean over these is none of a single training.
 _MEANS = ("folds", "seeds")
@@ -99,8 +114,8 @@ class KnownRuns:
     ) -> KnownRun | None:
         """The first run that was done with settings that are equal in all that changes the result.
 
-        Not compared are: run_name, outputs, threads, tracking, search (but for its folds and seeds), iteration, hydra,
-        the description of the method, and the progress bar.
+        Not compared are: run_name, outputs, threads, tracking, search (but for its folds and seeds), iteration,
+        promotion, hydra, the description of the method, the language of BM25, and the progress bar.
 
         Args:
             config: resolved, of the trial.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,9 +18,9 @@ from hft.experiments.run_folder import PER_QUERY_NAME
 from hft.experiments.run_record import RunRecord
 
 Values = npt.NDArray[np.float64]
+_QUERIES = "query_hash"
 
-_PREFIX = "test/"
-_QUERIES = "test/query_hash"
+Split = Literal["test", "validation"]
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,15 @@ def side_by_side(first: RunRecord, second: RunRecord) -> SideBySide:
 
 
 def paired_values(
-    first: RunRecord, second: RunRecord, models: tuple[str, str] = ("tuned", "tuned")
+    first: RunRecord, second: RunRecord, models: tuple[str, str] = ("tuned", "tuned"), split: Split = "test"
 ) -> dict[str, tuple[Values, Values]]:
-    """Test values a query of two models, over the queries that both runs have, in the same order.
+    """Values a query of two models, over the queries that both runs have, in the same order.
 
     Args:
         first, second: the runs.
         models: of each run, `tuned`, `start` (the model that it started from) or `initial` (the first iteration's
             start, where the run measured it too).
+        split: whose queries.
 
     Returns:
         by metric (`ndcg@10`): two float64[queries] arrays, NaN where a query has no value. Empty where a run kept
@@ -64,21 +66,21 @@ def paired_values(
     Raises:
         DamagedError: a file of values cannot be read.
     """
-    left, right = _per_query(first), _per_query(second)
+    left, right = values_a_query(first.folder, split), values_a_query(second.folder, split)
     if _QUERIES not in left or _QUERIES not in right:
         return {}
     ours, theirs = _shared_rows(left[_QUERIES], right[_QUERIES])
     if len(ours) == 0:
         return {}
     suffix, other = (f"/{model}" for model in models)
-    names = [key[len(_PREFIX) : -len(suffix)] for key in left if key.startswith(_PREFIX) and key.endswith(suffix)]
+    names = [key.removesuffix(suffix) for key in left if key.endswith(suffix)]
     return {
         name: (
-            np.asarray(left[f"{_PREFIX}{name}{suffix}"], dtype=np.float64)[ours],
-            np.asarray(right[f"{_PREFIX}{name}{other}"], dtype=np.float64)[theirs],
+            np.asarray(left[f"{name}{suffix}"], dtype=np.float64)[ours],
+            np.asarray(right[f"{name}{other}"], dtype=np.float64)[theirs],
         )
         for name in names
-        if f"{_PREFIX}{name}{other}" in right
+        if f"{name}{other}" in right
     }
 
 
@@ -86,9 +88,9 @@ def number_of_values(record: RunRecord) -> int:
     """On how many test queries the run's tuned model has a value of its main metric.
 
     Raises:
-        DataError: the file of values cannot be read.
+        DamagedError: the file of values cannot be read.
     """
-    values = _per_query(record).get(f"{_PREFIX}{record.main_metric}/tuned")
+    values = values_a_query(record.folder).get(f"{record.main_metric}/tuned")
     return 0 if values is None else int(np.count_nonzero(~np.isnan(np.asarray(values, dtype=np.float64))))
 
 
@@ -100,13 +102,23 @@ def _shared_rows(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt.N
     return ours, theirs
 
 
-def _per_query(record: RunRecord) -> dict[str, npt.NDArray[Any]]:
-    path = record.folder / PER_QUERY_NAME
+def values_a_query(folder: Path, split: Split = "test") -> dict[str, npt.NDArray[Any]]:
+    """What a run kept of a split: `query_hash`, and a value a query by `METRIC/MODEL`; empty if it kept none.
+
+    Args:
+        folder: of the run.
+        split: whose queries.
+
+    Raises:
+        DamagedError: the file of values cannot be read.
+    """
+    path = folder / PER_QUERY_NAME
     if not path.is_file():
         return {}
+    prefix = f"{split}/"
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
+            return {key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)}
     # NumPy reads through zipfile, which compares each array with its CRC-32, and may find any header damaged.
     except (OSError, ValueError, EOFError, KeyError, RuntimeError, struct.error, zlib.error, BadZipFile) as error:
         raise DamagedError(

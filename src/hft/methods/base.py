@@ -103,3 +103,7 @@ class FineTuningMethod(ABC):
     @abstractmethod
     def values(self, start: Any, tuned: Any, data: Any) -> dict[str, Any]:
         """Arrays by name (`test/ndcg@10/tuned`, `test/query_hash`): what later comparisons between runs need."""
+
+    def validation_values(self, module: Any, data: Any) -> dict[str, Any]:
+        """Arrays by name as of `values` (`validation/ndcg@10/tuned`), of a module as it was trained; here none."""
+        return {}

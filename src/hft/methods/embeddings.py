@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from hft.data import RankingData, SessionSource, Splitter, prepare_ranking_data
 from hft.methods.base import FineTuningMethod
-from hft.methods.proof import Measured, build_report, distinct_queries, validation_report
+from hft.methods.proof import Measured, Validated, build_report, distinct_queries, validation_report
 from hft.methods.tokenized import TokenizedData
 from hft.metrics import Report
 from hft.models.rankers import settle_similarity
@@ -141,15 +142,13 @@ class EmbeddingsMethod(FineTuningMethod):
                 the weights before and after training on validation alone (it needs `module`).
             data: as `tokenize` returns it.
             settings: the metrics.
-            options: `seed`, and by choice `module` (as it was trained, for the validation split), `curves` and
-                `seconds`.
+            options: `seed`, and by choice `module` (as it was trained, for the validation split), `last` (float64 a
+                distinct validation query, of the last weights, if the module was not trained in this process; None: not
+                known), `curves` and `seconds`.
         """
-        validator = None if options.get("module") is None else options["module"].validator
-        validation = None
-        if validator is not None and validator.start is not None and validator.best is not None:
-            sessions = distinct_queries(validator.evaluator.arrays)[1]
-            both = (Measured(found, sessions, validator.precision) for found in (validator.start, validator.best))
-            validation = (next(both), next(both))
+        validation = None if options.get("module") is None else self._validated(options["module"])
+        if validation is not None and "last" in options:
+            validation = replace(validation, last=options["last"])
         told: dict[str, Any] = {
             "main_metric": self.main_metric,
             "direction": self.direction,
@@ -164,10 +163,28 @@ class EmbeddingsMethod(FineTuningMethod):
         """A value a distinct query by metric, of both models, and a hash of each query's text."""
         named = {f"test/{name}/start": start.values(name) for name in start.evaluation.values}
         named.update({f"test/{name}/tuned": tuned.values(name) for name in tuned.evaluation.values})
-        rows, _ = distinct_queries(data.evaluation("test"))
-        texts = data.data.query_texts.texts
-        hashes = [hashlib.sha256(texts[row].encode()).hexdigest()[:16] for row in rows]
-        return {**named, "test/query_hash": np.array(hashes)}
+        return {**named, "test/query_hash": _query_hashes(data, "test")}
+
+    def validation_values(self, module: EmbeddingsFineTuner, data: TokenizedData) -> dict[str, Any]:
+        """As `values`, on validation: of the start, of the kept weights (`tuned`) and of the last ones (`last`)."""
+        validated = self._validated(module)
+        if validated is None:
+            return {}
+        start, best = validated.start.evaluation.values, validated.best
+        named = {f"validation/{name}/start": validated.start.values(name) for name in start}
+        named.update({f"validation/{name}/tuned": best.values(name) for name in start})
+        if validated.last is not None:
+            named[f"validation/{self.main_metric}/last"] = validated.last
+        return {**named, "validation/query_hash": _query_hashes(data, "validation")}
+
+    def _validated(self, module: EmbeddingsFineTuner) -> Validated | None:
+        validator = module.validator
+        if validator is None or validator.start is None or validator.best is None or validator.latest is None:
+            return None
+        sessions = distinct_queries(validator.evaluator.arrays)[1]
+        looks = (validator.start, validator.best, validator.latest)
+        start, best, latest = (Measured(of, sessions, validator.precision) for of in looks)
+        return Validated(start, best, latest.values(self.main_metric))
 
     def _planner(
         self, data: TokenizedData, split: str, settings: FineTuningSettings, params: FineTuningParams
@@ -216,6 +233,13 @@ class EmbeddingsMethod(FineTuningMethod):
             extra_items=extra_items,
             parts=data.item_parts(settings),
         )
+
+
+def _query_hashes(data: TokenizedData, split: Literal["validation", "test"]) -> NDArray[np.str_]:
+    """str[distinct queries]: what tells whether two runs asked the same queries."""
+    rows, _ = distinct_queries(data.evaluation(split))
+    texts = data.data.query_texts.texts
+    return np.array([hashlib.sha256(texts[row].encode()).hexdigest()[:16] for row in rows])
 
 
 def _texts_of(data: TokenizedData, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -22,6 +22,7 @@ from hft.metrics import (
     Report,
     compare,
     learning_verdict,
+    level_of_curve,
     rank_lists,
     rank_matrix,
     ranking_depth,
@@ -74,6 +75,26 @@ class Measured:
         return Measured(evaluation, sessions, self.precision)
 
 
+@dataclass(frozen=True)
+class Validated:
+    """Results on validation.
+
+    Args:
+        start: of the starting model.
+        best: of the weights that were kept.
+        last: float64[distinct queries], the main metric of the last weights; None: not known.
+    """
+
+    start: Measured
+    best: Measured
+    last: Values | None
+
+    def compared(self, metrics: list[str], seed: int) -> dict[str, Comparison]:
+        """By metric, without a p: the kept weights were chosen by this very split, a test on it would prove nothing."""
+        compared = _compared(self.start, self.best, metrics, seed)
+        return {name: replace(comparison, p=None) for name, comparison in compared.items()}
+
+
 def mean_by_query(values: Values, sessions: npt.NDArray[np.int64]) -> Values:
     """float64[distinct queries] from float64[sessions]. Sessions of one query are no independent evidence."""
     known = ~np.isnan(values)
@@ -99,7 +120,7 @@ def build_report(
     main_metric: str,
     direction: Direction,
     seed: int,
-    validation: tuple[Measured, Measured] | None = None,
+    validation: Validated | None = None,
     curves: Mapping[str, list[tuple[int, float]]] | None = None,
     seconds: Mapping[str, float] | None = None,
 ) -> Report:
@@ -112,7 +133,7 @@ def build_report(
         settings: the metrics.
         main_metric, direction: of the method.
         seed: of bootstrap, randomisation test and baselines.
-        validation: the starting and the kept weights' results on validation.
+        validation: results on validation.
         curves: (step, value) by logged name.
         seconds: wall time by stage.
 
@@ -125,7 +146,8 @@ def build_report(
         moved = {m.name: tuned.values(m.name) for m in settings.metric_calculators if isinstance(m, DistShift)}
         shifts = {name: float(np.nanmean(values)) for name, values in moved.items() if not np.isnan(values).all()}
     compared = _compared(start, tuned, ranking, seed)
-    baselines, baseline_notes = _baselines(data, settings, start.sessions, seed)
+    of_baselines, baseline_notes = _baselines(data, settings, start.sessions, seed)
+    judged = (start if tuned is None else tuned).values(main_metric)
     slices, small = _slices(start, tuned, data, ranking, main_metric, seed)
     of_tuned = None if tuned is None else tuned.evaluation.shown_ranks
     depth = next((metric.k for metric in _ranking_metrics(settings) if metric.name == main_metric), None)
@@ -138,8 +160,12 @@ def build_report(
         candidates=data.data.candidates,
         precision=start.precision,
         test=compared,
-        validation={} if validation is None else _without_p(_compared(*validation, ranking, seed)),
-        baselines=baselines,
+        validation={} if validation is None else validation.compared(ranking, seed),
+        baselines={
+            name: {metric: float(np.nanmean(of)) for metric, of in values.items()}
+            for name, values in of_baselines.items()
+        },
+        baseline_leads={name: compare(values[main_metric], judged, seed=seed) for name, values in of_baselines.items()},
         baseline_notes=baseline_notes,
         slices=slices,
         small_slices=small,
@@ -149,7 +175,7 @@ def build_report(
         click_notes=click_notes,
         examples=_examples(start, tuned, data, main_metric, direction),
         curves=dict(curves or {}),
-        verdict=learning_verdict(curves, main_metric, direction) if curves else "",
+        verdict=_verdict(curves, validation, main_metric, direction, seed),
         counts=_counts(data, compared[main_metric]),
         seconds=dict(seconds or {}),
         warnings=data.data.report.warnings,
@@ -157,7 +183,7 @@ def build_report(
 
 
 def validation_report(
-    validation: tuple[Measured, Measured],
+    validation: Validated,
     data: TokenizedData,
     settings: FineTuningSettings,
     *,
@@ -174,16 +200,16 @@ def validation_report(
     Args: as of `build_report`.
     """
     _ranking_names(settings, main_metric)
-    compared = _without_p(_compared(*validation, [main_metric], seed))
+    compared = validation.compared([main_metric], seed)
     return Report(
         main_metric=main_metric,
         direction=direction,
         candidates=data.data.candidates,
-        precision=validation[0].precision,
+        precision=validation.start.precision,
         test={},
         validation=compared,
         curves=dict(curves or {}),
-        verdict=learning_verdict(curves, main_metric, direction) if curves else "",
+        verdict=_verdict(curves, validation, main_metric, direction, seed),
         counts={"items": len(data.data.items), "validation_queries": compared[main_metric].queries},
         seconds=dict(seconds or {}),
     )
@@ -203,9 +229,22 @@ def _ranking_metrics(settings: FineTuningSettings) -> list[Any]:
     return [metric for metric in settings.metric_calculators if not isinstance(metric, DistShift)]
 
 
-def _without_p(compared: dict[str, Comparison]) -> dict[str, Comparison]:
-    """The kept weights were chosen by this very split: a test of them on it would prove nothing."""
-    return {name: replace(comparison, p=None) for name, comparison in compared.items()}
+def _verdict(
+    curves: Mapping[str, list[tuple[int, float]]] | None,
+    validation: Validated | None,
+    main_metric: str,
+    direction: Direction,
+    seed: int,
+) -> str:
+    if not curves:
+        return ""
+    if validation is None:
+        return learning_verdict(curves, main_metric, direction)
+    level = level_of_curve(len(curves.get(f"validation_{main_metric}", ())) - 1)
+    best = validation.best.values(main_metric)
+    gain = compare(validation.start.values(main_metric), best, seed=seed, level=level)
+    fall = None if validation.last is None else compare(best, validation.last, seed=seed, level=level)
+    return learning_verdict(curves, main_metric, direction, gain=gain, fall=fall)
 
 
 def _compared(start: Measured, tuned: Measured | None, metrics: list[str], seed: int) -> dict[str, Comparison]:
@@ -216,8 +255,8 @@ def _compared(start: Measured, tuned: Measured | None, metrics: list[str], seed:
 
 def _baselines(
     data: TokenizedData, settings: FineTuningSettings, sessions: npt.NDArray[np.int64], seed: int
-) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
-    """By baseline, by metric, the mean over the queries; and lines on how they were made."""
+) -> tuple[dict[str, dict[str, Values]], tuple[str, ...]]:
+    """By baseline, by metric, float64[distinct queries]; and lines on how they were made."""
     items, train, arrays = data.data.items, data.data.train, data.evaluation("test")
     rankings: list[Baseline] = []
     notes = []
@@ -249,11 +288,11 @@ def _baselines(
     values[RandomBaseline.name] = {name: expected for name, (expected, _) in at_random.items()}
     drawn = [f"; {name}: mean of {draws:,} orders a query" for name, (_, draws) in at_random.items() if draws]
     notes.append("random: the expectation over all orders" + "".join(drawn))
-    means = {
-        baseline: {name: float(np.nanmean(mean_by_query(of_sessions, sessions))) for name, of_sessions in found.items()}
+    by_query = {
+        baseline: {name: mean_by_query(of_sessions, sessions) for name, of_sessions in found.items()}
         for baseline, found in values.items()
     }
-    return means, tuple(notes)
+    return by_query, tuple(notes)
 
 
 def _ranked_by(baseline: Baseline, queries: list[str], arrays: EvaluationArrays, depth: int, seed: int) -> RankedLists:

@@ -16,7 +16,7 @@ from hft.metrics.comparison import Comparison, bootstrap_interval, compare, pair
 from hft.metrics.conclusion import evaluation_advice, fine_tuning_outcome
 from hft.metrics.counterfactual import ClickEstimate, WeightedClicks, click_estimates
 from hft.metrics.dist_shift import DistShift, IrrelevantDistShift, NotIrrelevantDistShift
-from hft.metrics.learning import learning_verdict
+from hft.metrics.learning import learning_verdict, level_of_curve
 from hft.metrics.ranked_lists import RankedLists, order_within, rank_lists, rank_matrix, top_rows
 from hft.metrics.ranking import MAP, MRR, NDCG, Accuracy, Precision, Recall
 from hft.metrics.report import QueryExample, RankedResult, Report
@@ -54,6 +54,7 @@ __all__ = [
     "evaluation_advice",
     "fine_tuning_outcome",
     "learning_verdict",
+    "level_of_curve",
     "macro_f1",
     "mean_over_queries",
     "order_within",

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from hft.metrics.comparison import FEW_QUERIES
+
 Ints = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -38,9 +40,10 @@ def macro_f1(true: Ints, predicted: Ints, num_classes: int) -> float:
 def compared_macro_f1(
     true: tuple[Ints, Ints | None], predicted: tuple[Ints, Ints | None], num_classes: int, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Macro-F1 of the starting and of the tuned model over the same queries, with 95% percentile bootstrap intervals.
+    """Macro-F1 of the starting and of the tuned model over the same queries, with 95% bootstrap intervals.
 
-    A resample is a multinomial draw over the distinct (true, predicted) combinations, which is a draw of queries.
+    A resample is a multinomial draw over the distinct (true, predicted) combinations, which is a draw of queries; of
+    fewer than FEW_QUERIES queries see `_resampled`.
 
     Args:
         true: int64[queries] for each of the two models; they differ where a query has several true classes. None for
@@ -57,22 +60,55 @@ def compared_macro_f1(
     cells, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
     sides = [(cells[:, 0], cells[:, 1])] + ([(cells[:, 2], cells[:, 3])] if has_tuned else [])
     means = [float(_macro_f1s(counts[None, :].astype(float), *side, num_classes)[0]) for side in sides]
-    rng = np.random.default_rng([seed, 0x6631])
-    total, share = int(counts.sum()), counts / counts.sum()
-    size = max(1, _CHUNK_CELLS // max(len(cells), num_classes))
-    drawn: list[list[Values]] = [[] for _ in sides]
-    for begin in range(0, BOOTSTRAP_DRAWS, size):
-        resamples = rng.multinomial(total, share, size=min(size, BOOTSTRAP_DRAWS - begin)).astype(np.float64)
-        for values, side in zip(drawn, sides, strict=True):
-            values.append(_macro_f1s(resamples, *side, num_classes))
-    spread = [np.concatenate(values) for values in drawn]
-    found: dict[str, Any] = {"start": means[0], "start_interval": _interval(spread[0])}
+    total = int(counts.sum())
+    spread = _resampled(sides, counts, num_classes, np.random.default_rng([seed, 0x6631]), is_few=total < FEW_QUERIES)
+    found: dict[str, Any] = {"start": means[0], "start_interval": _interval(*spread[0])}
     if has_tuned:
-        found |= {"tuned": means[1], "tuned_interval": _interval(spread[1])}
-        found |= {"difference": means[1] - means[0], "interval": _interval(spread[1] - spread[0])}
+        (start_low, start_high), (tuned_low, tuned_high) = spread
+        found |= {"tuned": means[1], "tuned_interval": _interval(tuned_low, tuned_high)}
+        found |= {"difference": means[1] - means[0]}
+        found |= {"interval": _interval(tuned_low - start_high, tuned_high - start_low)}
     else:
         found |= {"tuned": None, "tuned_interval": None, "difference": None, "interval": None}
     return found
+
+
+def _resampled(
+    sides: list[tuple[Ints, Ints]], counts: Ints, num_classes: int, random: np.random.Generator, *, is_few: bool
+) -> list[tuple[Values, Values]]:
+    """For each side, float64[draws] macro-F1 for the lower and for the upper end of its interval.
+
+    Of many queries both are those of multinomial resamples. Of few, resamples see too little: as in
+    hft.metrics.mean_bound they are those of the Bayesian bootstrap with one query more of the rarest class, which was
+    missed for the lower end, and found for the upper one.
+
+    Args:
+        sides: int64[cells] true and predicted classes of each model.
+        counts: int64[cells], queries of each combination.
+        num_classes: of all.
+        random: of the draws.
+        is_few: whether there are few queries.
+    """
+    size = max(1, _CHUNK_CELLS // max(len(counts), num_classes))
+    drawn: list[tuple[list[Values], list[Values]]] = [([], []) for _ in sides]
+    for begin in range(0, BOOTSTRAP_DRAWS, size):
+        draws = min(size, BOOTSTRAP_DRAWS - begin)
+        if is_few:
+            weights = random.standard_gamma(np.append(counts, 1), size=(draws, len(counts) + 1))
+        else:
+            weights = random.multinomial(counts.sum(), counts / counts.sum(), size=draws).astype(np.float64)
+        for (true, predicted), ends in zip(sides, drawn, strict=True):
+            if not is_few:
+                values = _macro_f1s(weights, true, predicted, num_classes)
+                ends[0].append(values)
+                ends[1].append(values)
+                continue
+            queries = np.bincount(true, weights=counts, minlength=num_classes)
+            rarest = int(np.where(queries > 0, queries, np.inf).argmin())
+            for values, answer in zip(ends, (num_classes, rarest), strict=True):
+                more = np.append(true, rarest), np.append(predicted, answer)
+                values.append(_macro_f1s(weights, *more, num_classes + 1))
+    return [(np.concatenate(low), np.concatenate(high)) for low, high in drawn]
 
 
 @dataclass(frozen=True)
@@ -180,6 +216,5 @@ def _macro_f1s(weights: Values, true: Ints, predicted: Ints, num_classes: int) -
     return means
 
 
-def _interval(values: Values) -> list[float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return [float(low), float(high)]
+def _interval(low: Values, high: Values) -> list[float]:
+    return [float(np.quantile(low, 0.025)), float(np.quantile(high, 0.975))]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hft.metrics.comparison import Comparison
+from hft.metrics.comparison import FEW_QUERIES, SIGNIFICANT_BELOW, Comparison
 from hft.metrics.learning import Direction
 
-# Differences with a p below this are called real.
-SIGNIFICANT_BELOW = 0.05
 # A metric of at most 1 that stands here has next to nothing left to gain.
 NEAR_PERFECT = 0.95
-# With fewer queries the outcome of an evaluation hangs on single ones.
-MANY_QUERIES = 50
 
 
 def fine_tuning_outcome(
-    main: Comparison, baselines: Mapping[str, float], main_metric: str, direction: Direction
+    main: Comparison,
+    baselines: Mapping[str, float],
+    main_metric: str,
+    direction: Direction,
+    leads: Mapping[str, Comparison] | None = None,
 ) -> str:
     """What came of the fine-tuning, and the best baseline where it beats the tuned model.
 
@@ -25,6 +25,7 @@ def fine_tuning_outcome(
         baselines: the main metric by baseline.
         main_metric: its name.
         direction: whether a higher or a lower value of it is better.
+        leads: the tuned model against each baseline, over the same queries.
 
     Raises:
         ValueError: if there is no tuned model.
@@ -42,38 +43,50 @@ def fine_tuning_outcome(
         said = f"The tuned model is better: {numbers}."
     else:
         said = f"The tuned model is worse: {numbers}."
-    said += _which_decides(main.p, low, high) + _few_queries(main.queries)
+    said += _few_queries(main.queries)
     best = _best(baselines, direction)
     if best is not None and _sign(direction) * (baselines[best] - main.tuned) > 0:
-        said += f" The baseline {best} ({baselines[best]:.3f}) still scores better."
+        said += f" The baseline {best} ({baselines[best]:.3f}) {_how_far(best, leads or {}, 'still scores better')}."
     return said
 
 
-def evaluation_advice(main: Comparison, baselines: Mapping[str, float], main_metric: str, direction: Direction) -> str:
+def evaluation_advice(
+    main: Comparison,
+    baselines: Mapping[str, float],
+    main_metric: str,
+    direction: Direction,
+    leads: Mapping[str, Comparison] | None = None,
+) -> str:
     """Whether there is room to gain, from one model's value, its interval and the baselines.
 
     Args: as of `fine_tuning_outcome`; the comparison needs no tuned model.
     """
-    return _advice(main, baselines, main_metric, direction) + _few_queries(main.queries)
+    return _advice(main, baselines, main_metric, direction, leads or {}) + _few_queries(main.queries)
 
 
-def _advice(main: Comparison, baselines: Mapping[str, float], main_metric: str, direction: Direction) -> str:
+def _advice(
+    main: Comparison,
+    baselines: Mapping[str, float],
+    main_metric: str,
+    direction: Direction,
+    leads: Mapping[str, Comparison],
+) -> str:
     sign = _sign(direction)
     worst, best_bound = sorted(main.start_interval, key=lambda bound: sign * bound)
     measured = f"{main_metric} {main.start:.3f}, 95% {main.start_interval[0]:.3f} to {main.start_interval[1]:.3f}"
     chance = baselines.get("random")
-    if chance is not None and sign * (worst - chance) <= 0:
+    if chance is not None and not _leads("random", leads, sign, sign * (worst - chance) > 0):
         return (
             f"The model is no better than chance here ({measured}; random {chance:.3f}): it has everything to "
             "gain. Check first that its language and its prompts fit the texts."
         )
     best = _best(baselines, direction)
-    if best is not None and sign * (baselines[best] - best_bound) > 0:
+    if best is not None and _leads(best, leads, -sign, sign * (baselines[best] - best_bound) > 0):
         return (
             f"Room to gain: the baseline {best} ({baselines[best]:.3f}) beats the model ({measured}). "
             f"Fine-tune, or use {best}.{_popularity_note(best)}"
         )
-    if best is not None and sign * (baselines[best] - worst) > 0:
+    if best is not None and not _leads(best, leads, sign, sign * (baselines[best] - worst) <= 0):
         return (
             f"Room to gain: the model ({measured}) does no better than the baseline {best} "
             f"({baselines[best]:.3f}). Fine-tuning is worth a try.{_popularity_note(best)}"
@@ -89,16 +102,28 @@ def format_p(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def _which_decides(p: float, low: float, high: float) -> str:
-    """Says so where the interval and the p, two methods, fall on two sides of the line."""
-    if (p < SIGNIFICANT_BELOW) == (low > 0 or high < 0):
-        return ""
-    interval, of_p = ("leaves out", "is not") if p >= SIGNIFICANT_BELOW else ("holds", "is")
-    return f" The interval {interval} 0, but p {of_p} below {SIGNIFICANT_BELOW}, and p decides."
+def _leads(baseline: str, leads: Mapping[str, Comparison], sign: float, unpaired: bool) -> bool:
+    """Whether the model is shown to be above (sign 1) or below (-1) a baseline; `unpaired` where nothing was paired."""
+    lead = leads.get(baseline)
+    if lead is None or lead.interval is None:
+        return unpaired
+    low, high = lead.interval
+    return low > 0.0 if sign > 0 else high < 0.0
+
+
+def _how_far(baseline: str, leads: Mapping[str, Comparison], said: str) -> str:
+    """What is said of a baseline that is ahead on average, with the interval of its lead."""
+    lead = leads.get(baseline)
+    if lead is None or lead.interval is None or lead.difference is None:
+        return said
+    low, high = lead.interval
+    if low <= 0.0 <= high:
+        said = "cannot be told from it"
+    return f"{said} (the tuned model's difference {lead.difference:+.3f}, 95% {low:+.3f} to {high:+.3f})"
 
 
 def _few_queries(queries: int) -> str:
-    return f" These are few queries ({queries}): others could say something else." if queries < MANY_QUERIES else ""
+    return f" These are few queries ({queries}): others could say something else." if queries < FEW_QUERIES else ""
 
 
 def _popularity_note(best: str) -> str:

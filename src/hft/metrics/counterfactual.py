@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hft.metrics.comparison import FEW_QUERIES
+from hft.metrics.mean_bound import lower_bound
 from hft.metrics.ranked_lists import order_within
 
 Floats = npt.NDArray[np.float64]
@@ -126,13 +128,24 @@ def click_estimates(
     return {name: _estimate(clicks, *of_orders) for name, of_orders in values.items()}
 
 
-def snips_mean(values: Floats, clicks: WeightedClicks) -> tuple[float, tuple[float, float]]:
-    """The weighted mean of float64[clicks] values, and its 95% interval over queries."""
+def snips_mean(values: Floats, clicks: WeightedClicks, lowest: float = 0.0) -> tuple[float, tuple[float, float]]:
+    """The weighted mean of float64[clicks] values between `lowest` and 1, and its 95% interval over queries.
+
+    Of fewer than FEW_QUERIES queries the interval is by the bound of hft.metrics.mean_bound over what each query adds
+    to the linearised estimate; the one query more weighs as much as the heaviest.
+    """
     weights, size = clicks.weights, int(clicks.queries.max(initial=-1)) + 1
     total = weights.sum()
     mean = float((weights * values).sum() / total)
     by_query = np.bincount(clicks.queries, weights * (values - mean), size)
-    known = len(np.unique(clicks.queries))
+    asked = np.unique(clicks.queries)
+    known = len(asked)
+    if known < FEW_QUERIES:
+        heaviest = known * float(np.bincount(clicks.queries, weights, size).max()) / total
+        added, tail = known * by_query[asked] / total, 0.025
+        low = mean + lower_bound(added, tail, heaviest * (lowest - mean))
+        high = mean - lower_bound(-added, tail, -heaviest * (1.0 - mean))
+        return mean, (max(lowest, low), min(1.0, high))
     correction = known / max(known - 1, 1)
     error = float(np.sqrt(correction * (by_query**2).sum()) / total)
     return mean, (mean - _NORMAL_95 * error, mean + _NORMAL_95 * error)
@@ -140,7 +153,7 @@ def snips_mean(values: Floats, clicks: WeightedClicks) -> tuple[float, tuple[flo
 
 def _estimate(clicks: WeightedClicks, shown: Floats, start: Floats, tuned: Floats | None = None) -> ClickEstimate:
     of_start, interval = snips_mean(start, clicks)
-    difference = None if tuned is None else snips_mean(tuned - start, clicks)
+    difference = None if tuned is None else snips_mean(tuned - start, clicks, -1.0)
     return ClickEstimate(
         shown=snips_mean(shown, clicks)[0],
         start=of_start,

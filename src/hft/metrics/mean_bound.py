@@ -1,4 +1,4 @@
-"""A lower bound of a mean that holds its level for few, skewed and mostly zero values.
+"""A bound of a mean, and a p, that hold their level for few, skewed and mostly zero values.
 
 Differences of ranking metrics are 0 for most queries and skewed for the rest: a candidate may gain a little in many
 places and lose everything in a few that the sample happens to lack. Student's t then promises too much, the more so at
@@ -53,41 +53,93 @@ def lower_bound(values: npt.ArrayLike, level: float, lowest: float = -1.0, *, co
     sample = np.asarray(values, dtype=np.float64)
     if len(sample) == 0 or not 0.0 < level < 0.5:
         raise ValueError("a bound needs values and a level between 0 and 0.5")
-    lowest, highest = min(lowest, float(sample.min())), float(sample.max())
-    if highest <= lowest:
+    lowest = min(lowest, float(sample.min()))
+    points, weights = _with_one_more(sample, lowest, copies)
+    if points.max() <= lowest:
         return lowest
-    # Many queries share a value, 0 above all: the sum has a term a distinct one.
-    distinct, counts = np.unique(sample, return_counts=True)
-    points, weights = np.append(distinct, lowest), np.append(counts * copies, 1.0)
+    middle = float((weights * points).sum() / weights.sum())
+    points = points - middle
 
-    def beyond(mean: float) -> float:
-        return _chance_below(points - mean, weights) - level
+    def beyond(tilt: float) -> float:
+        return _mean_and_chance(points, weights, tilt)[1] - level
 
-    bound = brentq(beyond, lowest, highest, xtol=1e-10 * (highest - lowest))
-    return float(bound)
+    # Without a tilt it is the middle, which about half of the sums are below; the further the tilt, the lower the mean.
+    least = (1.0 - _EDGE) / float(points.min())
+    tilt = float(brentq(beyond, least, 0.0, xtol=1e-300, rtol=1e-10)) if beyond(0.0) > 0.0 else 0.0
+    return max(lowest, middle + _mean_and_chance(points, weights, tilt)[0])
 
 
-def _chance_below(points: Values, weights: Values) -> float:
-    """P(sum_i g_i a_i <= 0) of points a and independent Gamma variables g of shapes `weights`; see the module.
+def spread_of(*values: Values) -> float:
+    """The largest difference between two values of a metric: 1 if all lie between 0 and 1, as the shipped ones do.
 
-    With g_i exponential, g over its sum is uniform over all shares, and the sign of a sum does not change by what it
-    is divided by.
+    Of another metric it is the distance between the largest and the smallest value that was seen, and at least 1.
+
+    Args:
+        values: float[queries] each, of some models.
     """
+    low, high = min(float(of.min()) for of in values), max(float(of.max()) for of in values)
+    return 1.0 if low >= 0.0 and high <= 1.0 else max(1.0, high - low)
+
+
+def two_sided_p(values: npt.ArrayLike, spread: float = 1.0) -> float:
+    """Two-sided p of a mean of 0: twice the smallest level whose bound, from below or from above, leaves 0 out.
+
+    Args:
+        values: float[queries], differences, at least one.
+        spread: no difference can be larger.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    return min(1.0, 2.0 * min(one_sided_p(sample, spread), one_sided_p(-sample, spread)))
+
+
+def one_sided_p(values: npt.ArrayLike, spread: float = 1.0) -> float:
+    """The smallest level at which the lower bound of a mean is above 0: see `two_sided_p`."""
+    return _chance_of_zero(*_with_one_more(np.asarray(values, dtype=np.float64), -spread))
+
+
+def _with_one_more(sample: Values, lowest: float, copies: float = 1.0) -> tuple[Values, Values]:
+    """(float64[points], float64[points] how often): many queries share a value, 0 above all; and the one more."""
+    distinct, counts = np.unique(sample, return_counts=True)
+    return np.append(distinct, lowest), np.append(counts * copies, 1.0)
+
+
+def _chance_of_zero(points: Values, weights: Values) -> float:
+    """P(sum_i g_i a_i <= 0): see `_mean_and_chance`."""
     from scipy.optimize import brentq
-    from scipy.stats import norm
 
     lowest, highest = float(points.min()), float(points.max())
     if lowest >= 0.0 or highest <= 0.0:
         return float(highest <= 0.0)
 
-    def slope(s: float) -> float:
-        return float((weights * points / (1.0 - s * points)).sum())
+    def mean(tilt: float) -> float:
+        return _mean_and_chance(points, weights, tilt)[0]
 
-    s = float(brentq(slope, (1.0 - _EDGE) / lowest, (1.0 - _EDGE) / highest, xtol=1e-300, rtol=1e-12))
-    height = float((weights * np.log1p(-s * points)).sum())
+    tilt = brentq(mean, (1.0 - _EDGE) / lowest, (1.0 - _EDGE) / highest, xtol=1e-300, rtol=1e-12)
+    return _mean_and_chance(points, weights, float(tilt))[1]
+
+
+def _mean_and_chance(points: Values, weights: Values, tilt: float) -> tuple[float, float]:
+    """A mean m, and P(sum_i g_i (a_i - m) <= 0) of points a and independent Gamma variables g of shapes `weights`.
+
+    With g_i exponential, g over its sum is uniform over all shares, and the sign of a sum does not change by what it
+    is divided by. The saddlepoint s of the sum solves sum_i w_i (a_i - m) / (1 - s (a_i - m)) = 0. With t =
+    s / (1 + s m) that is an equation for m: the mean of the points, each weighing w_i / (1 - t a_i).
+
+    Args:
+        points: float64[points], some below 0 and some above.
+        weights: float64[points].
+        tilt: t, between the inverses of the lowest and the highest point.
+    """
+    from scipy.special import ndtr
+
+    shares = weights / (1.0 - tilt * points)
+    mean = float((shares * points).sum() / shares.sum())
+    s, centred = tilt / (1.0 - tilt * mean), points - mean
+    height = float((weights * np.log1p(-s * centred)).sum())
     root = math.copysign(math.sqrt(max(2.0 * height, 0.0)), s)
     if abs(root) < _NEAR_THE_MEAN:
-        second, third = float((weights * points**2).sum()), float(2.0 * (weights * points**3).sum())
-        return 0.5 + third / (6.0 * math.sqrt(2.0 * math.pi) * second * math.sqrt(second))
-    width = s * math.sqrt(float((weights * (points / (1.0 - s * points)) ** 2).sum()))
-    return float(norm.cdf(root) + norm.pdf(root) * (1.0 / root - 1.0 / width))
+        second, third = float((weights * centred**2).sum()), float(2.0 * (weights * centred**3).sum())
+        return mean, 0.5 + third / (6.0 * math.sqrt(2.0 * math.pi) * second * math.sqrt(second))
+    width = s * math.sqrt(float((weights * (centred / (1.0 - s * centred)) ** 2).sum()))
+    density = math.exp(-0.5 * root * root) / math.sqrt(2.0 * math.pi)
+    return mean, float(ndtr(root)) + density * (1.0 / root - 1.0 / width)

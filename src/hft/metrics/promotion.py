@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hft.errors import ConfigError, DataError
-from hft.metrics.mean_bound import lower_bound
+from hft.metrics.mean_bound import lower_bound, spread_of
+from hft.settings import PROMOTION_WINDOW
 
 Values = npt.NDArray[np.float64]
 Direction = Literal["maximize", "minimize"]
@@ -36,18 +37,21 @@ class Gate:
         rule: `superior`: it is better than the champion. `non_inferior`: it is worse by less than the margin, than
             the champion and than the best champion ever.
         margin: the loss that `non_inferior` puts up with, in units of the metric; None with `superior`.
-        look: how many times candidates have been held against this split, this time included; from 1.
-        alpha: chance that any of all looks ever promotes a candidate that does not satisfy the rule.
+        candidate: how many candidates have been held against rivals over these same test queries, this one included;
+            from 1.
+        alpha: chance that any look within a window promotes a candidate that does not satisfy the rule.
+        window: how many sets of test queries in a row it is the chance of.
 
     Raises:
         ConfigError: a rule that is none, a margin that is missing, not above 0, or of no use to the
-            rule, an alpha outside of 0 to 0.5.
+            rule, an alpha outside of 0 to 0.5, a window below 1.
     """
 
     rule: Rule = "superior"
     margin: float | None = None
-    look: int = 1
+    candidate: int = 1
     alpha: float = ALPHA
+    window: int = PROMOTION_WINDOW
 
     def __post_init__(self) -> None:
         if self.rule not in ("superior", "non_inferior"):
@@ -66,11 +70,13 @@ class Gate:
             )
         if not 0 < self.alpha < 0.5:
             raise ConfigError(f"promotion.alpha: found {self.alpha}. Expected a number between 0 and 0.5.")
+        if self.window < 1:
+            raise ConfigError(f"promotion.window: found {self.window}. Expected a whole number from 1.")
 
     @property
     def level(self) -> float:
         """Of this look."""
-        return level_of_look(self.look, self.alpha)
+        return level_of_look(self.candidate, self.alpha, self.window)
 
 
 @dataclass(frozen=True)
@@ -127,25 +133,27 @@ class Verdict:
         return self.answer == "promoted"
 
 
-def level_of_look(look: int, alpha: float = ALPHA) -> float:
-    """alpha * 6 / (pi^2 look^2): the levels of all looks there will ever be add up to alpha.
+def level_of_look(candidate: int = 1, alpha: float = ALPHA, window: int = PROMOTION_WINDOW) -> float:
+    """alpha / window * 6 / (pi^2 candidate^2).
 
-    The sum over k of 1 / k^2 is pi^2 / 6. By the union bound the chance that any look errs is at most alpha, however
-    the candidates came about and however many follow.
+    Each set of test queries has alpha / window, so that those of any `window` sets in a row add up to alpha, and the
+    hundredth look is as powerful as the first. The candidates that are held against rivals over one set share its part:
+    the sum over k of 1 / k^2 is pi^2 / 6. By the union bound the chance that any look within the window errs is at
+    most alpha, however the candidates came about and however the sets overlap. docs/statistics.md compares this with a
+    level that is spent for ever, and with procedures for the online false discovery rate.
 
     Raises:
-        ValueError: a look below 1.
+        ValueError: a candidate below 1.
     """
-    if look < 1:
-        raise ValueError(f"looks are counted from 1, found {look}")
-    return alpha * 6.0 / (math.pi**2 * look**2)
+    if candidate < 1:
+        raise ValueError(f"candidates are counted from 1, found {candidate}")
+    return alpha / window * 6.0 / (math.pi**2 * candidate**2)
 
 
 def hold(candidate: npt.ArrayLike, rival: npt.ArrayLike, *, level: float, direction: Direction = "maximize") -> Held:
     """Holds a candidate against one rival.
 
-    The largest loss that a query can have is 1 where all values lie between 0 and 1, as those of the shipped ranking
-    metrics do; of another metric it is the distance between the largest and the smallest value that was seen.
+    The largest loss that a query can have is `spread_of` the values.
 
     Args:
         candidate: float[queries], its metric; NaN where the query has no value.
@@ -165,8 +173,7 @@ def hold(candidate: npt.ArrayLike, rival: npt.ArrayLike, *, level: float, direct
         raise DataError(f"promotion: none of the {len(ours)} queries of the gate split has a value of the metric.")
     ours, theirs = ours[known], theirs[known]
     gains = ours - theirs if direction == "maximize" else theirs - ours
-    low, high = min(ours.min(), theirs.min()), max(ours.max(), theirs.max())
-    spread = 1.0 if low >= 0.0 and high <= 1.0 else float(high - low)
+    spread = spread_of(ours, theirs)
     return Held(
         candidate=float(ours.mean()),
         rival=float(theirs.mean()),
@@ -247,13 +254,14 @@ def _superior(gate: Gate, held: Held, is_best: bool) -> Verdict:
         return Verdict("not better", "it scores the same for every query")
     if held.gain <= 0:
         return Verdict("not better", f"on average it gains nothing ({held.gain:+.4f}, at most {held.upper:+.4f})")
-    needed = queries_needed(held, held.gain, _next_level(gate))
+    needed = queries_needed(held, held.gain, gate.level)
     if needed is not None and needed <= held.queries:
         return Verdict(
             "not better",
             f"{held.queries:,} queries would have shown a gain of {held.gain:.4f} in {POWER:.0%} of the cases",
         )
-    return Verdict("cannot tell", _too_small(held.queries, needed, f"a gain of {held.gain:.4f}"), needed)
+    needed = queries_needed(held, held.gain, _next_level(gate))
+    return Verdict("cannot tell", _too_small(gate, held.queries, needed, f"a gain of {held.gain:.4f}"), needed)
 
 
 def _non_inferior(gate: Gate, rivals: dict[str, Held], is_best: bool) -> Verdict:
@@ -268,18 +276,26 @@ def _non_inferior(gate: Gate, rivals: dict[str, Held], is_best: bool) -> Verdict
             whom = "the champion" if name == "champion" else "the best champion ever"
             return Verdict("worse", f"it is worse than {whom} by at least {-held.upper:.4f}, more than the margin")
     failing = [held for held in rivals.values() if held.lower <= -gate.margin]
-    numbers = [queries_needed(held, 0.0, _next_level(gate), threshold=-gate.margin) for held in failing]
-    known = [number for number in numbers if number is not None]
-    needed = max(known) if len(known) == len(numbers) else None
+    needed = _most_needed(failing, gate.level, gate.margin)
     if needed is not None and needed <= worst.queries:
         return Verdict("not better", f"it may lose {-worst.lower:.4f}, more than the margin of {gate.margin:g}")
-    return Verdict("cannot tell", _too_small(worst.queries, needed, f"a margin of {gate.margin:g}"), needed)
+    needed = _most_needed(failing, _next_level(gate), gate.margin)
+    return Verdict("cannot tell", _too_small(gate, worst.queries, needed, f"a margin of {gate.margin:g}"), needed)
+
+
+def _most_needed(failing: list[Held], level: float, margin: float) -> int | None:
+    """Queries that would show of every rival that a candidate as good as it loses less than the margin."""
+    numbers = [queries_needed(held, 0.0, level, threshold=-margin) for held in failing]
+    known = [number for number in numbers if number is not None]
+    return max(known) if len(known) == len(numbers) else None
 
 
 def _next_level(gate: Gate) -> float:
-    return level_of_look(gate.look + 1, gate.alpha)
+    """Of the next set of test queries: more of them are another set."""
+    return level_of_look(1, gate.alpha, gate.window)
 
 
-def _too_small(queries: int, needed: int | None, what: str) -> str:
+def _too_small(gate: Gate, queries: int, needed: int | None, what: str) -> str:
     would = f"more than {_MOST_QUERIES:,}" if needed is None else f"some {needed:,}"
-    return f"{queries:,} queries are too few to resolve {what}: it would take {would}"
+    here = "" if gate.candidate == 1 else f" for candidate {gate.candidate} at them"
+    return f"{queries:,} queries are too few{here} to resolve {what}: it would take {would}{' new ones' * bool(here)}"

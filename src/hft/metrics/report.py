@@ -57,6 +57,8 @@ class Report:
             chosen by this split, so their advantage and its interval are flattered by the choice, and there is no
             p. The proof is `test`.
         baselines: on the test split, by baseline, by metric: the mean over the same queries.
+        baseline_leads: on the test split, by baseline: the model (the tuned one, if there is one) against it in the
+            main metric, over the same queries; `start` is the baseline's, `tuned` the model's.
         baseline_notes: lines on how the baselines were made.
         slices: on the test split, by slice of it ("query seen in training"), by metric.
         small_slices: slices with too few queries for an interval, with how many they have.
@@ -84,6 +86,7 @@ class Report:
     test: dict[str, Comparison]
     validation: dict[str, Comparison] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    baseline_leads: dict[str, Comparison] = field(default_factory=dict)
     baseline_notes: tuple[str, ...] = ()
     slices: dict[str, dict[str, Comparison]] = field(default_factory=dict)
     small_slices: dict[str, int] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class Report:
             return _of_trial(self.main, main)
         baselines = {name: means[main] for name, means in self.baselines.items() if main in means}
         conclude = evaluation_advice if self.main.tuned is None else fine_tuning_outcome
-        said = conclude(self.main, baselines, main, self.direction)
+        said = conclude(self.main, baselines, main, self.direction, self.baseline_leads)
         return " ".join((said, *(f"{warning[0].upper()}{warning[1:]}." for warning in self.warnings)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,6 +132,7 @@ class Report:
             "test": _comparisons_to_dict(self.test),
             "validation": _comparisons_to_dict(self.validation),
             "baselines": {name: dict(means) for name, means in self.baselines.items()},
+            "baseline_leads": _comparisons_to_dict(self.baseline_leads),
             "baseline_notes": list(self.baseline_notes),
             "slices": {name: _comparisons_to_dict(of_slice) for name, of_slice in self.slices.items()},
             "small_slices": dict(self.small_slices),
@@ -165,6 +169,7 @@ class Report:
                 "test": _comparisons_from_dict(kept["test"]),
                 "validation": _comparisons_from_dict(kept["validation"]),
                 "slices": {name: _comparisons_from_dict(found) for name, found in kept["slices"].items()},
+                "baseline_leads": _comparisons_from_dict(kept.get("baseline_leads", {})),
                 # Reports from before click models had none.
                 "clicks": {name: ClickEstimate.from_dict(found) for name, found in kept.get("clicks", {}).items()},
                 "baseline_notes": tuple(kept.get("baseline_notes", ())),
@@ -180,7 +185,12 @@ class Report:
 
 
 def _of_trial(found: Comparison, metric: str) -> str:
-    reached = "" if found.tuned is None else f" -> {found.tuned:.3f}"
+    reached = ""
+    if found.tuned is not None and found.difference is not None and found.interval is not None:
+        low, high = found.interval
+        reached = (
+            f" -> {found.tuned:.3f} ({found.difference:+.3f}, 95% {low:+.3f} to {high:+.3f}, {found.queries:,} queries)"
+        )
     return f"A trial of a search: validation {metric} {found.start:.3f}{reached}. Test was not read."
 
 

@@ -52,6 +52,8 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     what = "start against tuned" if two else "the model as it is"
     yield _heading("Test split", f"{what}, {_CANDIDATES[report['candidates']]}")
     yield _comparison_table(report) if two else _single_table(report)
+    if note := _bound_note(report["test"]):
+        yield _note(note)
     left_out = report["test"][report["main_metric"]]["left_out"]
     if left_out:
         yield _note(f"{left_out:,} test queries without a relevant item are left out: no ranking can serve them.")
@@ -61,7 +63,8 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
             "metric may differ by some .001: hft evaluate with trainer.precision=32-true says by how much."
         )
     if report["baselines"]:
-        yield _heading("Baselines", "the same queries, without a model")
+        ahead = f"; lead: of the {'tuned ' * _has_tuned(report)}model, 95%" if report.get("baseline_leads") else ""
+        yield _heading("Baselines", f"the same queries, without a model{ahead}")
         yield _baselines_table(report)
         if report.get("baseline_notes"):
             yield _note(". ".join(report["baseline_notes"]) + ".")
@@ -80,6 +83,9 @@ def _parts(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     if report["slices"]:
         yield _heading("Slices of the test split", report["main_metric"])
         yield _slices_table(report)
+        main = report["main_metric"]
+        if note := _bound_note({name: found[main] for name, found in report["slices"].items() if main in found}):
+            yield _note(note)
     if report.get("small_slices"):
         told = ", ".join(f"{name} ({count:,})" for name, count in report["small_slices"].items())
         yield _note(f"Slices of too few queries for a value: {told}.")
@@ -109,6 +115,19 @@ def _comparison_table(report: Mapping[str, Any]) -> Table:
     return table
 
 
+def _bound_note(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which rows' intervals (and p) are by the bound, and why; empty if none is."""
+    shown = {name: "start_interval" if found["tuned"] is None else "interval" for name, found in rows.items()}
+    names = [name for name, interval in shown.items() if interval in rows[name].get("by_bound", ())]
+    if not names:
+        return ""
+    which = ", ".join(names) if len(names) < len(rows) else "all rows"
+    return (
+        f"Few or skewed queries ({which}): interval and p are those of a bound that holds for any distribution, not of "
+        "resampling. They are wider, so that they hold."
+    )
+
+
 def _single_table(report: Mapping[str, Any]) -> Table:
     table = _table()
     for heading in ("value", "95% interval", "queries"):
@@ -124,6 +143,9 @@ def _baselines_table(report: Mapping[str, Any]) -> Table:
     metrics = list(report["test"])
     for metric in metrics:
         table.add_column(metric, justify="right", no_wrap=True)
+    leads = _leads(report)
+    if leads:
+        table.add_column(f"lead in {report['main_metric']}", justify="right", no_wrap=True)
     models = {"start model": "start", "tuned model": "tuned"} if _has_tuned(report) else {"the model": "start"}
     rows = {name: {m: report["test"][m][model] for m in metrics} for name, model in models.items()}
     rows.update(report["baselines"])
@@ -131,7 +153,7 @@ def _baselines_table(report: Mapping[str, Any]) -> Table:
     main = report["main_metric"]
     known = sorted((row for row in rows if main in rows[row]), key=lambda row: rows[row][main], reverse=reverse)
     for name in [*known, *(row for row in rows if main not in rows[row])]:
-        cells = [format_value(rows[name].get(metric)) for metric in metrics]
+        cells = [format_value(rows[name].get(metric)) for metric in metrics] + ([leads.get(name, "")] if leads else [])
         table.add_row(name.replace("_", " "), *cells, style="bold" if name in models else "")
     return table
 
@@ -147,6 +169,17 @@ def _texts_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         style = "bold" if row["used"] else ""
         table.add_row(Text(row["fields"]), format_value(row["value"]), *cells, f"{row['queries']:,}", style=style)
     return table
+
+
+def _leads(report: Mapping[str, Any]) -> dict[str, str]:
+    """By row of the baselines' table, how far the (tuned) model is ahead of it, with the 95% interval."""
+    found = dict(report.get("baseline_leads", {}))
+    if found and _has_tuned(report):
+        found["start model"] = report["test"][report["main_metric"]]
+    return {
+        name: f"{format_difference(lead['difference'])} ({format_interval(lead['interval'], signed=True)})"
+        for name, lead in found.items()
+    }
 
 
 def _slices_table(report: Mapping[str, Any]) -> Table:

@@ -288,26 +288,27 @@ class Run:
             return []
         return [StepProgress(self.surroundings.console, f"validation_{self.config.method.main_metric}")]
 
-    def finish(self, report: Report, model: Any, values: Mapping[str, Any] | None = None) -> None:
+    def finish(self, report: Report, model: Any, values: Mapping[str, Any]) -> None:
         """Writes the tuned model, the report and its pictures, closes the record, and shows the table.
 
-        Of a search trial only the model and the record are written.
+        Of a search trial only the model, the values a query and the record are written.
 
         Args:
-            report: of the method.
+            report: of the method; of a search trial on validation alone.
             model: the tuned model, on the CPU.
-            values: per-query arrays on test by name, for comparisons with other runs; None where test was not read.
+            values: per-query arrays by name, for comparisons with other runs.
         """
         assert self._tracked is not None
         found = report.to_dict()
         with self.phase("saving"):
             if self.trial is None or self.trial.keeps_model:
                 model.save(self.folder / MODEL_NAME)
-            if values is not None:
-                write_results(found, values, self.folder)
+            write_values(values, self.folder)
+            if report.test:
+                write_report_and_pictures(found, self.folder)
         metrics = {**metrics_of_report(found), **kept_values(self.curves, self.best_step)}
         self._tracked.finish(metrics, seconds=self.seconds)
-        if values is not None:
+        if report.test:
             print_report(found)
         self.say(f"run: {self.folder}")
 
@@ -332,16 +333,19 @@ class Run:
         return Console(file=file, width=LOG_WIDTH)
 
 
-def write_results(report: Mapping[str, Any], values: Mapping[str, Any], folder: Path) -> None:
-    """Writes what a look at test gives: report.json, its pictures, and the values a query.
+def write_values(values: Mapping[str, Any], folder: Path) -> None:
+    """Writes the values a query: arrays by name."""
+    with atomic_write(folder / PER_QUERY_NAME, "wb") as file:
+        np.savez_compressed(file, **values)
+
+
+def write_report_and_pictures(report: Mapping[str, Any], folder: Path) -> None:
+    """Writes what a look at test gives, after the values a query.
 
     Args:
         report: as `Report.to_dict` gives it.
-        values: per-query arrays by name.
         folder: of the run.
     """
-    with atomic_write(folder / PER_QUERY_NAME, "wb") as file:
-        np.savez_compressed(file, **values)
     save_pictures(report, folder / PICTURES_NAME)
     write_report(report, folder)  # last: where it stands, the others do
 

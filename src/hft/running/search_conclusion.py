@@ -16,6 +16,7 @@ from hft.errors import TrainingError
 from hft.experiments.sweep_run import SweepRun
 from hft.reporting import print_report
 from hft.running.winner import measure_winner, needs_training
+from hft.running.winner_lead import winner_lead
 from hft.search import SweepState, Trial, override_lines
 from hft.search.results.values_as_text import counted
 
@@ -50,6 +51,7 @@ def conclude(
     print_summary(
         state,
         winner_command=shlex.join(["hft", "train", "--config-dir", _short(state.folder / "conf"), "winner=best"]),
+        lead=winner_lead(state),
         resume_command=shlex.join(["hft", "train", "-m", *_without_budget(arguments), "search.max_evals=MORE"]),
     )
     if not has_trained:

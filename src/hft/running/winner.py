@@ -13,12 +13,13 @@ from hft.checksums import read_sealed_json
 from hft.errors import ConfigError
 from hft.experiments import MODEL_NAME, RunRecord, load_record, metrics_of_report, upload_model
 from hft.experiments.run_folder import REPORT_NAME, STEPS_NAME
+from hft.experiments.side_by_side import values_a_query
 from hft.experiments.steps import read_steps
 from hft.metrics import Report
 from hft.running.assembly import load_tuned, params_of, parts_of, settings_of
 from hft.running.fitting import on_device
 from hft.running.initial import initial_values
-from hft.running.run import add_to_curves, write_results
+from hft.running.run import add_to_curves, write_report_and_pictures, write_values
 from hft.running.start import Start
 from hft.running.surroundings import Surroundings
 from hft.running.trial_training import variants_of
@@ -108,18 +109,21 @@ def _measured(record: RunRecord, config: DictConfig) -> Report:
                     measured.append(method.measure(towers, seen, settings, start=first, **options))
         module.validator.keep()
         before, after = measured
+        kept = {f"validation/{name}": of for name, of in values_a_query(record.folder, "validation").items()}
         report = method.evaluate(
             before,
             after,
             texts,
             settings,
             module=module,
+            last=kept.get(f"validation/{method.main_metric}/last"),
             seed=config.seed,
             curves=_curves(record),
             seconds=record.results.seconds,
         )
         initial = initial_values(config, method, data, settings, surroundings)
-        write_results(report.to_dict(), {**method.values(before, after, texts), **initial}, record.folder)
+        write_values({**kept, **method.values(before, after, texts), **initial}, record.folder)
+        write_report_and_pictures(report.to_dict(), record.folder)
     return report
 
 

@@ -76,6 +76,7 @@ def print_summary(
     *,
     winner_command: str | None = None,
     winner_label: str = "Train the winner",
+    lead: str | None = None,
     resume_command: str | None = None,
 ) -> None:
     """Prints why the sweep ended, its best trials, what failed, where all of it is, and what to do next.
@@ -85,6 +86,7 @@ def print_summary(
         console: where to; None: standard output.
         winner_command: runs the winner; said if there is one.
         winner_label: what the command does.
+        lead: how far the best trial is ahead of the next one, and how sure that is.
         resume_command: goes on with the sweep, or extends it.
     """
     from rich.console import Group
@@ -96,7 +98,7 @@ def print_summary(
         if not console.is_terminal:  # a file has no edge to wrap at
             console.width = _WIDTH_OF_A_FILE
     # Not cropped: a path or a command is copied whole, however narrow the place.
-    console.print(Group(*_parts(state, winner_command, winner_label, resume_command)), crop=False)
+    console.print(Group(*_parts(state, winner_command, winner_label, lead, resume_command)), crop=False)
 
 
 def summary_dict(state: SweepState) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def _text(folder: Path | None) -> str | None:
 
 
 def _parts(
-    state: SweepState, winner_command: str | None, winner_label: str, resume_command: str | None
+    state: SweepState, winner_command: str | None, winner_label: str, lead: str | None, resume_command: str | None
 ) -> Iterator[RenderableType]:
     from rich.text import Text
 
@@ -168,6 +170,8 @@ def _parts(
     for note in state.notes:
         yield Text(note, style="yellow")
     yield from _best(state)
+    if lead is not None:
+        yield Text(lead)
     yield from _failures(state)
     yield from _to_copy("Where", str(state.folder))
     if winner_command is not None and state.best is not None:
