@@ -115,6 +115,12 @@ def test_a_final_metric_that_differs_is_named_with_both_values(recorded: RunReco
     assert "test_ndcg@10_start: 0.25 (recorded 0.5)" in verdict.sentence
 
 
+def test_baselines_and_p_by_another_rule_are_no_other_model(recorded: RunRecord) -> None:
+    recorded.results.metrics |= {"test_bm25_ndcg@10": 0.1, "test_random_ndcg@10": 0.1, "test_ndcg@10_p": 0.9}
+    verdict, _ = repeat(recorded)
+    assert verdict.holds
+
+
 def test_other_weights_do_not_hold(recorded: RunRecord) -> None:
     recorded.results.weights = "0" * 64
     verdict, _ = repeat(recorded)

@@ -99,9 +99,9 @@ def _resampled(
             weights = random.multinomial(counts.sum(), counts / counts.sum(), size=draws).astype(np.float64)
         for (true, predicted), ends in zip(sides, drawn, strict=True):
             if not is_few:
-                values = _macro_f1s(weights, true, predicted, num_classes)
-                ends[0].append(values)
-                ends[1].append(values)
+                of_both = _macro_f1s(weights, true, predicted, num_classes)
+                ends[0].append(of_both)
+                ends[1].append(of_both)
                 continue
             queries = np.bincount(true, weights=counts, minlength=num_classes)
             rarest = int(np.where(queries > 0, queries, np.inf).argmin())
