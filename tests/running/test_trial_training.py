@@ -60,7 +60,7 @@ def test_a_trial_leaves_a_model_and_a_record_and_says_nothing_in_the_terminal(
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
     left = {entry.name for entry in (tmp_path / "4").iterdir()}
-    assert left == {"run.yaml", "steps.jsonl", "metrics.csv", "model", "output.log"}
+    assert left == {"run.yaml", "steps.jsonl", "metrics.csv", "model", "output.log", "per_query.npz"}
     assert "text_embeddings" in (tmp_path / "4" / "output.log").read_text(encoding="utf-8")
     record = load_record(tmp_path / "4")
     assert (record.status, record.sweep, record.trial) == ("done", "sweeps/small", 4)

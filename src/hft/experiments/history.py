@@ -23,6 +23,9 @@ from hft.experiments.run_record import RunRecord
 from hft.experiments.side_by_side import Values, number_of_values, paired_values
 from hft.experiments.store import absolute_uri
 
+# An interval of 95% leaves out 0 if p is below this.
+_LEFT_OUT_BELOW = 0.05
+
 
 @dataclass(frozen=True)
 class Significance:
@@ -198,10 +201,16 @@ def _row(
 
 
 def _against_start(winner: RunRecord, paired_test: PairedTest | None) -> Significance | None:
-    """The winner against the model that it started from. Its report tested that already: there is one p for it."""
+    """The winner against the model that it started from. Its report tested that already: there is one p for it.
+
+    An older hft may have worked it out by another rule: if it says the opposite of the interval, it is not repeated.
+    """
     found = _significance(winner, winner, ("start", "tuned"), paired_test)
     p = winner.results.metrics.get(f"test_{winner.main_metric}_p")
-    return found if found is None or p is None else replace(found, p=p)
+    if found is None or p is None or found.interval is None:
+        return found
+    low, high = found.interval
+    return replace(found, p=p) if (p < _LEFT_OUT_BELOW) == (low > 0.0 or high < 0.0) else found
 
 
 def _against_initial(
