@@ -91,11 +91,15 @@ def fit(
         best.consider(last[monitor], trainer.global_step, module)
         if told is not None:
             told.tell(last[told.monitor])
+    elif checkpoint is not None and module.validator.latest is module.validator.start:
+        module.validator(module.model)  # the last validation was before the checkpoint, which holds no results
+    latest = module.validator.latest
     best.restore(module)
     if checkpoint is not None and best.best_step and module.validator.best is module.validator.start:
         # It was found before the checkpoint, which holds its weights and not its results.
         module.validator(module.model)
         module.validator.keep()
+        module.validator.latest = latest
     run.best_step = best.best_step
     if not best.best_step:
         run.say("No validation beat the starting model: the starting weights are kept.")
