@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import servers
+from hft.user_modules import SAFE_PATH
 
 if TYPE_CHECKING:
     from hft.stores import StoreFolder
@@ -46,6 +47,15 @@ def s3_server() -> Iterator[str]:
 
     with running_s3() as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def import_path_of_children_as_before() -> Iterator[None]:
+    """The command takes the current folder from the import path of the processes that it starts."""
+    before = os.environ.get(SAFE_PATH)
+    yield
+    if before is None:
+        os.environ.pop(SAFE_PATH, None)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def time_for_every_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check leaves choices out after a second and a half, which a slow machine would make a failure."""
+    monkeypatch.setattr("hft.config.choice_checks.SECONDS_FOR_CHOICES", float("inf"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, importable as it is under the `hft` command."""

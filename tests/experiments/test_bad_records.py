@@ -70,7 +70,8 @@ def test_no_value_of_any_field_stops_a_command(place: Path, capsys: pytest.Captu
             write(f"{place_}-{number}", yaml.dump(changed, allow_unicode=True))
     for words in ([], ["--limit", "0"], ["--limit", "0", "--json"], ["--trials", "--limit", "0"], ["--tree"],
                   ["--tree", "--json"], ["--prune", "keep=1", "--dry-run"]):  # fmt: skip
-        assert main(["runs", *words]) == 0, words
+        # What to remove is not decided while the best run may be one that cannot be read.
+        assert main(["runs", *words]) == (2 if "--prune" in words else 0), words
         printed = capsys.readouterr()
         assert not set("\x1b\x07\u202e\0") & set(printed.out + printed.err), words
         if words[-1:] == ["0"]:

@@ -207,6 +207,6 @@ def test_a_variation_says_whom_it_varies_and_keeps_its_interpolations(recorded: 
     assert now.varies == load_record(now.folder).varies == recorded.run_id
     assert now.reproduces is None
     assert now.results.num_steps == 6
-    assert now.overrides == ["settings.num_epochs=1"]
+    assert now.overrides == [*recorded.overrides, "settings.num_epochs=1"]
     assert now.choices["loss"] == "margin"
     assert now.config_unresolved["trainer"]["max_epochs"] == "${settings.num_epochs}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from small_runs import plain, small_config, train_line
 
+from hft.checksums import read_sealed
 from hft.experiments import (
     ExperimentsManager,
     RunRecord,
@@ -142,7 +143,7 @@ def test_what_the_store_missed_is_pushed_later_with_trials_as_children(local_sto
     record = trial(NOWHERE, 0)
     sweep.end("budget")
     for file, uri in ((FOLDER / SWEEP_TRACKING_NAME, local_store), (record.folder / "run.yaml", local_store)):
-        file.write_text(file.read_text().replace(NOWHERE, uri))
+        file.write_text(read_sealed(file).replace(NOWHERE, uri))
     assert [outcome.problem for outcome in sync_sweeps()] == [None]
     assert [outcome.problem for outcome in sync()] == [None]
     assert sync_sweeps() == []

@@ -207,7 +207,7 @@ def assert_failed_for_want_of_space(run: Path, error: StorageError) -> None:
 
 
 def test_a_disk_that_fills_while_a_checkpoint_is_written(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    full_disk_for(monkeypatch, "checksums.json")
+    monkeypatch.setattr("hft.training.checkpoint_folder.save_file", no_space)
     with pytest.raises(StorageError, match=r"cannot be written") as caught:
         train("run", "checkpoints.every_n_steps=1")
     assert_failed_for_want_of_space(Path("run"), caught.value)
@@ -232,7 +232,7 @@ def test_the_command_says_it_in_one_message_and_exits_with_1(
 ) -> None:
     from hft.cli import main
 
-    full_disk_for(monkeypatch, "checksums.json")
+    monkeypatch.setattr("hft.training.checkpoint_folder.save_file", no_space)
     arguments = [
         *("train", "data=sessions", f"data.source.sessions={files}/sessions.jsonl"),
         *(f"data.source.items={files}/items.jsonl", "model=local", f"model.source={tiny_bert}"),

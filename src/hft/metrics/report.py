@@ -152,7 +152,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
-        """What `to_dict` gave, also after a way through JSON.
+        """What `to_dict` gave, also after a way through JSON or report.json, whose checksum is left out.
 
         Raises:
             DataError: if it was written under another schema version.
@@ -162,7 +162,7 @@ class Report:
                 f"report.json: found schema version {values.get('schema_version')!r}, expected {SCHEMA_VERSION}. "
                 "Another version of hft wrote it: evaluate the run again with `hft evaluate RUN`."
             )
-        kept = {key: value for key, value in values.items() if key not in ("schema_version", "conclusion")}
+        kept = {key: value for key, value in values.items() if key not in ("schema_version", "conclusion", "checksum")}
         return cls(
             **{
                 **kept,

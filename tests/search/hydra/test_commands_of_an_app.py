@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from hft.checksums import read_sealed
 from hft.search.sweeper.app_commands import resume_command, winner_template
 from running_apps import App
 
@@ -177,7 +178,7 @@ def test_the_winner_of_a_module_whose_config_asks_for_sweeps_runs_once(app):
         [sys.executable, "-m", "package.app", "hydra.sweep.dir=sweep"], cwd=app.folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    comment = (app.folder / "sweep/conf/winner/best.yaml").read_text().splitlines()[1]
+    comment = read_sealed(app.folder / "sweep/conf/winner/best.yaml").splitlines()[1]
     command = shlex.split(comment.removeprefix("# "))
     assert command[:3] == ["python", "-m", "package.app"]
     again = subprocess.run([sys.executable, *command[1:]], cwd=app.folder, capture_output=True, text=True)
