@@ -164,7 +164,7 @@ def test_a_dense_layer_of_another_activation_has_vectors_of_its_own(tiny_bert: P
     kept = KeptVectors(StoreFolder(tmp_path, None), model, "32-true", ComputeSettings())
     kept.write("items", keys, torch.randn(10, model.dim))
     assert KeptVectors(kept.folder, model, "32-true", ComputeSettings()).read("items", keys) is not None
-    model.items_tower.projections[0].activation = "tanh"
+    model.items_tower.projections[0].activation = nn.Tanh()
     assert KeptVectors(kept.folder, model, "32-true", ComputeSettings()).read("items", keys) is None
 
 

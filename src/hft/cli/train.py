@@ -109,6 +109,7 @@ def _checked(args: argparse.Namespace) -> bool:
 def _hydra_main(args: argparse.Namespace, task: Callable[[DictConfig], Any]) -> None:
     """Run Hydra's own main. What it raises comes through, so that one place decides on messages and exit status."""
     import hydra
+    from hydra.core.hydra_config import HydraConfig
 
     from hft.config.composer import VERSION_BASE
     from hft.config.searchpath import CONFIG_MODULE
@@ -120,6 +121,9 @@ def _hydra_main(args: argparse.Namespace, task: Callable[[DictConfig], Any]) -> 
         except SystemExit as stop:
             if stop.code:
                 raise
+        finally:
+            # Hydra leaves its job set: a later hft.train of this process would record this one's choices.
+            HydraConfig.instance().cfg = None
 
 
 @contextmanager
