@@ -57,7 +57,7 @@ def test_a_saved_data_set_is_read_by_its_splits(saved: Path) -> None:
     data = read(saved, saved, items_split="items")
     assert len(data.inputs) == 3000
     assert data.inputs[2999] == FineTuningInput("s2999", "بحث 2999", ("a", "b", "c"), (0.0, 1.0, 0.0), timestamp=2999.0)
-    assert data.items.texts[0] == "نص a"
+    assert data.items.texts[0] == "A\nنص a"
 
 
 def test_queries_and_texts_may_be_made_of_several_fields(saved: Path) -> None:
