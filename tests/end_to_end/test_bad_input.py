@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hft.checksums import CHECKSUMS_NAME, check_folder
 from hft.cli import main
 from hft.experiments import load_record
 from small_collections import items, sessions, write_lines
@@ -180,7 +181,10 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(refused: Refusal, small_dis
     assert "No space left on device" in message
     assert str(small_disk) in message
     assert "outputs=FOLDER" in message
-    assert not list(small_disk.rglob("model"))
+    for model in small_disk.rglob("model"):
+        assert (model / CHECKSUMS_NAME).is_file()
+        check_folder(model, remedy="")
+    assert not list(small_disk.rglob(".model.*"))
 
 
 def test_a_disk_that_fills_while_the_model_is_saved(

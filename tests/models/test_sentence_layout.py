@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hft.checksums import CHECKSUMS_NAME
 from hft.errors import ModelError
 from hft.models import load_saved_model, load_text_model
 from hft.models.sentence import read_layout
@@ -13,8 +14,9 @@ from hft.models.sentence import read_layout
 
 @pytest.fixture
 def saved(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A saved model that a test may change."""
+    """A saved model that a test may change, without checksums, as folders of others are."""
     load_text_model(str(tiny_bert), dense_dim=7).save(tmp_path / "saved")
+    (tmp_path / "saved" / CHECKSUMS_NAME).unlink()
     return tmp_path / "saved"
 
 

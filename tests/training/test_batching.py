@@ -48,8 +48,10 @@ def test_an_epoch_can_start_at_any_batch_and_the_next_one_starts_at_its_first() 
     sampler = EpochSampler(np.arange(10), batch_size=3, seed=0)
     whole = [(number, rows.tolist()) for _, number, rows in sampler]
     sampler.start_at = (sampler.epoch, 2)
-    assert [(number, rows.tolist()) for _, number, rows in sampler] == whole[2:]
-    assert [(number, rows.tolist()) for _, number, rows in sampler] == whole
+    for _ in range(2):  # Lightning may ask for an epoch's batches more than once
+        assert [(number, rows.tolist()) for _, number, rows in sampler] == whole[2:]
+    sampler.set_epoch(1)
+    assert [number for _, number, _ in sampler] == [0, 1, 2, 3]
     assert len(sampler) == 4
 
 
