@@ -36,7 +36,7 @@ def fit(
     config: DictConfig,
     run: Run,
     checkpoint: Path | None = None,
-) -> Checkpoints | None:
+) -> None:
     """Trains the module and leaves it with the weights of its best validation.
 
     Args:
@@ -45,9 +45,6 @@ def fit(
         config: the run's.
         run: takes the values of every step.
         checkpoint: of the same run, to go on from; None begins.
-
-    Returns:
-        what wrote checkpoints; None: nothing did.
 
     Raises:
         TrainingError: the loss is not a number, the device is out of memory, or no session can be trained on.
@@ -103,7 +100,6 @@ def fit(
     run.best_step = best.best_step
     if not best.best_step:
         run.say("No validation beat the starting model: the starting weights are kept.")
-    return checkpoints
 
 
 def drop_checkpoints(config: DictConfig, folder: Path) -> None:

@@ -71,15 +71,10 @@ class Checkpoints(Checkpoint):
         seconds: between two; None: the time has no part in it. They never take more than a fiftieth of the time.
         steps: optimizer steps between two; None: steps have no part in it.
         rows: gives how many rows of steps.jsonl are written.
-
-    Attributes:
-        written: how many were written.
-        seconds_taken: by all of them.
     """
 
     def __init__(self, folder: Path, *, seconds: float | None, steps: int | None, rows: Callable[[], int]) -> None:
         self.folder, self.seconds, self.steps, self.rows = folder, seconds, steps, rows
-        self.written, self.seconds_taken = 0, 0.0
         self._last_time, self._last_step, self._pause = time.monotonic(), 0, 0.0
         self._is_due = False
 
@@ -121,5 +116,4 @@ class Checkpoints(Checkpoint):
         for path in checkpoints_in(self.folder)[KEPT:]:
             CheckpointFolder().remove_checkpoint(path)
         took = time.monotonic() - started
-        self.written, self.seconds_taken = self.written + 1, self.seconds_taken + took
         self._last_time, self._last_step, self._pause = time.monotonic(), trainer.global_step, took / MOST_OF_THE_TIME
