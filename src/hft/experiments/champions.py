@@ -70,8 +70,8 @@ def record_of(champion: Champion, outputs: str | os.PathLike[str], uri: str) -> 
     Raises:
         RunNotFoundError: none of them has the model.
     """
-    folder = str(Path(outputs) / champion.folder)
-    for known in (champion.run_id, folder) if champion.folder.is_absolute() else (folder, champion.run_id):
+    place = str(Path(outputs) / champion.folder)
+    for known in (champion.run_id, place) if champion.folder.is_absolute() else (place, champion.run_id):
         try:
             record = find_run(known, outputs)
         except HftError:
