@@ -29,6 +29,8 @@ FOUNDATION = {
     "user_modules": set(),
     "parsing": {"errors"},
     "names": {"errors"},
+    "places": set(),
+    "figures": {"terminal"},
     "csv_cells": set(),
     "terminal": {"redaction"},
     "consoles": {"terminal"},

@@ -94,7 +94,7 @@ def promote(record: RunRecord, config: DictConfig, *, outputs: str | Path, uri: 
     from hft.experiments.registry import Champions
 
     _require_gate(config)
-    champions, method = Champions(uri), record.method
+    champions, method = Champions(uri, outputs), record.method
     metric, split = str(config.method.main_metric), str(config.promotion.split)
     champion = champions.champion(method)
     if champion is not None and champion.run_id == record.run_id:

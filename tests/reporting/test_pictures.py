@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from hft.errors import StorageError
+from hft.figures import save_figure
 from hft.reporting import save_pictures
 from hft.reporting.before_after import draw_before_after
 from hft.reporting.learning_curves import draw_learning_curves
@@ -136,3 +137,16 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(report: dict[str, An
 def test_importing_the_room_imports_no_matplotlib() -> None:
     code = "import sys, hft.reporting; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_controls_and_what_turns_letters_around_are_drawn_as_codes(tmp_path: Path) -> None:
+    figure = Figure()
+    axes = figure.add_subplot()
+    axes.set_title("a\x1b[31m \u202eevil\x00")
+    axes.set_xticks([0, 1], ["\u202eone", "two"])
+    with (tmp_path / "one.png").open("wb") as file:
+        save_figure(figure, file, 50)
+    shown = texts_of(figure)
+    assert "a\\u001b[31m \\u202eevil\\u0000" in shown
+    assert "\\u202eone" in shown
+    assert not set("\x1b\x00\u202e") & set(shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Champion:
         method: whose champion it is or was.
         version: of the registered model, from 1.
         run_id: hft's id of the run.
-        folder: the run's folder when it was promoted.
+        folder: the run's folder when it was promoted, from `outputs` on; whole where it lay elsewhere.
         mlflow_run_id: the store's id of the run; None where the store does not have it.
         batch: `data.batch_id` of the data that it was judged on.
         predecessor: version that was champion before it; None for a first one.
@@ -64,11 +65,13 @@ def version_tags(
     best: int | None,
     batch: str | None,
     gate: Mapping[str, Any],
+    outputs: str | os.PathLike[str],
 ) -> dict[str, str]:
     """The tags of a new version; see Champion. `best` is None where it is the best itself."""
+    folder, root = record.folder.absolute(), Path(outputs).absolute()
     tags = {
         RUN_ID_TAG: record.run_id,
-        _FOLDER_TAG: record.folder.absolute(),
+        _FOLDER_TAG: folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder,
         _BATCH_TAG: batch,
         _MLFLOW_RUN_TAG: mlflow_run_id,
         _PREDECESSOR_TAG: predecessor,

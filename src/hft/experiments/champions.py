@@ -63,12 +63,15 @@ def protected_run_ids(outputs: str | os.PathLike[str] = "outputs", uri: str | No
 def record_of(champion: Champion, outputs: str | os.PathLike[str], uri: str) -> RunRecord:
     """The record of a promoted run, in a folder that has its model.
 
-    Looks where the run was promoted, then under `outputs`, then into the store, from which it is downloaded.
+    Looks where the run was promoted, from `outputs` on, then for its id there, then at the whole path of a run that lay
+    elsewhere, then into the store, from which it is downloaded. An older hft wrote whole paths of all runs, which lead
+    to where a project was that was moved or copied since: so they come after the id.
 
     Raises:
         RunNotFoundError: none of them has the model.
     """
-    for known in (champion.folder, champion.run_id):
+    place = str(Path(outputs) / champion.folder)
+    for known in (champion.run_id, place) if champion.folder.is_absolute() else (place, champion.run_id):
         try:
             record = find_run(known, outputs)
         except HftError:

@@ -10,6 +10,7 @@ better than the champion is held against as well.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -53,13 +54,15 @@ class Champions:
 
     Args:
         uri: of the store.
+        outputs: where runs land; a version names its run's folder from there.
 
     Raises:
         TrackingError: (every method) the store is away or refuses.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, outputs: str | os.PathLike[str] = "outputs") -> None:
         check_uri(uri)
+        self._outputs = outputs
         self.uri = absolute_uri(uri)
         self._client: MlflowClient | None = None
 
@@ -152,7 +155,15 @@ class Champions:
                 )
             source, mlflow_run_id = self._source(client, record)
             best = None if is_best or current is None else versions[current].best
-            tags = version_tags(record, mlflow_run_id, predecessor=current, best=best, batch=batch, gate=gate or {})
+            tags = version_tags(
+                record,
+                mlflow_run_id,
+                predecessor=current,
+                best=best,
+                batch=batch,
+                gate=gate or {},
+                outputs=self._outputs,
+            )
             made = client.create_model_version(
                 name,
                 source,

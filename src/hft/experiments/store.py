@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from hft.errors import ConfigError, HftError
+from hft.experiments.moved_store import follow_move
 from hft.files import storage_errors
 from hft.redaction import redacted
 
@@ -105,6 +106,7 @@ def open_client(uri: str) -> MlflowClient:
             logging.getLogger(name).setLevel(logging.WARNING)
         with _without_stray_folder(uri):
             _make_where_missing(uri)
+            _follow_move(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
     return client
@@ -193,6 +195,12 @@ def _make_where_missing(uri: str) -> None:
             temporary, make = file.absolute().parent / begun, cast(Any, SqlAlchemyStore)  # it has no types
             make(sqlite_uri(temporary), root.as_uri()).engine.dispose()
             temporary.rename(file)
+
+
+def _follow_move(uri: str) -> None:
+    file, root = sqlite_file(uri), artifact_root(uri)
+    if file is not None and root is not None and file.is_file():
+        follow_move(file, root)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from hft.errors import HftError, RunNotFoundError
 from hft.experiments.run_folder import RECORD_NAME
 from hft.experiments.run_record import RunRecord, load_record
 from hft.parsing import check_size
+from hft.places import absolute_place, relative_place
 
 _HEADER_NAME = "sweep.json"
 _SUMMARY_NAME = "summary.json"
@@ -38,7 +39,8 @@ def winner_of_sweep(folder: Path) -> RunRecord | None:
     number = best.get("number")
     if not isinstance(number, int):
         number = None  # as in a summary that somebody wrote
-    places = [folder / f"winner_{number}", folder / str(number), Path(str(best.get("folder") or folder / str(number)))]
+    told = absolute_place(str(best.get("folder") or number), folder)
+    places = [folder / f"winner_{number}", folder / str(number), told]
     for place in places if number is not None else ():
         if (place / RECORD_NAME).is_file() and (record := _done(place)) is not None:
             _say(f"{folder} is a sweep: its winner is taken, trial {number} ({place}).")
@@ -52,10 +54,13 @@ def winner_of_sweep(folder: Path) -> RunRecord | None:
 def _best(folder: Path) -> dict[str, Any]:
     try:
         check_size(folder / _SUMMARY_NAME)
-        best = read_sealed_json(folder / _SUMMARY_NAME).get("best")
-    except (OSError, AttributeError):
+        summary = read_sealed_json(folder / _SUMMARY_NAME)
+        best = dict(summary["best"])
+        if "folder" in summary:  # an older hft wrote whole paths, which lead to where the sweep was then
+            best["folder"] = relative_place(best["folder"], summary["folder"])
+    except (OSError, KeyError, TypeError):
         return {}
-    return best if isinstance(best, dict) else {}
+    return best
 
 
 def _done(place: Path) -> RunRecord | None:

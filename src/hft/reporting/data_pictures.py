@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.figures import save_figure
 from hft.files import atomic_write
 from hft.reporting import look
 
@@ -115,5 +116,5 @@ def _draw_time(axes: Axes, time: Mapping[str, Any]) -> None:
 
 def _save(figure: Figure, path: Path) -> Path:
     with look.letters_may_lack(), atomic_write(path, mode="wb") as file:
-        figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, facecolor="white")
+        save_figure(figure, file, _DOTS_PER_INCH)
     return path

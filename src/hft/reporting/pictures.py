@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.figures import save_figure
 from hft.files import atomic_write
 from hft.reporting.before_after import draw_before_after
 from hft.reporting.learning_curves import draw_learning_curves
@@ -43,7 +44,6 @@ def save_pictures(report: Mapping[str, Any], folder: Path | str) -> list[Path]:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    # A figure made without pyplot belongs to nobody else and is drawn by Agg: no display is needed.
     with letters_may_lack(), atomic_write(path, mode="wb") as file:
-        figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, facecolor="white")
+        save_figure(figure, file, _DOTS_PER_INCH)
     return path

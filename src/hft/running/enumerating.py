@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hft.errors import ConfigError, TrainingError
+from hft.places import absolute_place
 from hft.running.search_request import group_keys
 from hft.search import Choice, Parameter, RawValue, SearchSettings, SearchSpace, SweepState, Trial
 from hft.search.launching.job_outcome import TRACEBACK
@@ -74,7 +75,7 @@ def _raise_for_failed_jobs(state: SweepState) -> None:
 
 
 def _failed_job(trial: Trial, sweep_folder: Path) -> str:
-    folder = Path(trial.folder or sweep_folder / str(trial.number))
+    folder = absolute_place(trial.folder or str(trial.number), sweep_folder)
     where = folder / TRACEBACK if (folder / TRACEBACK).is_file() else folder
     values = " ".join(f"{key}={value}" for key, value in trial.params.items())
     return f"  {values}\n    {trial.reason}\n    {where}"

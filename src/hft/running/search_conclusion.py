@@ -18,6 +18,7 @@ from hft.reporting import print_report
 from hft.running.winner import measure_winner, needs_training
 from hft.running.winner_lead import winner_lead
 from hft.search import SweepState, Trial, override_lines
+from hft.search.results.ranking import trial_folder
 from hft.search.results.values_as_text import counted
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def conclude(
 
 def _prove(hydra: HydraSweep, state: SweepState, best: Trial, fixed: Sequence[str], *, has_trained: bool) -> None:
     """Reads test for the winner, once, and says what it gave, with the number of trials that it was chosen from."""
-    folder = Path(best.folder) if best.folder else state.folder / str(best.number)
+    folder = trial_folder(state, best) or state.folder / str(best.number)
     again = state.folder / f"winner_{best.number}"
     config = trial_config(hydra, _overrides(state, best, fixed))
     will_retrain = needs_training(folder, config)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
+from hft.places import relative_place
 from hft.search.specs import Params
 
 State = Literal["running", "done", "pruned", "failed"]
@@ -24,7 +26,7 @@ class Outcome:
         state: done, pruned or failed.
         values: one a metric, finite; of a pruned trial the last intermediate value; of a failed one nothing.
         reason: why it failed or was pruned, in words.
-        folder: where it ran.
+        folder: where it ran; in a journal relative to the sweep's.
         seconds: wall time.
         details: what the job wants remembered, JSON-able (`run_id`, ...).
         error: the exception itself, where the trial ran in this process.
@@ -37,6 +39,10 @@ class Outcome:
     seconds: float = 0.0
     details: Mapping[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
+
+    def placed(self, sweep: Path) -> Outcome:
+        """The outcome with its folder relative to the sweep's."""
+        return self if self.folder is None else replace(self, folder=relative_place(self.folder, sweep))
 
 
 @dataclass(frozen=True)

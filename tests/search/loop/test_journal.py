@@ -14,7 +14,7 @@ from hft.search.loop.journal import JOURNAL_NAME, Ask, Journal, Tell, read_event
 from hft.search.loop.sweep_record import SweepRecord
 
 ASK = Ask(0, 0, {"a": None, "b": [1, 2.5, "x=y, z"], "ü": True, "raw": RawValue("${b}")}, "engine", False, "now", 0.5)
-TELL = Tell(0, Outcome("done", (0.1,), None, "/sweep/0", 1.5, {"run_id": "12f1bffb"}), None, 2.0)
+TELL = Tell(0, Outcome("done", (0.1,), None, "0", 1.5, {"run_id": "12f1bffb"}), None, 2.0)
 
 
 def written(folder, *events):
@@ -102,7 +102,7 @@ def test_numpys_numbers_are_read_back_as_numbers(tmp_path):
 
 
 def test_texts_of_the_system_that_are_no_utf_8_are_read_back(tmp_path):
-    ended = Tell(0, Outcome("failed", reason="broken", folder="/sweep/\udcff/0"), None, 2.0)
+    ended = Tell(0, Outcome("failed", reason="broken", folder="\udcff/0"), None, 2.0)
     written(tmp_path, ASK, ended)
     assert read_events(tmp_path) == [ASK, ended]
 
@@ -117,3 +117,12 @@ def test_a_folder_that_vanished_is_an_error_and_not_a_lost_trial(tmp_path):
         journal.append(TELL)
     journal.close()
     assert read_events(tmp_path / "moved") == [ASK]
+
+
+def test_whole_paths_of_an_older_hft_lead_to_where_the_sweep_lies_now(tmp_path):
+    known = Tell(1, Outcome("done", (0.2,), None, "/old/outputs/line/b", 0.0), "run 12f1bffb", 3.0)
+    ran = Tell(0, Outcome("done", (0.1,), None, "/old/outputs/sweeps/line/first/s/0", 1.5), None, 2.0)
+    folder = tmp_path / "outputs" / "sweeps" / "line" / "first" / "s"
+    folder.mkdir(parents=True)
+    written(folder, known, ran)
+    assert [event.outcome.folder for event in read_events(folder)] == ["../../../../line/b", "0"]

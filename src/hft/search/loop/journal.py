@@ -1,7 +1,8 @@
 """The journal of a sweep, `trials.jsonl`: an event a line, on disk before the sweep goes on.
 
 Two events. `ask`: {"event", "number", "stage", "params", "source", "given", "time", "elapsed"}, and `tell`: {"event",
-"number", "state", "values", "reason", "folder", "seconds", "details", "known_from", "elapsed"}. `given` says that the
+"number", "state", "values", "reason", "folder", "seconds", "details", "known_from", "elapsed"}. `folder` is relative to
+the sweep's. `given` says that the
 engine was handed the parameters instead of proposing them; `raw` lists the keys whose values are in Hydra's
 grammar already; `time` is UTC; `elapsed` is in seconds over all sessions of the sweep.
 """
@@ -192,7 +193,18 @@ def _read(path: Path) -> tuple[list[Event], int]:
                 break  # a power cut may leave a last line of the right length that was never filled
             raise unreadable(path, number, error) from error
         size += len(line) + 1
-    return events, size
+    return _placed(events, path.parent), size
+
+
+def _placed(events: list[Event], sweep: Path) -> list[Event]:
+    """Events with folders relative to the sweep's. An older hft wrote whole paths, which lead to where a sweep was that
+    was moved since: its first trial that ran there tells the place."""
+    whole = [event for event in events if isinstance(event, Tell) and os.path.isabs(event.outcome.folder or "")]
+    ran = (Path(event.outcome.folder or "").parent for event in whole if event.known_from is None)
+    before = next((folder for folder in ran if folder.name == sweep.absolute().name), sweep)
+    return [
+        replace(event, outcome=event.outcome.placed(before)) if isinstance(event, Tell) else event for event in events
+    ]
 
 
 def unreadable(path: Path, line: int, error: ValueError) -> ConfigError:

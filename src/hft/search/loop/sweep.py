@@ -279,7 +279,8 @@ class Sweep:
 
     def _end(self, trial: Trial, outcome: Outcome, known_from: str | None = None) -> Trial:
         # The error holds the frames of the job, and with them all that it worked on: events are kept, it is not.
-        event = Tell(trial.number, replace(outcome, error=None), known_from, self._elapsed())
+        kept = replace(outcome, error=None).placed(self.folder)
+        event = Tell(trial.number, kept, known_from, self._elapsed())
         self._journal.append(event)
         ended = self._record.add(event)
         if self._proposing.stage.engine is not None:

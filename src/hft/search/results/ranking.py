@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hft.places import absolute_place
 from hft.search.hooks import SweepState
 from hft.search.settings import SearchSettings
 from hft.search.trial import Trial
@@ -44,8 +45,8 @@ def ranked_in_all_stages(state: SweepState) -> list[Trial]:
 
 
 def trial_folder(state: SweepState, trial: Trial) -> Path | None:
-    """Where the trial ran, or, answered from the record, where its result is; relative to the sweep if so recorded."""
-    return None if trial.folder is None else state.folder / trial.folder
+    """Where the trial ran, or, answered from the record, where its result is."""
+    return None if trial.folder is None else absolute_place(trial.folder, state.folder)
 
 
 def is_several(settings: SearchSettings) -> bool:

@@ -115,9 +115,11 @@ def winner_command(sweep_folder: Path, command: str = HFT_COMMAND) -> str:
 
     Args:
         sweep_folder: of the sweep.
-        command: `{conf}` for the folder of configs.
+        command: `{conf}` for the folder of configs, seen from the current folder where it lies below it.
     """
-    return command.replace("{conf}", shlex.quote(str(sweep_folder / CONF_FOLDER)))
+    folder, here = (sweep_folder / CONF_FOLDER).absolute(), Path.cwd()
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return command.replace("{conf}", shlex.quote(str(shown)))
 
 
 def _say_on_stderr(line: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.places import relative_place
 from hft.search.hooks import SweepState
 from hft.search.results.differing_parameters import DifferingParameters
 from hft.search.results.progress import Progress
@@ -102,10 +103,12 @@ def print_summary(
 
 
 def summary_dict(state: SweepState) -> dict[str, Any]:
-    """The same for programs, JSON-able: ended, counts, best, top (best first), front, failures, seconds, folder."""
+    """The same for programs, JSON-able: ended, counts, best, top (best first), front, failures, seconds.
+
+    Folders of trials are relative to the sweep's.
+    """
     progress = Progress.of(state)
     return {
-        "folder": str(state.folder),
         "ended": state.ended,
         "is_search": state.is_search,
         "seconds": round(state.elapsed, 3),
@@ -122,7 +125,7 @@ def summary_dict(state: SweepState) -> dict[str, Any]:
         "top": [_trial_dict(state, trial) for trial in ranked(state)[:_TOP]],
         "front": [_trial_dict(state, trial) for trial in state.front] if is_several(state.settings) else [],
         "failures": [
-            {"reason": kind.reason, "count": kind.count, "trial": kind.number, "folder": _text(kind.folder)}
+            {"reason": kind.reason, "count": kind.count, "trial": kind.number, "folder": _place(state, kind.folder)}
             for kind in failure_kinds(state)
         ],
         "notes": list(state.notes),
@@ -149,13 +152,13 @@ def _trial_dict(state: SweepState, trial: Trial) -> dict[str, Any]:
         "params": typed_params(trial.params),
         "values": list(trial.values),
         "known_from": trial.known_from,
-        "folder": _text(trial_folder(state, trial)),
+        "folder": _place(state, trial_folder(state, trial)),
         "seconds": round(trial.seconds, 3),
     }
 
 
-def _text(folder: Path | None) -> str | None:
-    return None if folder is None else str(folder)
+def _place(state: SweepState, folder: Path | None) -> str | None:
+    return None if folder is None else relative_place(folder, state.folder)
 
 
 def _parts(

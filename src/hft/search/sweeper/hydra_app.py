@@ -13,6 +13,7 @@ from hft.errors import ConfigError, HftError
 from hft.search.hooks import SweepHooks, SweepState
 from hft.search.pruning.intermediate import intermediate_path
 from hft.search.results.progress_log import ProgressLog
+from hft.search.results.ranking import trial_folder
 from hft.search.results.result_files import ResultFiles, winner_command
 from hft.search.settings import SearchSettings
 from hft.search.spaces.conditions import bare_key
@@ -44,11 +45,13 @@ class SearchFailedError(HftError):
     Args:
         what: in words.
         last: trial that failed last.
+        state: of the search.
     """
 
-    def __init__(self, what: str, last: Trial) -> None:
+    def __init__(self, what: str, last: Trial, state: SweepState) -> None:
         """Say where the last failure is to be seen."""
-        where = f" Its folder: {last.folder}" if last.folder else ""
+        folder = trial_folder(state, last)
+        where = f" Its folder: {folder}" if folder else ""
         super().__init__(f"{what}. The last failure, trial {last.number}: {last.reason}.{where}")
 
 
@@ -181,9 +184,13 @@ def _searched(sweep: HydraSweep, search: AppSearch) -> SweepState:
     failed = [trial for trial in state.trials if trial.state == "failed"]
     if state.ended == "failures":
         most = state.settings.max_failures
-        raise SearchFailedError(f"{len(failed)} trials failed, and hydra.sweeper.max_failures={most}", failed[-1])
+        raise SearchFailedError(
+            f"{len(failed)} trials failed, and hydra.sweeper.max_failures={most}",
+            failed[-1],
+            state,
+        )
     if failed and state.best is None:
-        raise SearchFailedError(f"none of {len(state.trials)} trials gave a value", failed[-1])
+        raise SearchFailedError(f"none of {len(state.trials)} trials gave a value", failed[-1], state)
     return state
 
 

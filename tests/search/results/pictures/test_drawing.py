@@ -306,3 +306,15 @@ def test_nothing_heavy_is_imported_before_there_is_something_to_draw():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_controls_and_what_turns_letters_around_are_shown_as_codes_in_the_page(tmp_path: Path) -> None:
+    trials = [
+        Trial(number, {"key": value, "rate": 0.1 * (1 + number)}, state="done", values=(0.1 * number,))
+        for number, value in enumerate(["a\x1b[31m", "b\u202eevil", "c\x00", "d"])
+    ]
+    found = page(SweepView.of(sweep_state(tmp_path, trials)), {})
+    own = re.sub(r"<script>.*?</script>", "", found, count=1, flags=re.DOTALL)  # plotly's own
+    for sign in ("\x1b", "\u202e", "\x00", "\\u001b", "\\u202e"):
+        assert sign not in own.replace("\\\\u", "CODE")
+    assert "CODE001b[31m" in own.replace("\\\\u", "CODE")

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hft.figures import save_figure
 from hft.files import atomic_write
 from hft.search.hooks import SweepState
 from hft.search.results.ranking import is_several
@@ -107,9 +108,8 @@ class SweepPictures:
 def _save(draw: Callable[[], Figure], path: Path) -> None:
     from hft.search.results.pictures.figure_style import plain_texts
 
-    # A figure made without pyplot belongs to nobody else and is drawn by Agg: no display is needed.
     with plain_texts(), atomic_write(path, mode="wb", durable=False) as file:
-        draw().savefig(file, format="png", dpi=_DOTS_PER_INCH, facecolor="white")
+        save_figure(draw(), file, _DOTS_PER_INCH)
 
 
 def _write_page(view: SweepView, shares: Mapping[str, float] | str, path: Path) -> None:

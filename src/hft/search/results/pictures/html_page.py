@@ -14,6 +14,7 @@ from hft.search.results.pictures.data import History, SweepView
 from hft.search.results.ranking import is_several
 from hft.search.results.values_as_text import metric_text, one_line, value_text
 from hft.search.trial import Trial
+from hft.terminal import escaped_line
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -42,9 +43,9 @@ def page(view: SweepView, shares: Mapping[str, float] | str) -> str:
     state = view.state
     parts = [
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>",
-        f"<title>Search {html.escape(state.folder.name)}</title><style>{_STYLE}</style>",
+        f"<title>Search {_shown(state.folder.name)}</title><style>{_STYLE}</style>",
         f"<script>{get_plotlyjs()}</script></head><body>",
-        f"<h1>Search {html.escape(state.folder.name)}</h1>",
+        f"<h1>Search {_shown(state.folder.name)}</h1>",
         _best_table(state),
         _section("History", "Point at a trial to see its parameters.", history_figure(view)),
     ]
@@ -57,7 +58,7 @@ def page(view: SweepView, shares: Mapping[str, float] | str) -> str:
             )
         )
     if isinstance(shares, str):
-        parts.append(f"<h2>Importance</h2><p>Left out: {html.escape(shares)}.</p>")
+        parts.append(f"<h2>Importance</h2><p>Left out: {_shown(shares)}.</p>")
     else:
         text = "Share of each parameter in whether a trial is among the best (PED-ANOVA)."
         parts.append(_section("Importance", text, importance_figure(view, shares)))
@@ -74,7 +75,7 @@ def history_figure(view: SweepView) -> go.Figure:
     from plotly.subplots import make_subplots
 
     metrics = view.state.settings.metric
-    titles = [html.escape(view.metric_label(metric)) for metric in range(len(metrics))]
+    titles = [_shown(view.metric_label(metric)) for metric in range(len(metrics))]
     figure = make_subplots(rows=len(metrics), cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.12)
     for metric in range(len(metrics)):
         history = History.of(view.state, metric)
@@ -114,12 +115,12 @@ def parallel_figure(view: SweepView) -> go.Figure:
     for metric, name in enumerate(settings.metric):
         low, high = visible_range(view.values(metric), settings.signs[metric])
         values = [min(max(value, low), high) for value in view.values(metric)]
-        dimensions.append({"label": html.escape(name), "values": values, "range": [low, high]})
+        dimensions.append({"label": _shown(name), "values": values, "range": [low, high]})
     better_last = settings.signs[0] < 0
     colours = WORSE_TO_BETTER if better_last else WORSE_TO_BETTER[::-1]
     line = {
         "color": dimensions[len(view.varying)]["values"], "colorscale": list(colours), "showscale": True,
-        "colorbar": {"title": {"text": html.escape(view.metric_label(0)), "side": "right"}, "thickness": 12},
+        "colorbar": {"title": {"text": _shown(view.metric_label(0)), "side": "right"}, "thickness": 12},
     }  # fmt: skip
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelangle=-18, labelside="top"))
     figure = _finished(figure, _PARALLEL_PIXELS)
@@ -137,7 +138,7 @@ def importance_figure(view: SweepView, shares: Mapping[str, float]) -> go.Figure
         text=[f"{shares[key]:.0%}" for key in keys], textposition="outside", hoverinfo="skip", cliponaxis=False,
     )  # fmt: skip
     figure = go.Figure(bars)
-    labels = [html.escape(one_line(names[key], 40)) for key in keys]
+    labels = [_shown(one_line(names[key], 40)) for key in keys]
     figure.update_yaxes(tickvals=list(range(len(keys))), ticktext=labels, showgrid=False)
     figure.update_xaxes(tickformat=".0%", rangemode="tozero")
     return _finished(figure, 120 + _BAR_PIXELS * len(keys))
@@ -152,7 +153,7 @@ def slices_figure(view: SweepView) -> go.Figure:
     columns = min(_PANELS_A_ROW, len(panels))
     rows = math.ceil(len(panels) / columns)
     titles = [
-        html.escape(axis.name) + (f": {html.escape(settings.metric[metric])}" if is_several(settings) else "")
+        _shown(axis.name) + (f": {_shown(settings.metric[metric])}" if is_several(settings) else "")
         for metric, axis in panels
     ]  # fmt: skip
     spacing = min(0.3 / rows, 0.16)
@@ -177,7 +178,7 @@ def slices_figure(view: SweepView) -> go.Figure:
         every = math.ceil(len(axis.ticks) / 8)
         figure.update_xaxes(
             tickvals=[tick for tick, _ in axis.ticks[::every]], row=row, col=column,
-            ticktext=[html.escape(text) for _, text in axis.ticks[::every]],
+            ticktext=[_shown(text) for _, text in axis.ticks[::every]],
         )  # fmt: skip
         figure.update_yaxes(range=[low, high], row=row, col=column)
     return _finished(figure, 80 + _PANEL_PIXELS * rows)
@@ -193,10 +194,10 @@ def _dimension(axis: Axis) -> dict[str, Any]:
     absent = axis.low + _ABSENT * length
     ticks = [*([(absent, "absent")] if axis.is_conditional else []), *axis.ticks]
     return {
-        "label": html.escape(one_line(axis.name, 28)),
+        "label": _shown(one_line(axis.name, 28)),
         "values": [absent if position is None else position for position in axis.positions],
         "tickvals": [place for place, _ in ticks],
-        "ticktext": [html.escape(text) for _, text in ticks],
+        "ticktext": [_shown(text) for _, text in ticks],
         "range": [absent if axis.is_conditional else axis.low, axis.low + length],
     }
 
@@ -221,7 +222,7 @@ def _hover(trial: Trial, view: SweepView) -> str:
     values = [f"{name}: {metric_text(v)}" for name, v in zip(view.state.settings.metric, trial.values, strict=False)]
     params = [f"{key} = {value_text(value)}" for key, value in trial.params.items()]
     lines = [f"trial {trial.number}, {trial.state}", *values, *params, *([trial.reason] if trial.reason else [])]
-    return "<br>".join(html.escape(one_line(line, _HOVER_WIDTH)) for line in lines)
+    return "<br>".join(_shown(one_line(line, _HOVER_WIDTH)) for line in lines)
 
 
 def _best_table(state: SweepState) -> str:
@@ -230,7 +231,7 @@ def _best_table(state: SweepState) -> str:
     best = state.best
     rows = [(name, metric_text(value)) for name, value in zip(state.settings.metric, best.values, strict=False)]
     rows += [(key, value_text(value)) for key, value in best.params.items()]
-    cells = "".join(f"<tr><td>{html.escape(key)}</td><td>{html.escape(value)}</td></tr>" for key, value in rows)
+    cells = "".join(f"<tr><td>{_shown(key)}</td><td>{_shown(value)}</td></tr>" for key, value in rows)
     several = f"one of {len(state.front)} that no other beats in everything" if len(state.front) > 1 else "the best"
     return f"<table><tr><th>trial {best.number}</th><th>{several}</th></tr>{cells}</table>"
 
@@ -242,7 +243,7 @@ def _section(title: str, text: str, figure: go.Figure) -> str:
         config={"displaylogo": False, "responsive": True},
         include_mathjax=False,
     )
-    return f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>{drawn}"
+    return f"<h2>{_shown(title)}</h2><p>{_shown(text)}</p>{drawn}"
 
 
 def _finished(figure: go.Figure, height: int) -> go.Figure:
@@ -253,6 +254,11 @@ def _finished(figure: go.Figure, height: int) -> go.Figure:
     figure.update_xaxes(gridcolor=PALE, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=PALE, zeroline=False, automargin=True)
     return figure
+
+
+def _shown(text: str) -> str:
+    """Text of configs and trials for HTML."""
+    return html.escape(escaped_line(text))
 
 
 def _sign(view: SweepView, metric: int) -> float:
