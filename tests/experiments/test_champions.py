@@ -315,10 +315,10 @@ def test_a_flipped_bit_of_a_champions_tags_is_refused(champions: Champions, tag:
 
 @pytest.mark.parametrize("tag", ["hft.method", "hft.gate.split"])
 def test_a_look_whose_tags_are_damaged_lowers_no_count(local_store: str, tag: str) -> None:
-    GateLooks(local_store).begin("line", "test", {})
+    begun(local_store)
     flip("outputs/mlflow.db", "tags", tag)
     with pytest.raises(DamagedError, match="its tags are damaged"):
-        GateLooks(local_store).begin("line", "test", {})
+        begun(local_store)
 
 
 def flip(store: str, table: str, tag: str) -> None:
