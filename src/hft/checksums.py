@@ -7,6 +7,7 @@ They protect from accidents, not from people: whoever can write a file can write
     sealed_row(row), unsealed_row(line)         a line of a JSONL file that grows; the checksum is the row's first key
     whole_lines(content)                        its lines, without what a crash left of the last
     write_checksums(folder), check_folder(...)  binary files (a model, a checkpoint): `checksums.json` beside them
+    sealed_tags(tags), check_tags(tags, ...)        tags of a tracking store, whose database has no checksums of its own
     check_file(path, checksum)                  one large file whose checksum stands elsewhere, read once a process
 
 What was written without a checksum, by an earlier version or by hand, is read as it is.
@@ -27,13 +28,16 @@ from hft.parsing import parse_json
 
 __all__ = [
     "CHECKSUMS_NAME",
+    "SEAL_TAG",
     "check_file",
     "check_folder",
+    "check_tags",
     "file_checksum",
     "read_sealed",
     "read_sealed_json",
     "sealed_json",
     "sealed_row",
+    "sealed_tags",
     "sealed_yaml",
     "unsealed_row",
     "whole_lines",
@@ -41,6 +45,7 @@ __all__ = [
 ]
 
 CHECKSUMS_NAME = "checksums.json"
+SEAL_TAG = "hft.checksum"
 
 _CHUNK_BYTES = 1 << 20
 _HINT = "(crc32 of all other lines; delete this line if you changed them by hand)"
@@ -191,6 +196,31 @@ def read_sealed_json(path: str | os.PathLike[str]) -> Any:
         return parse_json(read_sealed(path))
     except ValueError as error:
         raise DamagedError(f"{path}: is damaged: it is no JSON ({error}). Restore it from a copy.") from error
+
+
+def sealed_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags with one more, `hft.checksum`, which is theirs."""
+    return {**tags, SEAL_TAG: _checksum_of_tags(tags)}
+
+
+def check_tags(tags: Mapping[str, str], where: str, remedy: str) -> None:
+    """Compares tags with their checksum; without one they are taken as they are.
+
+    Args:
+        tags: those that were sealed, and `hft.checksum`.
+        where: they stand, for the message.
+        remedy: what the user can do, a sentence.
+
+    Raises:
+        DamagedError: they are not what was written.
+    """
+    others = {name: value for name, value in tags.items() if name != SEAL_TAG}
+    if tags.get(SEAL_TAG, _checksum_of_tags(others)) != _checksum_of_tags(others):
+        raise DamagedError(f"{where}: its tags are damaged, or were changed by hand. {remedy}")
+
+
+def _checksum_of_tags(tags: Mapping[str, str]) -> str:
+    return _crc32(json.dumps(tags, sort_keys=True).encode())
 
 
 def sealed_row(row: str) -> str:

@@ -100,6 +100,9 @@ def test_what_is_no_record_is_one_line_and_refused_by_name(
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("broken ")]
     assert len(lines) == 1
     assert "bad/run.yaml" in lines[0]
+    assert main(["runs", "--tree", "--json"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bad/run.yaml" in line
     for command in (["reproduce"], ["evaluate"], ["promote"], ["export", "-"], ["compare", "good"]):
         assert main([command[0], str(file.parent), *command[1:]]) == 2
         assert "Traceback" not in capsys.readouterr().err

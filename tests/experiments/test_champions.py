@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import mlflow
 import pytest
 from small_runs import small_config, train_line
 
-from hft.errors import ConfigError, RunNotFoundError
+from hft.errors import ConfigError, DamagedError, RunNotFoundError
 from hft.experiments import RunRecord
 from hft.experiments.champions import champion_of, protected_run_ids, rollback, store_uri
 from hft.experiments.gate_looks import PROMOTIONS, GateLooks, Look
@@ -300,3 +302,31 @@ def test_looks_are_no_runs_of_an_iteration(local_store: str) -> None:
     trained("a", **MLFLOW)
     names = {experiment.name for experiment in mlflow.MlflowClient(absolute_uri(local_store)).search_experiments()}
     assert {PROMOTIONS, "line/initial"} <= names
+
+
+@pytest.mark.parametrize("tag", ["hft.run_id", "hft.predecessor", "hft.gate.lower", "hft.checksum"])
+def test_a_flipped_bit_of_a_champions_tags_is_refused(champions: Champions, tag: str) -> None:
+    promote(champions, trained("a", **MLFLOW))
+    champions.promote(trained("b", **MLFLOW), expected=champions.champion("line"), is_best=True, gate={"lower": 0.0125})
+    flip("outputs/mlflow.db", "model_version_tags", tag)
+    with pytest.raises(DamagedError, match=r"line: version \d of its registered model: its tags are damaged"):
+        Champions(champions.uri).champion("line")
+
+
+@pytest.mark.parametrize("tag", ["hft.method", "hft.gate.split"])
+def test_a_look_whose_tags_are_damaged_lowers_no_count(local_store: str, tag: str) -> None:
+    begun(local_store)
+    flip("outputs/mlflow.db", "tags", tag)
+    with pytest.raises(DamagedError, match="its tags are damaged"):
+        begun(local_store)
+
+
+def flip(store: str, table: str, tag: str) -> None:
+    """Flips the last bit of a tag's value, wherever it stands."""
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        rows = connection.execute(f"SELECT rowid, value FROM {table} WHERE key = ?", (tag,)).fetchall()
+        assert rows
+        for row, value in rows:
+            changed = value[:-1] + chr(ord(value[-1]) ^ 1)
+            connection.execute(f"UPDATE {table} SET value = ? WHERE rowid = ?", (changed, row))
+        connection.commit()

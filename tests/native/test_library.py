@@ -50,6 +50,25 @@ def test_they_are_compiled_once_and_kept_in_the_users_cache(cache: Path, monkeyp
 
 
 @needs_compiler
+def test_a_flipped_bit_costs_a_compilation(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = fingerprint_here()
+    (kept,) = cache.iterdir()
+    content = kept.read_bytes()
+    for place in (len(content) // 3, len(content) - 1):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << 4
+        other = kept.with_name("other")  # the file that this process has loaded stays as it is
+        other.write_bytes(damaged)
+        other.replace(kept)
+        library._found.cache_clear()
+        with caplog.at_level(logging.WARNING):
+            assert fingerprint_here() == before
+        assert f"{kept}: is damaged" in caplog.text
+        assert kept.read_bytes() == content
+        caplog.clear()
+
+
+@needs_compiler
 def test_another_processor_gets_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels_here()
     library._found.cache_clear()
@@ -67,7 +86,7 @@ def test_a_cache_that_cannot_be_used_costs_a_compilation(
     if fault == "not whole":
         cache.mkdir()
         flags = (*library._FLAGS, *library._FLAGS_OF.get(platform.machine(), ()))
-        kept = cache / f"{library._fingerprint(flags)}.so"
+        kept = cache / f"{library._fingerprint(flags)}.sealed.so"
         kept.write_bytes(b"no library")
     else:
         cache.write_text("not a folder")

@@ -82,11 +82,12 @@ def test_a_trial_over_folds_is_reproduced_and_its_winner_trained_on_the_whole_tr
     compose: Compose, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sweep" / "0"
-    train_trial(over(compose(), folds=2), Listener().trial(), folder=folder)
+    config = over(compose(), folds=2)
+    train_trial(config, Listener().trial(), folder=folder)
     assert main(["reproduce", str(folder)]) == 0
-    report, where = measure_winner(folder)
+    report, where = measure_winner(folder, config)
     assert where == tmp_path / "sweep" / "winner_0"
     assert report.counts["train_sessions"] == hft.train(compose(), folder=tmp_path / "alone").counts["train_sessions"]
     modified = (where / "run.yaml").stat().st_mtime_ns
-    assert measure_winner(folder)[1] == where
+    assert measure_winner(folder, config)[1] == where
     assert (where / "run.yaml").stat().st_mtime_ns == modified

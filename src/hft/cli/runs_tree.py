@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -21,15 +22,17 @@ def show_tree(outputs: str, *, as_json: bool) -> int:
 
     Args:
         outputs: where runs land.
-        as_json: for scripts: a list with one object an iteration.
+        as_json: for scripts: a list with one object an iteration; what could not be read is told on stderr.
     """
     from hft.experiments.history import history
 
     rows, notes = history(outputs, _paired_test)
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
+        for note in notes:
+            print(escaped_line(note), file=sys.stderr)
         return 0
-    if not rows:
+    if not rows and not notes:
         print(f"No run under {outputs} yet. `hft train -m` makes the first iteration.")
     _print_rows(rows, notes)
     return 0

@@ -46,21 +46,25 @@ def code_version() -> str:
 def code_files() -> list[Path]:
     """The files of hft.data and of every module of hft that they import, at any depth; a package is taken whole."""
     found: set[Path] = set()
-    waiting = sorted((_HFT / "data").rglob("*.py"))
+    waiting, followed = sorted((_HFT / "data").rglob("*.py")), set[str]()
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _imported(path.read_bytes())
+            modules = set(_imported(path.read_bytes())) - followed
+            followed |= modules
+            for module in modules:
+                waiting += _files_of(module)
     return sorted(found)
 
 
-def _imported(source: bytes) -> Iterator[Path]:
+def _imported(source: bytes) -> Iterator[str]:
+    """Dotted names below hft, each with a dot at its beginning."""
     for origin, names, module in _IMPORT.findall(source):
-        yield from _files_of((origin or module).decode())
+        yield (origin or module).decode()
         if origin == b"" and names:
             for name in names.decode().split(","):
-                yield from _files_of(f".{name.split()[0]}" if name.strip() else "")
+                yield f".{name.split()[0]}" if name.strip() else ""
 
 
 def _files_of(module: str) -> list[Path]:

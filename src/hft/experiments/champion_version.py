@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hft.checksums import check_tags, sealed_tags
 from hft.experiments.run_record import RunRecord, utc_now
 from hft.experiments.tracked_result import RUN_ID_TAG
 
@@ -79,13 +80,20 @@ def version_tags(
         _PROMOTED_TAG: utc_now(),
         **{f"{_GATE_PREFIX}{key}": value for key, value in gate.items()},
     }
-    return {key: str(value) for key, value in tags.items() if value is not None}
+    return sealed_tags({key: str(value) for key, value in tags.items() if value is not None})
 
 
 def champion_of_version(version: ModelVersion, method: str) -> Champion:
-    """A version of the store as a Champion. It has the tags of `version_tags`."""
+    """A version of the store as a Champion. It has the tags of `version_tags`.
+
+    Raises:
+        DamagedError: they are not what was written.
+    """
     tags: Mapping[str, str] = version.tags
     number = int(version.version)
+    sealed = {key: value for key, value in tags.items() if key.startswith("hft.") and key != ROLLED_BACK_TAG}
+    remedy = "Restore the store from a copy; if you changed them on purpose, delete the tag hft.checksum in MLflow."
+    check_tags(sealed, f"{method}: version {number} of its registered model", remedy)
     return Champion(
         method=method,
         version=number,

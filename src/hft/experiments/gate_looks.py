@@ -18,17 +18,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hft.checksums import SEAL_TAG, check_tags, sealed_tags
 from hft.experiments.manager import ExperimentsManager
 from hft.experiments.run_record import utc_now
 from hft.experiments.store import open_client, tracking_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 PROMOTIONS = "hft/promotions"
 
 _METHOD_TAG = "hft.method"
 _SPLIT_TAG = "hft.gate.split"
+_BEGUN_TAG = "hft.begun"
 _ANSWER_TAG = "hft.gate.answer"
 _UNITS_TAG = "hft.gate.units"
 _COMPARISON_TAG = "hft.gate.comparison"
@@ -82,11 +85,11 @@ class GateLooks:
             _SPLIT_TAG: split,
             _UNITS_TAG: units,
             _COMPARISON_TAG: hashlib.sha256(compared.encode()).hexdigest(),
-            "hft.begun": utc_now(),
+            _BEGUN_TAG: utc_now(),
         }
         name = f"{method} {comparison.get('candidate', '')}"[:80]
         config = {**comparison, **facts, "units": units}
-        run_id = self._manager.start_run(PROMOTIONS, uuid.uuid4().hex, name=name, config=config, tags=tags)
+        run_id = self._manager.start_run(PROMOTIONS, uuid.uuid4().hex, name=name, config=config, tags=sealed_tags(tags))
         looks = self._looks(method, split)
         # Looks from before sets were told apart are of a set each.
         sets = [look.get(_UNITS_TAG, f"look {number}") for number, look in enumerate(looks)]
@@ -104,7 +107,11 @@ class GateLooks:
         return len(self._looks(method, split))
 
     def _looks(self, method: str, split: str) -> list[dict[str, str]]:
-        """The tags of every look so far."""
+        """The tags of every look so far.
+
+        Raises:
+            DamagedError: those of one are not what was written: nobody knows what it looked at.
+        """
         from mlflow.entities import ViewType
 
         with self._calls() as client:
@@ -114,6 +121,8 @@ class GateLooks:
             found, token = [], None
             while True:
                 page = client.search_runs([experiment.experiment_id], "", ViewType.ALL, 1000, page_token=token)
+                for run in page:
+                    _check(run)
                 tags = [run.data.tags for run in page]
                 found += [tag for tag in tags if tag.get(_METHOD_TAG) == method and tag.get(_SPLIT_TAG) == split]
                 token = page.token
@@ -124,3 +133,10 @@ class GateLooks:
     def _calls(self) -> Iterator[MlflowClient]:
         with tracking_errors(self._manager.uri):
             yield open_client(self._manager.uri)
+
+
+def _check(run: Run) -> None:
+    sealed = (_METHOD_TAG, _SPLIT_TAG, _UNITS_TAG, _COMPARISON_TAG, _BEGUN_TAG, SEAL_TAG)
+    remedy = "Restore the store from a copy: without it nobody knows how often a split was looked at."
+    tags = {name: run.data.tags[name] for name in sealed if name in run.data.tags}
+    check_tags(tags, f"run {run.info.run_id} of the experiment {PROMOTIONS}", remedy)

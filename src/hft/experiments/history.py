@@ -116,9 +116,11 @@ def history(outputs: str | os.PathLike[str], paired_test: PairedTest) -> tuple[l
     Returns:
         the rows, and what could not be asked or read, in words.
     """
-    records = read_records(outputs, pass_over_broken=True)  # `hft runs` lists them
+    broken: list[str] = []
+    records = read_records(outputs, broken=broken)
     found = iterations(records)
-    champions, notes = _champions({one.method for one in found}, outputs, stores_of(records, outputs))
+    champions, unknown = _champions({one.method for one in found}, outputs, stores_of(records, outputs))
+    notes = [*broken, *unknown]
     by_run = {record.run_id: one for one in found for record in one.records}
     rows = []
     for one in found:

@@ -123,16 +123,16 @@ def iterations(records: Iterable[RunRecord], method: str | None = None) -> list[
     return sorted(found, key=lambda one: (one.method, order[one.method, one.name]))
 
 
-def read_records(outputs: str | os.PathLike[str], *, pass_over_broken: bool = False) -> list[RunRecord]:
+def read_records(outputs: str | os.PathLike[str], *, broken: list[str] | None = None) -> list[RunRecord]:
     """All records under `outputs`. Copies that were downloaded from a store come last.
 
     Args:
         outputs: where runs land.
-        pass_over_broken: leaves out records that cannot be read. Whoever chooses among runs must not: the best one may
-            be among these.
+        broken: gets a line for each record that cannot be read, which is left out. Whoever chooses among runs gives
+            none: the best one may be among these.
 
     Raises:
-        DamagedError: a record cannot be read.
+        DamagedError: a record cannot be read, and `broken` is not given.
     """
     downloaded = Path(outputs) / "downloaded"
     records = []
@@ -142,7 +142,8 @@ def read_records(outputs: str | os.PathLike[str], *, pass_over_broken: bool = Fa
         except RunNotFoundError:
             continue  # removed meanwhile
         except HftError as error:
-            if pass_over_broken:
+            if broken is not None:
+                broken.append(f"Left out: {error}")
                 continue
             raise DamagedError(f"{error} To go on without this run, move its folder out of {outputs}.") from error
     return records

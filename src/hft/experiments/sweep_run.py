@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hft.experiments.projection import leave_pending, push_end, push_start
 from hft.experiments.run_folder import PICTURES_NAME, STEPS_NAME
 from hft.experiments.run_record import RunRecord
 from hft.experiments.steps import read_steps
-from hft.experiments.store import check_uri
+from hft.experiments.store import absolute_uri, check_uri
 from hft.experiments.sweep_tracking import SweepStatus, SweepTracking, load_sweep_tracking
 
 Notify = Callable[[str], None]
@@ -176,16 +176,20 @@ def push_sweep(manager: ExperimentsManager, state: SweepTracking) -> None:
     _close(manager, state)
 
 
-def upload_model(record: RunRecord, notify: Notify) -> None:
+def upload_model(record: RunRecord, own: Collection[str], notify: Notify) -> None:
     """Tells the store of a sweep's winner once it was measured on test: its values, report, pictures and model.
 
-    Nothing for a run that is not tracked in a store. Where the store is away the record is marked as pending.
+    Nothing for a run that is not tracked in one of the user's stores: a sweep may be somebody else's. Where the store
+    is away the record is marked as pending.
 
     Args:
         record: of the winner, with its values on test.
+        own: addresses of the user's own stores.
         notify: shows a line to the user.
     """
     if record.tracking.kind != "mlflow" or record.tracking.uri is None:
+        return
+    if absolute_uri(record.tracking.uri) not in own:
         return
     try:
         manager = manager_for(record.tracking.uri)

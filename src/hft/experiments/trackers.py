@@ -13,7 +13,7 @@ from hft.experiments.projection import experiment_name, leave_pending, logs_mode
 from hft.experiments.run_folder import METRICS_NAME
 from hft.experiments.run_record import RunRecord, Tracking
 from hft.experiments.steps import repeatable
-from hft.experiments.store import check_uri
+from hft.experiments.store import absolute_uri, check_uri
 
 Notify = Callable[[str], None]
 
@@ -50,6 +50,16 @@ def check_tracking(tracking: Mapping[str, Any]) -> None:
     """
     if tracking.get("kind", "csv") == "mlflow":
         check_uri(str(tracking.get("uri")))
+
+
+def own_stores(tracking: Mapping[str, Any]) -> frozenset[str]:
+    """Address of the store that a user's config names, or none: the only one to which their search pushes.
+
+    Args:
+        tracking: the node of the config.
+    """
+    is_store = tracking.get("kind", "csv") == "mlflow"
+    return frozenset({absolute_uri(str(tracking["uri"]))} if is_store else ())
 
 
 def open_tracker(record: RunRecord, tracking: Mapping[str, Any], notify: Notify) -> Tracker:

@@ -32,6 +32,7 @@ _FLAGS_OF = {"x86_64": ("-mprefer-vector-width=512",)}
 _CPU_INFO = Path("/proc/cpuinfo")
 # Of a compiler, which takes two, before it is given up.
 _SECONDS = 120
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class NativeUnavailableError(Exception):
 def kernels_here() -> Kernels:
     """The compiled kernels; a user's first call on a machine compiles them, in some four seconds.
 
-    They are kept in `hft/kernels` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache).
+    They are kept in `hft/kernels` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache), each file with its SHA-256
+    behind it; one that is damaged is compiled anew.
 
     Raises:
         NativeUnavailableError: there are none here.
@@ -75,17 +77,23 @@ def _found() -> Kernels | str:
 
 def _kept() -> Kernels:
     flags = (*_FLAGS, *_FLAGS_OF.get(platform.machine(), ()))
-    name = f"{_fingerprint(flags)}.so"
+    name = f"{_fingerprint(flags)}.sealed.so"
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hft" / "kernels"
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / name
         if target.is_file():
-            with suppress(OSError):  # not whole, or of another system: compiled anew
-                return _loaded(target)
+            if _is_whole(target):
+                with suppress(OSError):  # of another system: compiled anew
+                    return _loaded(target)
+            else:
+                log.warning("%s: is damaged; the kernels are compiled anew", target)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as partial:
             compiled = _compiled(flags, Path(partial) / name)
-            with compiled.open("rb") as file:
+            with compiled.open("r+b") as file:  # what follows a library's sections is not loaded
+                content = file.read()
+                file.write(hashlib.sha256(content).digest())
+                file.flush()
                 os.fsync(file.fileno())
             os.replace(compiled, target)
         return _loaded(target)
@@ -97,6 +105,11 @@ def _kept() -> Kernels:
 
 def _loaded(path: Path) -> Kernels:
     return Kernels(ctypes.CDLL(str(path)), hashlib.sha256(path.read_bytes()).hexdigest()[:16])
+
+
+def _is_whole(path: Path) -> bool:
+    content = path.read_bytes()
+    return hashlib.sha256(content[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]
 
 
 def _fingerprint(flags: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from hft.config.preflight import without_hydra
 from hft.errors import TrainingError
 from hft.experiments.sweep_run import SweepRun
+from hft.experiments.trackers import own_stores
 from hft.reporting import print_report
 from hft.running.winner import measure_winner, needs_training
 from hft.running.winner_lead import winner_lead
@@ -65,7 +66,7 @@ def conclude(
                 "\nTest is not read: of several metrics there is a front to choose from. hft evaluate RUN measures one."
             )
     finally:
-        sync_interrupted(state.folder)
+        sync_interrupted(state.folder, own_stores(hydra.config.tracking))
         tracked.end(state.ended or "stopped")
     _raise_for_failures(state)
     return state
@@ -105,11 +106,11 @@ def _overrides(state: SweepState, best: Trial, fixed: Sequence[str]) -> list[str
     return [*fixed, *override_lines(best.params), *(stages[best.stage].overrides if stages else [])]
 
 
-def sync_interrupted(folder: Path) -> None:
-    """Closes, in the tracking store, runs of this sweep that were cut off, and pushes what the store has missed."""
+def sync_interrupted(folder: Path, own: Collection[str]) -> None:
+    """Closes, in the user's own tracking store, runs of this sweep that were cut off, and pushes what it has missed."""
     from hft.experiments import sync
 
-    sync(folder)
+    sync(folder, own)
 
 
 def trial_config(hydra: HydraSweep, overrides: Sequence[str]) -> DictConfig:

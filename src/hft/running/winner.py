@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from hft.experiments import MODEL_NAME, RunRecord, load_record, metrics_of_repor
 from hft.experiments.run_folder import REPORT_NAME, STEPS_NAME
 from hft.experiments.side_by_side import values_a_query
 from hft.experiments.steps import read_steps
+from hft.experiments.trackers import own_stores
 from hft.metrics import Report
 from hft.running.assembly import load_tuned, params_of, parts_of, settings_of
 from hft.running.fitting import on_device
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def measure_winner(
-    folder: str | Path, config: DictConfig | None = None, *, retrained: str | Path | None = None
+    folder: str | Path, config: DictConfig, *, retrained: str | Path | None = None
 ) -> tuple[Report, Path]:
     """Measures a search's winner on test, unless that was done: the report that stands in its folder is read then.
 
@@ -39,7 +39,7 @@ def measure_winner(
 
     Args:
         folder: of the trial that won.
-        config: of the trial; None takes the recorded one, whose targets must be trusted.
+        config: of the trial, as the user composes it now: its record may be somebody else's, and names no place.
         retrained: folder of that complete run; None: `winner_N` beside the trial's folder N.
 
     Returns:
@@ -50,7 +50,6 @@ def measure_winner(
         HftError: as hft.train raises.
     """
     record = load_record(folder)
-    config = _recorded_config(record) if config is None else config
     found = _report_in(record.folder)
     if found is None and record.status != "done":
         raise ConfigError(
@@ -60,7 +59,7 @@ def measure_winner(
         return _retrained(config, Path(retrained or record.folder.with_name(f"winner_{record.folder.name}")))
     if found is None:
         found = _measured(record, config)
-    _told(record, found, Surroundings.of(config).say)
+    _told(record, found, config)
     return found, record.folder
 
 
@@ -73,13 +72,6 @@ def needs_training(folder: str | Path, config: DictConfig) -> bool:
     """
     has_report, has_model = (Path(folder) / REPORT_NAME).is_file(), (Path(folder) / MODEL_NAME).is_dir()
     return bool(variants_of(config)) or not (has_report or has_model)
-
-
-def _recorded_config(record: RunRecord) -> DictConfig:
-    from hft.config import check_trusted
-    from hft.experiments.saved_config import saved_config
-
-    return check_trusted(saved_config(record), [])
 
 
 def _report_in(folder: Path) -> Report | None:
@@ -134,7 +126,7 @@ def _curves(record: RunRecord) -> dict[str, list[tuple[int, float]]]:
     return curves
 
 
-def _told(record: RunRecord, report: Report, notify: Callable[[str], None]) -> None:
+def _told(record: RunRecord, report: Report, config: DictConfig) -> None:
     """Adds the values on test to the record and to the run in the store, where they are not there yet."""
     values = metrics_of_report(report.to_dict())
     added = {name: value for name, value in values.items() if name not in record.results.metrics}
@@ -143,7 +135,7 @@ def _told(record: RunRecord, report: Report, notify: Callable[[str], None]) -> N
     metrics = {**record.results.metrics, **added}
     record.results = record.results.model_copy(update={"metrics": metrics})
     record.save()
-    upload_model(record, notify)
+    upload_model(record, own_stores(config.tracking), Surroundings.of(config).say)
 
 
 def _retrained(config: DictConfig, folder: Path) -> tuple[Report, Path]:
