@@ -87,6 +87,8 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
         files = write_ubi(given.place / "ubi")[1:]
     elif group == "experiment":
         files = [given.beir[1]]  # the folder; the rest is the experiment's to say
+        if name.startswith("movie_search"):
+            steps.append("data.train_share=1.0")  # a third of these few sessions is one step
     elif option == "metrics/categories":
         chosen.append("method.main_metric=accuracy")
     elif option == "method/categories_text":
