@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import hft
+from hft.checksums import CHECKSUMS_NAME
 from hft.cli import main
 from hft.experiments import load_record
 from small_collections import items
@@ -101,7 +102,8 @@ def _made_old(folder: Path) -> None:
     for config in (record["config"], record["config_unresolved"]):
         config["data"]["source"]["fields"]["text"] = "text"
     (folder / "run.yaml").write_text(yaml.safe_dump(record))
-    (folder / "model" / "hft_texts.json").unlink()
+    for name in ("hft_texts.json", CHECKSUMS_NAME):
+        (folder / "model" / name).unlink()
 
 
 def test_an_old_record_goes_on_by_the_field_text(

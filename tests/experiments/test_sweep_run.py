@@ -21,6 +21,7 @@ from hft.experiments import (
     upload_model,
 )
 from hft.experiments.manager import SWEEP_ID_TAG
+from hft.experiments.store import absolute_uri
 from hft.experiments.sweep_tracking import SWEEP_TRACKING_NAME, load_sweep_tracking
 
 SWEEP = "sweeps/line/initial/small-1"
@@ -203,7 +204,7 @@ def test_only_the_winners_model_goes_into_the_store(local_store: str) -> None:
         manager.download_model(str(record.tracking.mlflow_run_id), "there")
     record.results.metrics["test_ndcg@10"] = 0.6
     record.save()
-    upload_model(record, print)
+    upload_model(record, [absolute_uri(local_store)], print)
     assert (manager.download_model(str(record.tracking.mlflow_run_id), "there") / "model.safetensors").is_file()
     assert runs_of(local_store)[str(record.tracking.mlflow_run_id)].data.metrics["test_ndcg_at_10"] == 0.6
     assert load_record(record.folder).tracking.pending is False
@@ -212,7 +213,7 @@ def test_only_the_winners_model_goes_into_the_store(local_store: str) -> None:
 def test_a_winner_whose_store_is_away_is_pending() -> None:
     record = train_search_trial(NOWHERE)
     told: list[str] = []
-    upload_model(record, told.append)
+    upload_model(record, [absolute_uri(NOWHERE)], told.append)
     assert load_record(record.folder).tracking.pending is True
     assert "hft runs --sync" in told[0]
 
