@@ -42,11 +42,15 @@ def python_that_says(version: str, status: int, at: Path) -> Path:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_parses_can_be_run_and_says_what_it_does(script):
-    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
     assert os.access(script, os.X_OK)
     first, second, *_ = script.read_text().splitlines()
-    assert first == "#!/usr/bin/env bash"
-    assert second.startswith("# ")
+    if first == "#!/usr/bin/env python3":
+        compile(script.read_text(), script.name, "exec")
+        assert second.startswith('"""')
+    else:
+        assert first == "#!/usr/bin/env bash"
+        assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+        assert second.startswith("# ")
 
 
 def test_an_unknown_extra_is_refused(checkout):
