@@ -190,11 +190,11 @@ def test_a_file_of_texts_becomes_vectors_in_its_order(
         (
             "other.jsonl",
             '{"text": "a"}\n{"body": "b"}\n',
-            "other.jsonl:2: has no text under 'title', 'text'. Found: body, text. Set --field.",
+            "other.jsonl:2: has no text under 'text'. Found: body, text. Set --field.",
         ),
         ("list.jsonl", "[1]\n", "list.jsonl:1: not an object"),
         ("bad.jsonl", '{"text": \n', "bad.jsonl:1: malformed JSON"),
-        ("other.csv", "body\nx\n", "other.csv: has no text under 'title', 'text'. Found: body. Set --field."),
+        ("other.csv", "body\nx\n", "other.csv: has no text under 'text'. Found: body. Set --field."),
         ("odd.parquet", "no parquet", "odd.parquet: cannot be read as Parquet"),
         ("texts.pdf", "x", "Expected a file that ends in .txt, .jsonl, .csv, .parquet"),
     ],

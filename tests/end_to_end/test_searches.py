@@ -77,7 +77,7 @@ def sweeps(place: Path) -> list[Path]:
 
 def winner_of(sweep: Path) -> RunRecord:
     best = json.loads((sweep / "summary.json").read_text(encoding="utf-8"))["best"]
-    return load_record(best["folder"])
+    return load_record(sweep / best["folder"])
 
 
 def test_a_search_runs_to_its_budget_and_reads_test_once_for_its_best(

@@ -119,6 +119,8 @@ def _imports(file: Path) -> Iterator[str]:
 
 def _is_of_user(name: str) -> bool:
     """Whether a module of the current folder goes by the name: none is installed, or this one is what is found."""
+    if not name.isidentifier():
+        return False
     own, installed = find_user_module(name), installed_module(name)
     return own is not None and (installed is None or _place(installed) == _place(own))
 

@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,7 +274,8 @@ def test_a_result_on_record_costs_nothing(tmp_path):
     log = Log({1.0: Known((0.25,), "run 12f1bffb", "/runs/12f1bffb"), 2.0: Known((math.nan,), "run bad")})
     state = sweep(tmp_path, xs(1, 2), lambda params: ran.append(params) or 3.0, max_evals=1, hooks=log)
     assert ran == xs(2)
-    assert (state.best.known_from, state.best.folder) == ("run 12f1bffb", "/runs/12f1bffb")
+    assert state.best.known_from == "run 12f1bffb"
+    assert (tmp_path / state.best.folder).resolve() == Path("/runs/12f1bffb")
     assert ("begin", 0) not in log.lines
     assert ("end", 0, "done", 0) in log.lines
 
