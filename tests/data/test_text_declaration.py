@@ -11,7 +11,8 @@ import pytest
 
 from hft.data import AggregatedSource, BeirFolder, Quarantine, SessionFiles
 from hft.data.parts import JoinedParts, TokenGroupTextSplitter
-from hft.data.text_declaration import TextDeclaration, declared_texts, filled_source
+from hft.data.source_texts import declared_texts, filled_source
+from hft.data.text_declaration import TextDeclaration
 from hft.data.texts import read_texts
 from hft.data.texts_of_items import records_of_items, texts_by_row
 from hft.errors import ConfigError, DataError

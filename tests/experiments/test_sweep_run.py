@@ -156,6 +156,14 @@ def test_what_the_store_missed_is_pushed_later_with_trials_as_children(local_sto
     assert [run.data.tags["mlflow.parentRunId"] for run in runs.values()] == [state.mlflow_run_id]
 
 
+def test_a_sweep_whose_file_is_damaged_is_told(local_store: str) -> None:
+    sweep_run(local_store).start({})
+    (FOLDER / SWEEP_TRACKING_NAME).write_text("{")
+    (outcome,) = sync_sweeps()
+    assert outcome.folder == FOLDER
+    assert "cannot be read" in str(outcome.problem)
+
+
 def test_trials_that_were_pushed_before_their_sweep_become_its_children(local_store: str) -> None:
     record = trial(local_store, 0)
     sweep = sweep_run(local_store)

@@ -120,17 +120,12 @@ def sweep_tracking_of(record: RunRecord) -> SweepTracking | None:
     return None
 
 
-def sweeps_to_push(outputs: str | os.PathLike[str]) -> list[SweepTracking]:
-    """Sweeps under `outputs` that their store lacks a part of, in alphabetical order. Those that run are left out."""
+def tracked_sweeps(outputs: str | os.PathLike[str]) -> list[Path]:
+    """Folders of sweeps under `outputs` that are tracked, in alphabetical order."""
     skipped = {MODEL_NAME, PICTURES_NAME, "checkpoints", "mlartifacts"}
     found = []
     for folder, subfolders, files in os.walk(outputs):
         subfolders[:] = sorted(name for name in subfolders if name not in skipped and not name.startswith("."))
         if SWEEP_TRACKING_NAME in files:
-            try:
-                sweep = load_sweep_tracking(folder)
-            except DataError:
-                continue
-            if sweep is not None and sweep.pending and sweep.status_now != "running":
-                found.append(sweep)
+            found.append(Path(folder))
     return found

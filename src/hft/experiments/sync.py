@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from hft.errors import ConfigError, HftError
+from hft.errors import ConfigError, DataError, HftError
 from hft.experiments.manager import ExperimentsManager
 from hft.experiments.projection import leave_pending, push_run
 from hft.experiments.run_folder import record_files
 from hft.experiments.run_record import RunRecord, load_record
 from hft.experiments.store import TrackingError, absolute_uri, why_away
 from hft.experiments.sweep_run import push_sweep
-from hft.experiments.sweep_tracking import sweeps_to_push
+from hft.experiments.sweep_tracking import load_sweep_tracking, tracked_sweeps
 from hft.redaction import redacted
 
 
@@ -33,7 +33,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class PushedSweep:
-    """What became of one pending sweep, whose trials are runs of their own.
+    """What became of one sweep that is pending or cannot be read. Its trials are runs of their own.
 
     Args:
         folder: of the sweep.
@@ -52,19 +52,25 @@ def sync_sweeps(outputs: str | os.PathLike[str] = "outputs", own: Collection[str
         own: as in `sync`.
 
     Returns:
-        one entry a pending sweep.
+        one entry a pending sweep, and one a sweep whose file of tracking cannot be read.
     """
     outcomes = []
     stores = _Stores(own)
-    for sweep in sweeps_to_push(outputs):
+    for folder in tracked_sweeps(outputs):
         try:
-            manager = stores.manager(sweep.uri)
-            push_sweep(manager, sweep)
+            sweep = load_sweep_tracking(folder)
+        except DataError as error:
+            outcomes.append(PushedSweep(folder, str(error)))
+            continue
+        if sweep is None or not sweep.pending or sweep.status_now == "running":
+            continue
+        try:
+            push_sweep(stores.manager(sweep.uri), sweep)
         except HftError as error:
             sweep.reason = str(error)
-            outcomes.append(PushedSweep(sweep.folder, str(error)))
+            outcomes.append(PushedSweep(folder, str(error)))
         else:
-            outcomes.append(PushedSweep(sweep.folder, None))
+            outcomes.append(PushedSweep(folder, None))
     return outcomes
 
 

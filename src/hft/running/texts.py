@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from hft.data.text_declaration import TextDeclaration, declared_texts, filled_source
+from hft.data.source_texts import declared_texts, filled_source
+from hft.data.text_declaration import TextDeclaration
 from hft.data.texts_of_items import ReadsItemRecords, records_of_items, texts_by_row
 from hft.models.texts_file import TEXTS_NAME, read_texts_file
 

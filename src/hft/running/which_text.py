@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from hft.data.text_declaration import RecordTexts, TextDeclaration, fields_key
+from hft.data.source_texts import fields_key
+from hft.data.text_declaration import RecordTexts, TextDeclaration
 from hft.data.texts_of_items import ReadsItemRecords, records_of_items, texts_by_row, textual_fields
 from hft.metrics import compare
 from hft.running.fitting import on_device
