@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 # A busy machine is slow, which is no failure; the same cases at every run make a failure a finding.
 settings.register_profile("hft", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hft")
+
+_imported = {"before the last freeze": 0}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
@@ -67,6 +71,24 @@ def logging_as_before() -> Iterator[None]:
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def pictures_where_they_are_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes half of a small run: after the first one of a process, runs marked `pictures` alone draw theirs."""
+    run = sys.modules.get("hft.running.run")
+    if run is not None and request.node.get_closest_marker("pictures") is None:
+        monkeypatch.setattr(run, "save_pictures", lambda report, folder: [])
+
+
+@pytest.fixture(autouse=True)
+def imports_out_of_the_way_of_the_collector() -> Iterator[None]:
+    """A full collection looks through all that imports have left, which took a quarter of the suite's time."""
+    yield
+    if len(sys.modules) > _imported["before the last freeze"] + 300:
+        gc.collect()
+        gc.freeze()
+        _imported["before the last freeze"] = len(sys.modules)
 
 
 @pytest.fixture(scope="session", autouse=True)

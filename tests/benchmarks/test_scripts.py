@@ -77,9 +77,8 @@ def test_without_a_gpu_the_gpu_script_says_so():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_vs_st", "frozen_warm"])
-def test_a_script_ends_with_its_ratio_alone(name, tiny_bert):
+def test_a_script_ends_with_its_ratio_alone(tiny_bert):
     small = ["--quick", "--threads", "1", "--model", str(tiny_bert), "--sessions", "32"]
-    done = _run(f"benchmarks/{name}.py", *small)
+    done = _run("benchmarks/train_vs_st.py", *small)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.splitlines()[-1]) >= 0.0

@@ -21,6 +21,7 @@ def _run(name: str, shared_data: Path, tiny_model: list[str]) -> Report:
 
 
 @pytest.mark.slow
+@pytest.mark.pictures
 def test_movie_search_ranks_the_shown_lists_again(place: Path, shared_data: Path, tiny_model: list[str]) -> None:
     report = _run("movie_search", shared_data, tiny_model)
     record = load_record("run")

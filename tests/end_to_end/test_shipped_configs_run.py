@@ -65,7 +65,7 @@ def _request(option: str, given: SimpleNamespace) -> list[str]:
             "sql": write_sqlite(given.place / "log.db"),
             "ubi": write_ubi(given.place / "ubi"),
             "passages": [part.replace("data.source.", "data.source.source.") for part in given.files[1:]],
-            "python_docs": ["trainer=debug", "data.limit_sessions=16", "data.limit_items=50"],
+            "python_docs": ["trainer=debug", "data.limit_sessions=16", "data.limit_items=50", "model.max_length=32"],
         }.get(name, [])
         tiny = [] if name == "python_docs" else tiny  # the whole default job
         tiny = SMALL_TOWERS if name == "pictures" else tiny

@@ -106,15 +106,14 @@ class SquaredRecall(Recall):
 
 @pytest.mark.parametrize("metric", [LastPlace(), SquaredRecall(2)], ids=lambda metric: metric.name)
 def test_a_metric_without_a_closed_form_is_a_seeded_mean_of_many_orders(metric: Metric) -> None:
-    gains = [3.0, 0.0, 1.0, 0.0]
+    gains, queries = [3.0, 0.0, 1.0, 0.0], 100
+    offsets = np.arange(0, 4 * queries + 1, 4)
 
-    def found(seed: int) -> tuple[float, int]:
-        values, draws = expected_at_random(
-            metric, lambda drawn: shown(gains, np.random.default_rng(drawn).permutation(4)), np.array([4]), seed
-        )
-        return float(values[0]), draws
+    def drawn(seed: int) -> RankedLists:
+        return rank_lists(np.random.default_rng(seed).random(4 * queries), np.tile(gains, queries), offsets)
 
+    values, draws = expected_at_random(metric, drawn, np.diff(offsets), 0)
     expected = mean_over_permutations(metric, lambda order: shown(gains, order), 4)
-    assert found(0)[0] == pytest.approx(expected, rel=0.03)
-    assert found(0) == found(0)
-    assert found(0)[1] >= 10_000
+    assert draws * queries >= 10_000
+    assert values.mean() == pytest.approx(expected, rel=0.03)
+    assert values.tolist() == expected_at_random(metric, drawn, np.diff(offsets), 0)[0].tolist()

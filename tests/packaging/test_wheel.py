@@ -53,7 +53,8 @@ def test_a_method_added_by_a_yaml_file_trains_from_a_wheel_in_an_empty_folder(fr
     checked = from_wheel.run("hft", "check", "method=mine")
     assert checked.returncode == 0, f"{checked.stdout}\n{checked.stderr}"
 
-    trained = from_wheel.run("hft", "train", "method=mine", "trainer=debug", "tracking=csv", "threads=1")
+    small = ["trainer=debug", "tracking=csv", "threads=1", "model.max_length=32", "data.limit_sessions=16"]
+    trained = from_wheel.run("hft", "train", "method=mine", *small)
     assert trained.returncode == 0, f"{trained.stdout}\n{trained.stderr}"
     (run,) = (from_wheel.folder / "outputs" / "mine").iterdir()
     config = yaml.safe_load((run / "run.yaml").read_text())["config"]

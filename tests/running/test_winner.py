@@ -29,6 +29,7 @@ def content(report: Any) -> Any:
     return json.loads(json.dumps(found))
 
 
+@pytest.mark.pictures
 def test_the_winner_is_measured_as_a_complete_run_is(compose: Compose, tmp_path: Path) -> None:
     config = compose()
     train_trial(config, Listener().trial(), folder=tmp_path / "0")

@@ -168,7 +168,7 @@ def _nodes(path: Path) -> tuple[str, yaml.MappingNode | None]:
     try:
         read_sealed(path)  # the best of a search bears its checksum
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError, OSError):
         return "", None
     return text, root if isinstance(root, yaml.MappingNode) else None

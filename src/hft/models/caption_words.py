@@ -50,6 +50,4 @@ def caption_tokenizer(texts: Sequence[str], vocabulary_size: int, max_length: in
         single="[BOS] $A [EOS]", special_tokens=[("[BOS]", BEGIN), ("[EOS]", END)]
     )
     names = dict(zip(("pad_token", "bos_token", "unk_token", "eos_token"), SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=core, model_max_length=max_length, **names
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=max_length, **names)
