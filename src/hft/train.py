@@ -59,9 +59,12 @@ def train(
     require_valid(config)
     from hydra.utils import instantiate
 
+    from hft.experiments import recorded_in, require_apart
     from hft.running import Run, drop_checkpoints, fit, on_device, params_of, parts_of, settings_of, settled
 
     config = settled(config)
+    if folder is not None and trial is None and recorded_in(folder) is None:
+        require_apart(folder)
     run = Run(config, folder, choices=choices, overrides=overrides, trial=trial, elsewhere=elsewhere)
     with terminations_heard(), run:
         config = run.config

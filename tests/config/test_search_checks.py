@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -430,3 +431,13 @@ def test_a_search_without_the_flag_is_refused_with_the_command_that_searches(fol
 
 def test_no_search_needs_no_flag(folder):
     assert check(["search=none"], multirun=False).ok
+
+
+def test_a_default_space_that_a_small_model_cannot_search_stands_in_no_trainings_way(tiny_bert: Path) -> None:
+    small = ["model=local", f"model.source={tiny_bert}"]
+    unknown = check(small, multirun=None)
+    assert unknown.ok
+    assert [str(found) for found in unknown.warnings if "with -m: found 4" in str(found)]
+    assert not check(small, multirun=False).warnings
+    for searched in (check(small, multirun=True), check([*small, "search.max_evals=2"], multirun=None)):
+        assert [found.where for found in searched.errors] == ["search.space.params.num_fixed_layers"]

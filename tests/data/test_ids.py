@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -252,3 +253,33 @@ def test_a_name_that_stands_twice_in_an_object_is_refused(text: str, encode: Cal
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", " : ")])
 def test_names_of_different_objects_may_be_the_same(value: Any, separators: tuple[str, str]) -> None:
     assert parse_json(json.dumps(value, separators=separators)) == value
+
+
+def test_texts_that_stand_as_bytes_are_read_as_utf_8_or_set_aside(write: Write, tmp_path: Path) -> None:
+    sessions = write("sessions.jsonl", [{"query": "q", "results": ["1", "2"], "events": ["2"]}] * 30)
+    items = tmp_path / "items.parquet"
+    texts = [b"A tent", "Caf\u00e9".encode(), b"\xff", *(b"text %d" % number for number in range(200))]
+    ids = [str(number) for number in range(1, len(texts) + 1)]
+    pq.write_table(
+        pa.table({"item_id": ids, "title": [b"Title"] * len(ids), "text": pa.array(texts, pa.binary())}), items
+    )
+    quarantine = Quarantine(None, 0.1)
+    found = read(sessions, items, quarantine)
+    assert list(found.items.texts)[:2] == ["Title\nA tent", "Title\nCaf\u00e9"]
+    assert quarantine.reasons == {"bytes that are no UTF-8 in a text": 1}
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float16()])
+def test_ids_that_stand_as_floats_too_narrow_for_them_are_refused(
+    write: Write, tmp_path: Path, kind: pa.DataType
+) -> None:
+    items = write("items.jsonl", [{"item_id": number, "text": f"text {number}"} for number in (16777216, 16777217)])
+    for name, first in (("wide", 1000.0), ("narrow", 16777216.0 if kind == pa.float32() else 2048.0)):
+        lists = pa.array([np.array([first, 1.0], kind.to_pandas_dtype())] * 2, pa.list_(kind))
+        table = pa.table({"session_id": [1, 2], "query": ["a", "b"], "results": lists, "events": lists})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match=r"column 'results' has whole numbers of .* last digits"):
+        read(tmp_path / "narrow.parquet", items)
+    with pytest.raises(DataError) as other:  # read, and no item has these ids
+        read(tmp_path / "wide.parquet", items)
+    assert "last digits" not in str(other.value)

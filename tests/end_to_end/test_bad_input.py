@@ -176,6 +176,7 @@ def small_disk(place: Path) -> Path:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.pictures  # which fill the disk
 def test_a_full_disk_is_told_and_leaves_no_half_file(refused: Refusal, small_disk: Path, small_run: list[str]) -> None:
     message = refused("train", *small_run, f"outputs={small_disk}/outputs", status=1)
     assert "No space left on device" in message
@@ -271,6 +272,14 @@ def test_a_damaged_run_record_is_named(refused: Refusal, finished: Path, content
         message = refused(command, str(finished))
         assert f"{finished}/run.yaml: is not a run record that can be read" in message
         assert len(message) < 500
+
+
+def test_a_run_in_or_around_another_one_is_refused(refused: Refusal, finished: Path, small_run: list[str]) -> None:
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    within = refused("train", *small_run, f"hydra.run.dir={finished}/model")
+    assert f"lies in the folder of run {load_record(finished).run_id[:8]}" in within
+    assert "holds 1 runs" in refused("train", *small_run, f"hydra.run.dir={finished.parent}")
+    assert {path: path.read_bytes() for path in finished.parent.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_whose_model_is_gone_is_told(refused: Refusal, finished: Path, place: Path) -> None:

@@ -150,3 +150,15 @@ def test_the_command_groups_trials_unless_they_are_asked_for(capsys: pytest.Capt
     assert main(["runs", "--trials"]) == 0
     told = capsys.readouterr().out
     assert all(f"trial {number}" in told for number in range(3))
+
+
+@pytest.mark.parametrize("started", ["99999-99-99T99:99:99Z", "2026-13-01T00:00:00Z", "soon"])
+def test_a_moment_that_is_none_is_a_broken_record(started: str, capsys: pytest.CaptureFixture[str]) -> None:
+    record = train_line(small_config(), Path("outputs/line/a"))
+    train_line(small_config(), Path("outputs/line/b"))
+    file = record.folder / "run.yaml"
+    lines = [line for line in file.read_text().splitlines() if not line.startswith(("started:", "# checksum"))]
+    file.write_text("\n".join([*lines[:3], f"started: '{started}'", *lines[3:]]))
+    assert sorted(row.status for row in list_runs()) == ["broken", "done"]
+    assert main(["runs"]) == 0
+    assert "broken" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,10 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_runs import small_config, train_line
 from sqlalchemy import make_url
 
-from hft.errors import ConfigError
+from hft.errors import ConfigError, RunNotFoundError
 from hft.experiments import ExperimentsManager, TrackingError, store
+from hft.experiments.history import Significance, history
+from hft.experiments.registry import Champions
+from hft.experiments.run_model import require_model
+from hft.experiments.run_record import Tracking
 from hft.experiments.store import absolute_uri, check_uri, sqlite_file, sqlite_uri, why_away
 from waiting import PATIENCE
 
@@ -177,3 +183,34 @@ def test_a_store_lies_in_its_folder_whatever_its_name(tmp_path: Path, monkeypatc
     assert found == {"outputs", "file.txt"}
     assert (folder / "outputs" / "mlflow.db").is_file()
     assert len(list((folder / "outputs" / "mlartifacts").rglob("file.txt"))) == 1
+
+
+def test_the_registry_makes_no_folder_beside_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "what?"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    manager = ExperimentsManager("sqlite:///outputs/mlflow.db")
+    manager.start_run("line/initial", "1" * 32)
+    assert Champions(manager.uri).champion("line") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["what?"]
+
+
+def test_a_server_that_only_a_record_names_is_not_asked(
+    connections: list[tuple[str, int]], closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_test(other: object, winner: object) -> Significance:
+        raise AssertionError
+
+    address = f"http://127.0.0.1:{closed_port}"
+    record = train_line(small_config(), Path("outputs/line/a"))
+    record.tracking = Tracking(kind="mlflow", uri=address, mlflow_run_id="1" * 32)
+    record.save()
+    shutil.rmtree(record.folder / "model")
+    with pytest.raises(RunNotFoundError, match=f"on which no run of yours was tracked.*MLFLOW_TRACKING_URI={address}"):
+        require_model(record)
+    _, notes = history("outputs", no_test)
+    assert [note for note in notes if f"MLFLOW_TRACKING_URI={address}" in note]
+    assert connections == []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    history("outputs", no_test)
+    assert connections

@@ -93,7 +93,7 @@ def _store(record: RunRecord, outputs: str, tracking: Any) -> str:
 
     from hft.errors import ConfigError
     from hft.experiments.champions import store_uri
-    from hft.experiments.store import sqlite_file
+    from hft.experiments.store import may_be_asked, not_asked, sqlite_file
 
     if tracking is not None and tracking.kind == "mlflow":
         return store_uri(outputs, str(tracking.uri))
@@ -102,6 +102,8 @@ def _store(record: RunRecord, outputs: str, tracking: Any) -> str:
     is_own = record.folder.resolve().is_relative_to(Path(outputs).resolve())
     if recorded and is_own and not os.environ.get("MLFLOW_TRACKING_URI"):
         file = sqlite_file(recorded)
+        if not may_be_asked(recorded):
+            raise ConfigError(not_asked(recorded))
         if file is None or file.is_file():
             return store_uri(outputs, recorded)
     file = sqlite_file(uri)

@@ -46,10 +46,11 @@ def refuse_taken_folder(args: argparse.Namespace, folder: str) -> None:
     Raises:
         ConfigError: says what to do instead.
     """
-    from hft.experiments import recorded_in, require_resumable, require_same_config
+    from hft.experiments import recorded_in, require_apart, require_resumable, require_same_config
 
     record = recorded_in(Path(folder))
     if record is None:
+        require_apart(folder)
         return
     require_resumable(record)
     from hft.config import compose

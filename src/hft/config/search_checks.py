@@ -56,6 +56,29 @@ def check_search(
     if node is None:
         return
     _refuse_options_elsewhere(request, report)
+    before = len(report.errors)
+    _check_space(checker, loader, targets, node, multirun=multirun)
+    if multirun is None and not _asks_to_search(request):
+        report.warnings += [replace(found, found=f"with -m: {found.found}") for found in report.errors[before:]]
+        del report.errors[before:]
+
+
+def _asks_to_search(request: Request) -> bool:
+    """Whether anything of a request is about a search; one that is not may be about a single training."""
+    named = [override.key_or_group for override in [*request.groups, *request.values]]
+    is_named = any(key.partition(".")[0] == "search" or key.startswith("hydra/") for key in named)
+    return bool(is_named or request.sweeps or request.refused_sweep or request.refused)
+
+
+def _check_space(
+    checker: ChoiceChecker,
+    loader: ConfigLoader,
+    targets: TargetChecker,
+    node: dict[str, Any],
+    *,
+    multirun: bool | None,
+) -> None:
+    request, report = checker.request, checker.report
     is_searched = multirun is not False and searches(request)
     mapping = node.get("space") or {}
     space, is_whole = space_to_check(mapping, request, loader, report, is_searched=is_searched)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from hft.config.static import NotFoundError, NotVerifiableError, Sources, Symbols
+from hft.user_lists import note, noted
 from hft.user_modules import find_user_module, installed_module
 
 _LIST = "trained_sources"
@@ -27,17 +27,7 @@ def note_trained(classes: Iterable[tuple[Sequence[str], str]]) -> None:
         classes: keys that lead to a node, and its `_target_`; the user has named them, or trusted them by `--trust`.
     """
     hashed = [(path, target, source_hash(target)) for path, target in classes]
-    lines = [_line(path, target, source) for path, target, source in hashed if source is not None]
-    known = _known()
-    fresh = [line for line in dict.fromkeys(lines) if line not in known]
-    if not fresh:
-        return
-    try:
-        _file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _file().open("a", encoding="utf-8") as file:
-            file.write("".join(f"{line}\n" for line in fresh))
-    except OSError:
-        return  # the next command asks for --trust
+    note(_LIST, [_line(path, target, source) for path, target, source in hashed if source is not None])
 
 
 def was_trained_with(path: Sequence[str], target: str) -> bool:
@@ -49,7 +39,7 @@ def was_trained_with(path: Sequence[str], target: str) -> bool:
         path: keys that lead to the node.
         target: its `_target_`.
     """
-    known = _known()
+    known = noted(_LIST)
     if not known or (source := source_hash(target)) is None:
         return False
     return _line(path, target, source) in known
@@ -131,16 +121,3 @@ def _place(spec: ModuleSpec) -> list[Path]:
 
 def _line(path: Sequence[str], target: str, source: str) -> str:
     return f"{source} {'.'.join(path)} {target}"
-
-
-def _known() -> frozenset[str]:
-    try:
-        return frozenset(_file().read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError):
-        return frozenset()
-
-
-def _file() -> Path:
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
-    return base / "hft" / _LIST

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from hft.errors import DataError
+
 
 def look_up(record: Mapping[str, Any], field: str) -> tuple[bool, Any]:
     """(whether the field is there, its value).
@@ -30,7 +32,11 @@ def _within(value: Any, parts: list[str]) -> tuple[bool, Any]:
 
 
 def as_text(value: Any) -> str:
-    """A value as words: lists joined by commas, objects by their values, nothing for null."""
+    """A value as words: lists joined by commas, objects by their values, nothing for null.
+
+    Raises:
+        DataError: bytes, which are no text: where they are one in UTF-8, they are read as that.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
@@ -39,6 +45,8 @@ def as_text(value: Any) -> str:
         return as_text(list(value.values()))
     if isinstance(value, list | tuple):
         return ", ".join(text for text in map(as_text, value) if text)
+    if isinstance(value, bytes):
+        raise DataError("bytes that are no UTF-8 in a text")
     return str(value)
 
 
@@ -58,4 +66,4 @@ def as_words(value: Any) -> str:
         return as_words(list(value.values()))
     if isinstance(value, list | tuple):
         return ", ".join(text for text in map(as_words, value) if text)
-    return str(value)
+    return as_text(value)

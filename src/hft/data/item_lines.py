@@ -115,7 +115,11 @@ class ItemLines:
             self._raw_presence.count(fields)
             fields = self._normalizer(fields)
         self._presence.count(fields)
-        text = self._composer.compose(self._without_id(fields) if self._composer.takes_all else fields)
+        try:
+            text = self._composer.compose(self._without_id(fields) if self._composer.takes_all else fields)
+            stood = as_text(look_up(fields, self._title_field)[1])
+        except DataError as error:
+            return str(error)
         item_id = _id_of(fields, self._id_field)
         if item_id is None:
             return f"field {self._id_field!r}: no id that is a text or a whole number"
@@ -128,7 +132,7 @@ class ItemLines:
             )
         place = str(self._file), record.number
         text = self._quarantine.cut(text, ITEM_TEXTS, *place)
-        title = self._quarantine.cut(as_text(look_up(fields, self._title_field)[1]), ITEM_TEXTS, *place) or None
+        title = self._quarantine.cut(stood, ITEM_TEXTS, *place) or None
         row = self._rows.setdefault(item_id, len(self._texts))
         if row == len(self._texts):
             self._texts.append(text)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import PydanticSerializationError, to_json
@@ -87,11 +88,13 @@ class RowRecords:
         """The records of a batch of rows.
 
         Raises:
-            DataError: two columns have one name.
+            DataError: two columns have one name, or whole numbers stand as floats that are too narrow for them.
         """
         names = batch.schema.names
         if len(set(names)) < len(names):
             raise DataError(two_columns_message(self._place, names))
+        for name, column in zip(names, batch.columns, strict=True):
+            _require_wide_enough(self._place, name, column)
         for fields in _rows(batch):
             if isinstance(fields, _Unreadable):
                 self._set_aside(fields)
@@ -113,7 +116,9 @@ class RowRecords:
             return None
         self.number += 1
         present = {name: value for name, value in fields.items() if value is not None and value == value}
-        if self._list_fields:  # of sessions; texts of items are made of the values as they are
+        if not self._list_fields:  # of items, whose texts are made of the values as they are, but of no bytes
+            present = {name: plain_value(value) if _may_be_bytes(value) else value for name, value in present.items()}
+        else:
             present = {name: plain_value(value) for name, value in present.items()}
         present |= {name: [] for name in self._list_fields if name in fields and name not in present}
         # With its JSON a session may take the short way.
@@ -123,6 +128,28 @@ class RowRecords:
         self.number += 1
         self._quarantine.saw(self._place)
         self._quarantine.add(self._place, self.number, row.problem, json.dumps(row.fields, default=str))
+
+
+def _require_wide_enough(place: str, name: str, column: pa.Array) -> None:
+    """Refuses narrow floats that are whole numbers beyond their digits: ids or times, of which neighbours are one."""
+    while pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        column = column.flatten()
+    skip_from = 2.0**24 if pa.types.is_float32(column.type) else 2.0**11 if pa.types.is_float16(column.type) else None
+    if skip_from is None:
+        return
+    values = column.drop_null().to_numpy(zero_copy_only=False)
+    values = values[np.isfinite(values)]
+    if values.size and (values == np.floor(values)).all() and np.abs(values).max() >= skip_from:
+        raise DataError(
+            f"{place}: column {name!r} has whole numbers of {skip_from:,.0f} and more as {column.type}: their last "
+            "digits are lost. Write it anew as whole numbers or texts, or leave it out."
+        )
+
+
+def _may_be_bytes(value: Any) -> bool:
+    return isinstance(value, bytes | bytearray | memoryview) or (
+        isinstance(value, list) and any(isinstance(entry, bytes) for entry in value)
+    )
 
 
 def two_columns_message(place: str, names: Sequence[str]) -> str:

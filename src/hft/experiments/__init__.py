@@ -13,6 +13,7 @@ from hft.experiments.plain import Difference, differences
 from hft.experiments.resuming import (
     config_to_resume,
     recorded_in,
+    require_apart,
     require_resumable,
     require_same_config,
     resume_command,
@@ -72,6 +73,7 @@ __all__ = [
     "pending_runs",
     "read_steps",
     "recorded_in",
+    "require_apart",
     "require_resumable",
     "require_same_config",
     "restored_environment",

@@ -21,7 +21,7 @@ from hft.experiments.iteration_records import (
 from hft.experiments.run_counts import RunCounts, run_counts
 from hft.experiments.run_record import RunRecord
 from hft.experiments.side_by_side import Values, number_of_values, paired_values
-from hft.experiments.store import absolute_uri
+from hft.experiments.store import absolute_uri, may_be_asked, not_asked
 
 # An interval of 95% leaves out 0 if p is below this.
 _LEFT_OUT_BELOW = 0.05
@@ -120,7 +120,7 @@ def history(outputs: str | os.PathLike[str], paired_test: PairedTest) -> tuple[l
     records = read_records(outputs, broken=broken)
     found = iterations(records)
     champions, unknown = _champions({one.method for one in found}, outputs, stores_of(records, outputs))
-    notes = [*broken, *unknown]
+    notes = [*broken, *unknown, *(f"Champions are not known: {not_asked(uri)}" for uri in stores_not_asked(records))]
     by_run = {record.run_id: one for one in found for record in one.records}
     rows = []
     for one in found:
@@ -138,8 +138,16 @@ def history(outputs: str | os.PathLike[str], paired_test: PairedTest) -> tuple[l
 
 def stores_of(records: Iterable[RunRecord], outputs: str | os.PathLike[str]) -> list[str]:
     """Addresses of the stores that may know champions of these runs: the one that `hft promote` asks first."""
-    tracked = sorted({absolute_uri(record.tracking.uri) for record in records if record.tracking.uri is not None})
-    return list(dict.fromkeys([store_uri(outputs), *tracked]))
+    return list(dict.fromkeys([store_uri(outputs), *(uri for uri in _tracked(records) if may_be_asked(uri))]))
+
+
+def stores_not_asked(records: Iterable[RunRecord]) -> list[str]:
+    """Addresses of stores that records name and that are not known to be the user's."""
+    return [uri for uri in _tracked(records) if not may_be_asked(uri)]
+
+
+def _tracked(records: Iterable[RunRecord]) -> list[str]:
+    return sorted({absolute_uri(record.tracking.uri) for record in records if record.tracking.uri is not None})
 
 
 def _champions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -171,7 +172,9 @@ def _started(file: Path) -> str:
         with open(file, "rb") as content:
             found = _STARTED.search(content.read(_HEAD_BYTES))
         if found:
-            return found.group(1).decode()
+            with suppress(ValueError):  # no moment: the record is shown as broken, where its file belongs
+                datetime.fromisoformat(found.group(1).decode())
+                return found.group(1).decode()
         changed = file.stat().st_mtime
     except OSError:
         return ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from hft.checksums import CHECKSUMS_NAME
 from hft.errors import ConfigError
 from hft.experiments.champions import protected_run_ids
-from hft.experiments.history import stores_of
+from hft.experiments.history import stores_not_asked, stores_of
 from hft.experiments.iteration_records import Iteration, iterations, read_records
 from hft.experiments.run_folder import CHECKPOINTS_NAME, MODEL_NAME
 from hft.experiments.run_record import RunRecord, weights_hash
@@ -86,6 +86,7 @@ def models_to_remove(outputs: str | os.PathLike[str], keep: int, own_stores: Col
     }
     for store in stores_of(records, outputs):
         protected |= protected_run_ids(outputs, store)
+    protected |= {record.run_id for record in records if stores_not_asked([record])}
     stored = StoredModels(own_stores)
     seen: set[str] = set()
     removals = []

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hft.errors import ConfigError
+from hft.errors import ConfigError, HftError
 from hft.experiments.environment import installed_versions
 from hft.experiments.plain import Difference, differences, plain
 from hft.experiments.process import Process
-from hft.experiments.run_folder import RECORD_NAME
+from hft.experiments.run_folder import RECORD_NAME, record_files
 from hft.experiments.run_record import Results, RunRecord, load_record
 from hft.experiments.saved_config import saved_config
 from hft.experiments.trackers import Notify
@@ -20,7 +21,15 @@ from hft.experiments.trackers import Notify
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["config_to_resume", "recorded_in", "reopen", "require_resumable", "require_same_config", "resume_command"]
+__all__ = [
+    "config_to_resume",
+    "recorded_in",
+    "reopen",
+    "require_apart",
+    "require_resumable",
+    "require_same_config",
+    "resume_command",
+]
 
 # Where a run is kept and shown, which its numbers do not depend on: as the user has it now.
 _OF_THE_PLACE = ("outputs", "stores", "tracking", "checkpoints")
@@ -39,6 +48,24 @@ def recorded_in(folder: str | os.PathLike[str]) -> RunRecord | None:
         DataError: there is one that cannot be read.
     """
     return load_record(folder) if (Path(folder) / RECORD_NAME).is_file() else None
+
+
+def require_apart(folder: str | os.PathLike[str]) -> None:
+    """Refuses the folder of a new run that lies in another run's, or would hide others: in a run none is looked for.
+
+    Raises:
+        ConfigError: says which, and what to do instead.
+    """
+    place, advice = Path(folder).absolute(), "Name a folder apart, or leave hydra.run.dir out."
+    for parent in place.parents:
+        outer = None
+        with suppress(HftError):  # a run.yaml of something else
+            outer = recorded_in(parent)
+        if outer is not None:
+            raise ConfigError(f"{folder}: lies in the folder of run {outer.run_id[:8]} ({parent}). {advice}")
+    inner = record_files(place)
+    if inner and inner[0].parent != place:
+        raise ConfigError(f"{folder}: holds {len(inner)} runs, {inner[0].parent} among them. {advice}")
 
 
 def require_resumable(record: RunRecord, *, elsewhere: bool = False) -> None:

@@ -11,7 +11,7 @@ from hft.errors import DamagedError, HftError, RunNotFoundError
 from hft.experiments.manager import manager_for
 from hft.experiments.run_folder import MODEL_NAME, RECORD_NAME, record_files
 from hft.experiments.run_record import RunRecord, load_record, weights_hash
-from hft.experiments.store import TrackingError
+from hft.experiments.store import TrackingError, may_be_asked, not_asked
 
 
 def has_model(record: RunRecord) -> bool:
@@ -75,6 +75,8 @@ def _downloaded(record: RunRecord, outputs: str | os.PathLike[str]) -> Path | No
     tracking = record.tracking
     if tracking.kind != "mlflow" or tracking.uri is None or tracking.mlflow_run_id is None:
         return None
+    if not may_be_asked(tracking.uri):
+        return None
     try:
         manager = manager_for(tracking.uri)
         if manager.why_away(ask_again=False) is not None:
@@ -99,7 +101,10 @@ def _no_model(record: RunRecord) -> str:
             "winner is trained once more. Take another run; `hft runs` lists them."
         )
     tracking = record.tracking
-    store = f" and {tracking.uri} has no copy (or is away)" if tracking.kind == "mlflow" and tracking.uri else ""
+    store = ""
+    if tracking.kind == "mlflow" and tracking.uri:
+        is_asked = may_be_asked(tracking.uri)
+        store = f" and {tracking.uri} has no copy (or is away)" if is_asked else f"; {not_asked(tracking.uri)}"
     kept = ", or by its search, which keeps those of its best trials (search.keep_models)" if record.sweep else ""
     return (
         f"run {run} ({folder}): its weights are gone: they were pruned (hft runs --prune removes them{kept}){store}. "

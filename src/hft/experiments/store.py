@@ -18,12 +18,14 @@ from hft.errors import ConfigError, HftError
 from hft.experiments.moved_store import follow_move
 from hft.files import storage_errors
 from hft.redaction import redacted
+from hft.user_lists import note, noted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file")
 _SQLITE = "sqlite:///"
+_SERVERS = "tracking_servers"  # the list of those on which a run of this user was tracked
 # What an address gives another meaning; and what may follow the file in one that somebody typed.
 _SIGNS_OF_ADDRESSES = re.compile(r"[%?#\x00-\x1f]")
 _QUERY = re.compile(r"\?[\w.]+=[^/?]*\Z")
@@ -109,6 +111,8 @@ def open_client(uri: str) -> MlflowClient:
             _follow_move(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
+            if _taken_for(uri) is not None:
+                client.search_registered_models(max_results=1)  # opens the registry, which makes that folder too
     return client
 
 
@@ -137,6 +141,33 @@ def absolute_uri(uri: str) -> str:
         return uri
     query = _QUERY.search(uri)
     return sqlite_uri(file.absolute()) + (query[0] if query else "")
+
+
+def note_server(uri: str) -> None:
+    """Remembers that this user had a run tracked on a server.
+
+    Args:
+        uri: of any store; files are not remembered.
+    """
+    if sqlite_file(uri) is None:
+        note(_SERVERS, [uri])
+
+
+def may_be_asked(uri: str) -> bool:
+    """Whether hft turns to a store because a record names it: a request bears the user's token.
+
+    It may be a file, the server of MLFLOW_TRACKING_URI, or one on which a run of this user was tracked.
+    """
+    return sqlite_file(uri) is not None or uri == os.environ.get("MLFLOW_TRACKING_URI") or uri in noted(_SERVERS)
+
+
+def not_asked(uri: str) -> str:
+    """What is said of a store that is not asked."""
+    told = redacted(uri)
+    return (
+        f"the record names the store {told}, on which no run of yours was tracked here. If it is yours, say so: "
+        f"MLFLOW_TRACKING_URI={told}"
+    )
 
 
 def artifact_root(uri: str) -> Path | None:
@@ -206,12 +237,18 @@ def _follow_move(uri: str) -> None:
 @contextmanager
 def _without_stray_folder(uri: str) -> Iterator[None]:
     """MLflow makes a folder for an SQLite file without taking the codes out of its address. Empty, it goes again."""
-    file, taken_for = sqlite_file(uri), Path(uri[len(_SQLITE) :]).parent
-    is_stray = file is not None and taken_for != file.parent and not taken_for.exists()
+    taken_for = _taken_for(uri)
+    is_stray = taken_for is not None and not taken_for.exists()
     yield
-    if is_stray:
+    if taken_for is not None and is_stray:
         with suppress(OSError):
             os.removedirs(taken_for)
+
+
+def _taken_for(uri: str) -> Path | None:
+    """The folder that MLflow takes for that of an SQLite file; None: it is that."""
+    file, taken_for = sqlite_file(uri), Path(uri[len(_SQLITE) :]).parent
+    return None if file is None or taken_for == file.parent else taken_for
 
 
 def _encoded(path: str) -> str:

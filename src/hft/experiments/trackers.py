@@ -13,7 +13,7 @@ from hft.experiments.projection import experiment_name, leave_pending, logs_mode
 from hft.experiments.run_folder import METRICS_NAME
 from hft.experiments.run_record import RunRecord, Tracking
 from hft.experiments.steps import repeatable
-from hft.experiments.store import absolute_uri, check_uri
+from hft.experiments.store import absolute_uri, check_uri, note_server
 
 Notify = Callable[[str], None]
 
@@ -76,6 +76,7 @@ def open_tracker(record: RunRecord, tracking: Mapping[str, Any], notify: Notify)
     check_tracking(tracking)
     if tracking.get("kind", "csv") == "mlflow":
         uri = str(tracking["uri"])
+        note_server(uri)
         record.tracking = Tracking(kind="mlflow", uri=uri, experiment=experiment_name(record), pending=True)
         record.save()
         return MlflowTracker(record, manager_for(uri), notify)
