@@ -26,6 +26,7 @@ FOUNDATION = {
     "stores": {"errors", "files", "checksums"},
     "compositions": set(),
     "redaction": set(),
+    "user_lists": set(),
     "user_modules": set(),
     "parsing": {"errors"},
     "names": {"errors"},
