@@ -19,6 +19,8 @@ import pytest
 from hft.data import BeirFolder, Quarantine, SessionFiles, SourceData, SqlSessions
 from hft.data.json_values import RepeatedNameError, parse_json
 from hft.data.plain_values import as_id
+from hft.data.text_declaration import ItemTexts, RecordTexts
+from hft.data.texts import read_texts
 from hft.errors import ConfigError, DataError
 
 Write = Callable[[str, Any], Path]
@@ -283,3 +285,10 @@ def test_ids_that_stand_as_floats_too_narrow_for_them_are_refused(
     with pytest.raises(DataError) as other:  # read, and no item has these ids
         read(tmp_path / "wide.parquet", items)
     assert "last digits" not in str(other.value)
+
+
+def test_a_file_of_texts_to_embed_names_the_row_of_bytes_that_are_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "items.parquet"
+    pq.write_table(pa.table({"text": pa.array([b"A tent", b"\xff"], pa.binary())}), file)
+    with pytest.raises(DataError, match=r"items\.parquet:2: bytes that are no UTF-8 in a text"):
+        read_texts(file, ItemTexts(RecordTexts(fields=["text"])))

@@ -278,7 +278,7 @@ def test_a_run_in_or_around_another_one_is_refused(refused: Refusal, finished: P
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
     within = refused("train", *small_run, f"hydra.run.dir={finished}/model")
     assert f"lies in the folder of run {load_record(finished).run_id[:8]}" in within
-    assert "holds 1 runs" in refused("train", *small_run, f"hydra.run.dir={finished.parent}")
+    assert "holds runs in folders of their own" in refused("train", *small_run, f"hydra.run.dir={finished.parent}")
     assert {path: path.read_bytes() for path in finished.parent.rglob("*") if path.is_file()} == before
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import DirectoryPath, Field
 
 from hft.data.category_paths import LEVEL_SEPARATOR, depth, path_of
+from hft.data.field_values import NoTextError, as_text, look_up
 from hft.data.identity import SourceIdentity
 from hft.data.inputs import FineTuningInputs
-from hft.data.item_text import as_text, look_up
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.record_formats import read_records
@@ -137,7 +137,10 @@ class CategoryFiles:
         for record in read_records(path, key, (), self.cells, quarantine):
             seen += 1
             quarantine.saw(str(path))
-            problem = self._keep(record, split, rows, presence)
+            try:
+                problem = self._keep(record, split, rows, presence)
+            except NoTextError as error:
+                problem = str(error)
             if problem is not None:
                 quarantine.add(str(path), record.number, problem, record.raw)
         if not seen and not quarantine.read[str(path)]:

@@ -9,6 +9,10 @@ from typing import Any
 from hft.errors import DataError
 
 
+class NoTextError(DataError):
+    """A value stands where a text should, and is none."""
+
+
 def look_up(record: Mapping[str, Any], field: str) -> tuple[bool, Any]:
     """(whether the field is there, its value).
 
@@ -35,7 +39,7 @@ def as_text(value: Any) -> str:
     """A value as words: lists joined by commas, objects by their values, nothing for null.
 
     Raises:
-        DataError: bytes, which are no text: where they are one in UTF-8, they are read as that.
+        NoTextError: bytes, as they come where they are no UTF-8.
     """
     if value is None:
         return ""
@@ -46,7 +50,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(text for text in map(as_text, value) if text)
     if isinstance(value, bytes):
-        raise DataError("bytes that are no UTF-8 in a text")
+        raise NoTextError("bytes that are no UTF-8 in a text")
     return str(value)
 
 

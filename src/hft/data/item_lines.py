@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hft.data.field_values import as_text, look_up
+from hft.data.field_values import NoTextError, as_text, look_up
 from hft.data.item_text import ItemText, ItemTextComposer
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
@@ -102,7 +102,10 @@ class ItemLines:
         """Add the item of a record, or set the line aside."""
         self._lines += 1
         self._quarantine.saw(str(self._file))
-        problem = self._keep(record)
+        try:
+            problem = self._keep(record)
+        except NoTextError as error:
+            problem = str(error)
         if problem is not None:
             self._quarantine.add(str(self._file), record.number, problem, record.raw)
 
@@ -115,11 +118,7 @@ class ItemLines:
             self._raw_presence.count(fields)
             fields = self._normalizer(fields)
         self._presence.count(fields)
-        try:
-            text = self._composer.compose(self._without_id(fields) if self._composer.takes_all else fields)
-            stood = as_text(look_up(fields, self._title_field)[1])
-        except DataError as error:
-            return str(error)
+        text = self._composer.compose(self._without_id(fields) if self._composer.takes_all else fields)
         item_id = _id_of(fields, self._id_field)
         if item_id is None:
             return f"field {self._id_field!r}: no id that is a text or a whole number"
@@ -132,7 +131,7 @@ class ItemLines:
             )
         place = str(self._file), record.number
         text = self._quarantine.cut(text, ITEM_TEXTS, *place)
-        title = self._quarantine.cut(stood, ITEM_TEXTS, *place) or None
+        title = self._quarantine.cut(as_text(look_up(fields, self._title_field)[1]), ITEM_TEXTS, *place) or None
         row = self._rows.setdefault(item_id, len(self._texts))
         if row == len(self._texts):
             self._texts.append(text)

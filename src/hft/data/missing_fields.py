@@ -143,7 +143,9 @@ def _setting(need: Needed, near: str | None, there: Sequence[str]) -> str:
     if need.is_list:
         return f"{need.key}=[NAME, ...]"
     if need.beside in there and need.beside != near:
-        return f"'{need.key}=[{need.beside}{f',{near}' if near else ''}]'"
+        if near is None:
+            return f"'{need.key}=[{need.beside}]', with the names of other texts in it"
+        return f"'{need.key}=[{need.beside},{near}]'"
     return f"{need.key}={near or 'NAME'}"
 
 

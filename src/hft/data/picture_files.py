@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import DirectoryPath, Field
 
 from hft.data.contained_files import contained_file
+from hft.data.field_values import NoTextError, as_text, look_up
 from hft.data.inputs import FineTuningInputs
-from hft.data.item_text import as_text, look_up
 from hft.data.items import ItemsSet
 from hft.data.missing_fields import FieldPresence, Needed
 from hft.data.record_formats import read_records
@@ -102,7 +102,10 @@ class PictureFiles:
         ):
             seen += 1
             quarantine.saw(self.captions)
-            problem = self._keep(record, rows, presence)
+            try:
+                problem = self._keep(record, rows, presence)
+            except NoTextError as error:
+                problem = str(error)
             if problem is not None:
                 quarantine.add(self.captions, record.number, problem, record.raw)
         if not seen and not quarantine.read[str(self.captions)]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from hft.data.field_values import NoTextError
 from hft.data.quarantine import Quarantine
 from hft.data.record_formats import TABLE_SUFFIXES, is_known_format, read_records
 from hft.data.records import CellFormat, Record
@@ -52,7 +53,10 @@ def _of_records(file: Path, maker: TextMaker) -> Iterator[str]:
         fields = record.parsed()
         if isinstance(fields, str):
             raise DataError(f"{file}:{record.number}: {fields}. Mend the line, or take it out.")
-        text = maker.of_record(fields)
+        try:
+            text = maker.of_record(fields)
+        except NoTextError as error:
+            raise DataError(f"{file}:{record.number}: {error}. Mend the line, or take it out.") from None
         has_some = has_some or text is not None
         there |= fields.keys() if len(there) < _MOST_NAMED else set()
         if text is None and lacking is None:

@@ -65,7 +65,7 @@ def require_apart(folder: str | os.PathLike[str]) -> None:
             raise ConfigError(f"{folder}: lies in the folder of run {outer.run_id[:8]} ({parent}). {advice}")
     inner = record_files(place)
     if inner and inner[0].parent != place:
-        raise ConfigError(f"{folder}: holds {len(inner)} runs, {inner[0].parent} among them. {advice}")
+        raise ConfigError(f"{folder}: holds runs in folders of their own ({inner[0].parent} for one). {advice}")
 
 
 def require_resumable(record: RunRecord, *, elsewhere: bool = False) -> None:
