@@ -420,8 +420,9 @@ def in_the_store(folder: str, uri: str) -> tuple[RunRecord, str]:
 
 
 def test_copies_on_a_server_stay_and_that_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # other tests have tracked runs there
     three_iterations()
     record = load_record("outputs/a2")
     record.results.metrics[f"test_{METRIC}"] = 0.1

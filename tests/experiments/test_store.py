@@ -196,8 +196,10 @@ def test_the_registry_makes_no_folder_beside_the_store(tmp_path: Path, monkeypat
 
 
 def test_a_server_that_only_a_record_names_is_not_asked(
-    connections: list[tuple[str, int]], closed_port: int, monkeypatch: pytest.MonkeyPatch
+    connections: list[tuple[str, int]], closed_port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
     def no_test(other: object, winner: object) -> Significance:
         raise AssertionError
 
